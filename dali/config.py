@@ -1,0 +1,115 @@
+"""Configuration of a run: frozen dataclasses, presets, validation, JSON round trip.
+
+Sources of the defaults: [V3] Hafner et al., "Mastering diverse domains through world models" (DreamerV3);
+[DALI] arXiv 2508.20294; [ours] chosen here, measured in docs/experiments.md or stated as untested.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from dali.errors import DaliError, unknown_name
+from dali.methods import METHODS, Method
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of the networks."""
+
+    deter: int = 256  # D, width of the recurrent state
+    stoch: int = 16  # S, groups of categorical latents
+    classes: int = 16  # C, classes a group
+    hidden: int = 256  # width inside the sequence model, the prior and the posterior
+    units: int = 256  # width of encoder, decoder, heads, actor and critic
+    layers: int = 2  # hidden layers of encoder, decoder, actor and critic [V3 small: 2]
+    head_layers: int = 1  # hidden layers of the reward and continue heads
+    bins: int = 255  # two-hot bins of reward and value heads [V3]
+    unimix: float = 0.01  # uniform share of latent and discrete policy distributions [V3]
+    code: int = 8  # Z, size of the context code [DALI]
+    context_window: int = 64  # K, transitions the context encoder looks back on [DALI]
+    context_width: int = 64  # width of the context encoder's transformer block [ours]
+    context_heads: int = 1  # single self-attention [DALI]
+    dynamics_units: int = 128  # width of the forward dynamics f_w that trains the code [ours]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides how a run learns."""
+
+    steps: int = 30_000  # environment steps in all
+    envs: int = 8  # N, copies stepped together
+    contexts: int = 100  # training contexts, drawn uniformly from the box of train ranges [DALI]
+    prefill: int = 2_000  # environment steps of random actions before the first update
+    explore: float = 0.25  # share of copies that act by smooth noise, so that the model sees off-policy physics [ours]
+    batch: int = 64  # B, sequences an update
+    length: int = 16  # T, steps a sequence; B x T = 1,024 as in [V3] (16 x 64)
+    stream: int = 128  # steps a sequence is followed with its latent state carried from update to update [ours]
+    replay_ratio: float = 256.0  # replayed steps per environment step [V3: 512 at the paper's preset]
+    starts: int = 256  # imagination starts an update, subsampled from the B x T posterior states
+    horizon: int = 15  # H, imagined steps [V3]
+    model_lr: float = 3e-4  # world model [ours; V3: 1e-4 for large models]
+    actor_lr: float = 1e-4
+    critic_lr: float = 1e-4
+    clip: float = 100.0  # gradient norm; actor and critic: 100 [V3 base code: 1000 model, 100 actor and critic]
+    reconstruction: float = 1.0  # weight of the decoder's loss
+    dyn: float = 0.5  # KL balance: prior towards posterior [V3 base code]
+    rep: float = 0.1  # KL balance: posterior towards prior [V3 base code]
+    free_nats: float = 1.0  # [V3]
+    discount: float = 0.997  # 1 - 1/333 [V3]
+    lambda_: float = 0.95  # [V3]
+    entropy: float = 3e-4  # [V3]
+    critic_decay: float = 0.98  # slow critic's moving average [V3]
+    return_decay: float = 0.99  # percentile return normalisation [V3]
+    context_lr: float = 3e-3  # context encoder, decays by a cosine [ours, measured]
+    context_lr_final: float = 1e-4
+    context_decay: float = 0.6  # share of the updates after which the encoder's learning rate stands at its last value
+    context_batch: int = 64  # episodes an update of the code
+    context_targets: int = 16  # transitions of another window that each code must predict
+    cross_modal: float = 1.0  # weight of L_cross [DALI]
+    pairing: Literal["across", "same"] = "across"  # which window's transitions a code must predict
+    capacity: int = 1_000_000  # environment steps the replay holds
+    checkpoint_every: float = 300.0  # seconds between checkpoints
+    log_every: float = 10.0  # seconds between lines of metrics.jsonl
+    threads: int = 0  # torch threads; 0 leaves torch's choice
+    device: str = "cpu"
+
+
+PRESETS: dict[str, tuple[ModelConfig, TrainConfig]] = {
+    # Seconds; for tests only.
+    "tiny": (
+        ModelConfig(deter=32, stoch=4, classes=4, hidden=32, units=32, layers=1, bins=41, context_width=16,
+                    context_window=8, dynamics_units=16),
+        TrainConfig(steps=600, envs=4, contexts=8, prefill=200, batch=8, length=8, stream=32, replay_ratio=32.0,
+                    starts=16, horizon=5, context_batch=8, context_targets=4),
+    ),
+    # A laptop's CPU, well under an hour for the pendulum.
+    "small": (ModelConfig(), TrainConfig()),
+    # DreamerV3-small, the base of the paper.
+    "paper": (
+        ModelConfig(deter=512, stoch=32, classes=32, hidden=512, units=512, layers=2, head_layers=2,
+                    context_width=128, dynamics_units=256),
+        TrainConfig(steps=200_000, batch=16, length=64, stream=64, starts=1024, replay_ratio=512.0, model_lr=1e-4,
+                    actor_lr=3e-5, critic_lr=3e-5),
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One training run: what is trained on what, and how. Written to config.json."""
+
+    env: str
+    method_name: str
+    preset: str = "small"
+    seed: int = 0
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    @property
+    def method(self) -> Method:
+        return METHODS[self.method_name]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"schema": SCHEMA, **dataclasses.asdict(self)}

@@ -1,0 +1,84 @@
+"""What an environment is, as data: its context features with units and grids, its observations and actions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dali.errors import DaliError
+
+
+@dataclass(frozen=True)
+class ContextFeature:
+    """One physical quantity that varies between contexts, in SI units or as a multiplier ("x") of the model's own.
+
+    The four grids are the evaluation protocol of the DALI benchmark (arXiv 2508.20294, appendix C).
+    """
+
+    name: str
+    label: str
+    unit: str
+    default: float
+    train: tuple[float, float]
+    interpolate_single: tuple[float, ...]
+    extrapolate_single: tuple[float, ...]
+    interpolate_double: tuple[float, ...]
+    extrapolate_double: tuple[float, ...]
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Smallest and largest value of any grid: the range that sliders and simulators accept."""
+        values = (*self.train, *self.interpolate_single, *self.extrapolate_single)
+        return min(values), max(values)
+
+    def inside(self, value: float) -> bool:
+        """True where the value lies in the train range, bounds included."""
+        return self.train[0] <= value <= self.train[1]
+
+
+@dataclass(frozen=True)
+class EnvSpec:
+    """An entry of the catalogue. O = len(observation_names), F = len(features)."""
+
+    name: str
+    title: str
+    features: tuple[ContextFeature, ...]
+    observation_names: tuple[str, ...]
+    observation_units: tuple[str, ...]
+    action_names: tuple[str, ...]  # continuous: one per actuator; discrete: one per choice
+    discrete: bool
+    episode_steps: int
+    timestep: float  # seconds of simulated time per control step
+    train_steps: int  # environment steps of the default training at preset small
+
+    @property
+    def obs_dim(self) -> int:
+        return len(self.observation_names)
+
+    @property
+    def action_dim(self) -> int:
+        """A: number of actuators, or number of choices of a discrete action (fed one-hot)."""
+        return len(self.action_names)
+
+    @property
+    def context_dim(self) -> int:
+        return len(self.features)
+
+    @property
+    def default_context(self) -> np.ndarray:
+        """(F,) float64."""
+        return np.array([f.default for f in self.features])
+
+    def feature(self, name: str) -> ContextFeature:
+        for feature in self.features:
+            if feature.name == name:
+                return feature
+        known = ", ".join(f.name for f in self.features)
+        raise DaliError(f"Environment {self.name!r} has no context feature {name!r}; it has: {known}.")
+
+    def feature_index(self, name: str) -> int:
+        return self.features.index(self.feature(name))
+
+    def scale_context(self, context: np.ndarray) -> np.ndarray:
+        """Maps contexts (..., F) to [-1, 1] over the train range (linearly beyond it), float32."""
+        low, high = np.array([f.train for f in self.features]).T
+        return (2.0 * (np.asarray(context) - low) / (high - low) - 1.0).astype(np.float32)

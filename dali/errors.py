@@ -1,0 +1,18 @@
+"""Errors that a person can act on. The CLI and the app print their text alone, without a traceback."""
+
+
+class DaliError(Exception):
+    """Something a user can put right: a name, a file or a value. The message says what was found and expected."""
+
+
+class CheckpointError(DaliError):
+    """A folder that is not a checkpoint this version can read."""
+
+
+class TrainingError(DaliError):
+    """Training cannot go on; the last good checkpoint stands."""
+
+
+def unknown_name(kind: str, name: str, known) -> DaliError:
+    """The error for a name outside a catalogue, with what would have been accepted."""
+    return DaliError(f"Unknown {kind} {name!r}; expected one of: {', '.join(sorted(known))}.")
