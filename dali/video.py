@@ -1,0 +1,316 @@
+"""Frames to films: captioned, tiled, compared and encoded. Pure functions over uint8 RGB frames.
+
+Shapes: a film is (T, H, W, 3) uint8, T frames. Everything here is deterministic: the same frames and the same
+libraries give the same bytes, on any number of cores.
+"""
+
+import io
+import math
+import subprocess
+import tempfile
+import threading
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from dali.errors import DaliError
+
+PAPER = 255  # grey level of captions, gaps and padding
+INK = (32, 32, 32)
+DIFFERENCE_CAPTION = "|real − dream| per pixel: dark 0, bright 255"
+SHEET_FRAMES = 64  # a sheet of 8 x 8 frames of 256 px is 2048 px wide, which every browser decodes
+
+_FONT_LOCK = threading.Lock()  # a FontFace caches glyphs and is not safe to draw with from two threads
+
+
+def check_film(frames: np.ndarray, name: str = "film") -> np.ndarray:
+    """Returns the frames if they are a film (T >= 1, H, W, 3) of uint8, else raises DaliError."""
+    if not isinstance(frames, np.ndarray) or frames.dtype != np.uint8:
+        found = getattr(frames, "dtype", type(frames).__name__)
+        raise DaliError(f"The {name} has values of type {found}; expected uint8.")
+    if frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape[1:3]:
+        raise DaliError(f"The {name} has shape {frames.shape}; expected (frames, height, width, 3).")
+    if len(frames) == 0:
+        raise DaliError(f"The {name} has no frames; expected at least one.")
+    return frames
+
+
+def _check_same_shape(films: Sequence[np.ndarray]) -> None:
+    for film in films:
+        check_film(film)
+        if film.shape != films[0].shape:
+            raise DaliError(f"Films of shapes {films[0].shape} and {film.shape} cannot be combined; expected the same.")
+
+
+@cache
+def _font() -> "cv2.FontFace":
+    return cv2.FontFace("sans")  # bundled with OpenCV 5; has superscripts, Greek letters and the minus sign
+
+
+def _text_width(text: str, size: int, weight: int) -> int:
+    rect = cv2.getTextSize((0, 0), text, (0, 0), _font(), size, weight)
+    return rect[2]
+
+
+def _draw_text(image: np.ndarray, text: str, x: int, baseline: int, size: int, weight: int, room: int) -> None:
+    """Draws one line in place, made smaller (to three quarters) and then cut with an ellipsis to fit `room` pixels."""
+    with _FONT_LOCK:
+        smallest = max(8, size * 3 // 4)
+        while size > smallest and _text_width(text, size, weight) > room:
+            size -= 1
+        while len(text) > 1 and _text_width(text, size, weight) > room:
+            text = text[:-2].rstrip() + "…"
+        cv2.putText(image, text, (x, baseline), INK, _font(), size, weight)
+
+
+def caption(frames: np.ndarray, title: str, physics: str = "") -> np.ndarray:
+    """Puts a band with a title line and a line of physics with units above each frame.
+
+    Args:
+        frames: (T, H, W, 3) uint8.
+        title: what the pane is, for example "Dream, counterfactual".
+        physics: for example "g = 4.9 m/s², l = 1.00 m".
+
+    Returns:
+        (T, H + band, W, 3) uint8. The band is drawn once, its height depends on the width alone, so that panes of one
+        size stay in line whatever their text.
+    """
+    check_film(frames)
+    width = frames.shape[2]
+    size = max(9, round(width / 16))
+    band = np.full((round(size * 2.9), width, 3), PAPER, np.uint8)
+    margin = size // 2
+    _draw_text(band, title, margin, round(size * 1.15), size, 600, width - 2 * margin)
+    _draw_text(band, physics, margin, round(size * 2.4), round(size * 0.85), 400, width - 2 * margin)
+    return np.concatenate([np.broadcast_to(band, (len(frames), *band.shape)), frames], axis=1)
+
+
+def tile(panes: Sequence[np.ndarray], columns: int | None = None, gap: int = 8) -> np.ndarray:
+    """Lays films of one shape out in rows on white.
+
+    Args:
+        panes: P films (T, H, W, 3).
+        columns: panes in a row; by default 2 for four panes (2 x 2) and otherwise all in one row.
+        gap: pixels between panes.
+
+    Returns:
+        (T, R * H + (R - 1) * gap, C * W + (C - 1) * gap, 3) uint8, R rows of C columns.
+    """
+    if not panes:
+        raise DaliError("There is no pane to tile; expected at least one.")
+    _check_same_shape(panes)
+    if columns is None:
+        columns = 2 if len(panes) == 4 else len(panes)
+    if columns < 1:
+        raise DaliError(f"Cannot tile panes in {columns} columns; expected at least 1.")
+    columns = min(columns, len(panes))
+    rows = math.ceil(len(panes) / columns)
+    time, height, width, _ = panes[0].shape
+    out = np.full((time, rows * (height + gap) - gap, columns * (width + gap) - gap, 3), PAPER, np.uint8)
+    for i, pane in enumerate(panes):
+        y, x = i // columns * (height + gap), i % columns * (width + gap)
+        out[:, y : y + height, x : x + width] = pane
+    return out
+
+
+def _largest_channel(image: np.ndarray) -> np.ndarray:
+    red, green, blue = cv2.split(image)
+    return cv2.max(cv2.max(red, green), blue)
+
+
+def _commonest_colour(image: np.ndarray) -> tuple[int, int, int]:
+    packed = image.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    colours, counts = np.unique(packed, return_counts=True)
+    colour = int(colours[counts.argmax()])
+    return colour >> 16, colour >> 8 & 255, colour & 255
+
+
+def ghost(real: np.ndarray, dream: np.ndarray) -> np.ndarray:
+    """Draws the dream over the real film so that the two can be told apart without colour.
+
+    The real film fades to two fifths of its contrast; the dream is an outline in black ink, and its body is hatched
+    where the real film shows something else.
+
+    Args:
+        real: (T, H, W, 3) uint8.
+        dream: the same shape.
+
+    Returns:
+        (T, H, W, 3) uint8.
+    """
+    _check_same_shape([real, dream])
+    height, width = real.shape[1:3]
+    hatch = (np.add.outer(np.arange(height), np.arange(width)) % 6) < 2
+    background = np.full((height, width, 3), _commonest_colour(dream[0]), np.uint8)
+    fade = np.uint8(np.round(PAPER - (PAPER - np.arange(256)) * 0.4))
+    out = cv2.LUT(real.reshape(len(real), -1), fade).reshape(real.shape)
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    for t in range(len(out)):
+        grey = cv2.cvtColor(dream[t], cv2.COLOR_RGB2GRAY)
+        outline = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, cross) > 40
+        elsewhere = _largest_channel(cv2.absdiff(dream[t], real[t])) > 40
+        body = _largest_channel(cv2.absdiff(dream[t], background)) > 40
+        out[t][outline | (hatch & elsewhere & body)] = 0
+    return out
+
+
+def difference(real: np.ndarray, dream: np.ndarray) -> np.ndarray:
+    """The absolute difference of two films, the largest of the three channels, through the cividis colour map.
+
+    Cividis is perceptually even and reads the same with a colour vision deficiency (Nuñez et al., 2018).
+    `DIFFERENCE_CAPTION` is its legend.
+
+    Args:
+        real: (T, H, W, 3) uint8.
+        dream: the same shape.
+
+    Returns:
+        (T, H, W, 3) uint8.
+    """
+    _check_same_shape([real, dream])
+    out = np.empty_like(real)
+    for t in range(len(out)):
+        size = _largest_channel(cv2.absdiff(real[t], dream[t]))
+        out[t] = cv2.applyColorMap(size, cv2.COLORMAP_CIVIDIS)[..., ::-1]
+    return out
+
+
+def _grid(frames: np.ndarray, columns: int) -> np.ndarray:
+    """Frames (T, H, W, 3) row by row in one picture; cells past the last frame are black."""
+    time, height, width, _ = frames.shape
+    rows = math.ceil(time / columns)
+    cells = np.zeros((rows * columns, height, width, 3), np.uint8)
+    cells[:time] = frames
+    grid = cells.reshape(rows, columns, height, width, 3).transpose(0, 2, 1, 3, 4)
+    return grid.reshape(rows * height, columns * width, 3)
+
+
+def _encode_image(image: np.ndarray, extension: str, options: Sequence[int]) -> bytes:
+    ok, data = cv2.imencode(extension, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+    if not ok:
+        raise DaliError(f"A picture of shape {image.shape} could not be encoded as {extension}.")
+    return data.tobytes()
+
+
+def sprite(frames: np.ndarray) -> tuple[bytes, int]:
+    """All frames as one JPEG sheet, row by row, for a player that draws them by index.
+
+    JPEG at quality 90 with full colour resolution: halved colour resolution, a third quicker, smears thin coloured
+    lines. PNG is exact but slower on drawings and far larger on photographic frames; WebP is slower than either.
+
+    Args:
+        frames: (T, H, W, 3) uint8, at most SHEET_FRAMES.
+
+    Returns:
+        The JPEG and the number of columns.
+    """
+    check_film(frames)
+    if len(frames) > SHEET_FRAMES:
+        raise DaliError(f"A sheet holds at most {SHEET_FRAMES} frames; found {len(frames)}.")
+    columns = math.ceil(math.sqrt(len(frames)))
+    full_colour = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    return _encode_image(_grid(frames, columns), ".jpg", [cv2.IMWRITE_JPEG_QUALITY, 90, *full_colour]), columns
+
+
+def png_strip(frames: np.ndarray, every: int, timestep: float | None = None) -> bytes:
+    """Every `every`-th frame side by side as one PNG.
+
+    Args:
+        frames: (T, H, W, 3) uint8.
+        every: at least 1; frames 0, every, 2 * every, ... are shown.
+        timestep: seconds a frame; when given, each picture is headed by its time.
+    """
+    check_film(frames)
+    if every < 1:
+        raise DaliError(f"Cannot show every {every}th frame; expected at least 1.")
+    shown = frames[::every]
+    if timestep is not None:
+        labels = [f"t = {i * timestep:.2f} s" for i in range(0, len(frames), every)]
+        shown = np.concatenate([caption(frame[None], label) for frame, label in zip(shown, labels, strict=True)])
+    return _encode_image(tile([frame[None] for frame in shown], columns=len(shown))[0], ".png", [])
+
+
+def _ffmpeg() -> str:
+    try:
+        from imageio_ffmpeg import get_ffmpeg_exe  # here, so that an engine without it can import this module
+    except ImportError as error:
+        raise DaliError("Encoding mp4 needs the package imageio-ffmpeg, which is not installed.") from error
+    try:
+        return get_ffmpeg_exe()
+    except RuntimeError as error:
+        raise DaliError("No ffmpeg was found; install imageio-ffmpeg or set IMAGEIO_FFMPEG_EXE.") from error
+
+
+def encode_mp4(frames: np.ndarray, fps: float) -> bytes:
+    """An H.264 film that browsers and slide decks play: yuv420p, BT.709, index first.
+
+    One thread, `bitexact` and `cpu-independent` make it the same bytes on every machine with the same ffmpeg.
+    Odd sizes grow by one row or column, a copy of the last, since yuv420p needs even ones.
+
+    Args:
+        frames: (T, H, W, 3) uint8.
+        fps: frames a second, above 0.
+    """
+    check_film(frames)
+    if not (math.isfinite(fps) and fps > 0):
+        raise DaliError(f"A film of {fps} frames a second cannot be encoded; expected a number above 0.")
+    odd = [(0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)]
+    frames = np.pad(frames, odd, mode="edge")
+    height, width = frames.shape[1:3]
+    colour = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
+    scale = "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+full_chroma_int+bitexact"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "film.mp4"  # an index at the front needs a file that can be rewritten, not a pipe
+        command = [_ffmpeg(), "-hide_banner", "-loglevel", "error", "-y", "-fflags", "+bitexact"]
+        command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-video_size", f"{width}x{height}", "-framerate", f"{fps:g}"]
+        command += ["-i", "pipe:0", "-an", "-map_metadata", "-1", "-vf", f"{scale},format=yuv420p", *colour]
+        command += ["-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-threads", "1"]
+        command += ["-x264-params", "threads=1:cpu-independent=1", "-flags:v", "+bitexact", "-fflags", "+bitexact"]
+        command += ["-movflags", "+faststart", str(path)]
+        done = subprocess.run(command, input=np.ascontiguousarray(frames).data, capture_output=True, check=False)
+        if done.returncode != 0:
+            reason = done.stderr.decode(errors="replace").strip().splitlines()
+            raise DaliError(f"ffmpeg could not encode the film: {reason[-1] if reason else 'no reason given'}.")
+        return path.read_bytes()
+
+
+def encode_gif(frames: np.ndarray, fps: float) -> bytes:
+    """A looping GIF with one palette of 256 colours, taken from up to 16 frames.
+
+    GIF counts time in hundredths of a second: delays alternate so that the film lasts T / fps to within one. A run of
+    equal frames is stored as one frame with their joint delay.
+
+    Args:
+        frames: (T, H, W, 3) uint8.
+        fps: frames a second, above 0 and at most 100.
+    """
+    check_film(frames)
+    if not 0 < fps <= 100:
+        raise DaliError(f"A GIF of {fps} frames a second cannot be encoded; expected above 0 and at most 100.")
+    sample = frames[np.unique(np.linspace(0, len(frames) - 1, 16).astype(int))]
+    palette = Image.fromarray(_grid(sample, 4)).quantize(256, Image.Quantize.MEDIANCUT)
+    pictures = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    ticks = np.round(np.arange(len(frames) + 1) * 100 / fps).astype(int)
+    delays = (np.diff(ticks) * 10).tolist()
+    out = io.BytesIO()
+    pictures[0].save(out, "GIF", save_all=True, append_images=pictures[1:], duration=delays, loop=0, optimize=False)
+    return out.getvalue()
+
+
+def probe(mp4: bytes) -> int:
+    """The number of frames in an mp4, counted by ffmpeg."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "film.mp4"
+        path.write_bytes(mp4)
+        command = [_ffmpeg(), "-hide_banner", "-loglevel", "error", "-i", str(path), "-map", "0:v:0"]
+        # One line of checksum a decoded frame; comment lines start with #.
+        command += ["-fps_mode", "passthrough", "-f", "framemd5", "-"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = [line for line in done.stdout.splitlines() if line and not line.startswith("#")]
+    if done.returncode != 0 or not lines:
+        raise DaliError(f"These {len(mp4)} bytes are not a film that ffmpeg can read.")
+    return len(lines)
