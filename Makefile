@@ -1,0 +1,57 @@
+# make app: open the dashboard.  make test: run every test.  Both install what they need into .venv, once.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+PIP_INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --progress-bar off
+# Tests run as two processes of one thread each: the networks in them are too small for more threads.
+PYTEST_FLAGS ?= -n 2 --dist loadgroup
+
+.DEFAULT_GOAL := help
+.PHONY: help app install install-dev browser lint format test clean
+
+help:
+	@echo "make app      install into $(VENV) (once) and open the dashboard"
+	@echo "make test     install what tests need (once) and run them all; ARGS='-k probe' picks some"
+	@echo "make lint     check style, formatting and types"
+	@echo "make format   put formatting and import order right"
+	@echo "make clean    remove $(VENV) and caches"
+
+app: install
+	$(PYTHON) -m streamlit run app.py --server.headless false --server.showEmailPrompt false
+
+install: $(VENV)/.installed
+install-dev: $(VENV)/.installed-dev
+
+# The stamp is written last, so that an interrupted installation is taken up again.
+$(PYTHON):
+	@bash tools/create_venv.sh $(VENV)
+
+$(VENV)/.installed: requirements.txt constraints.txt | $(PYTHON)
+	@echo "Installing the engine and the dashboard (a few minutes the first time) ..."
+	@$(PIP_INSTALL) -r requirements.txt
+	@touch $@
+	@echo "Installed."
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@echo "Installing the linter and the test tools ..."
+	@$(PIP_INSTALL) -r requirements-dev.txt
+	@touch $@
+	@echo "Installed."
+
+browser:
+	@bash tools/install_chromium.sh
+
+lint: install-dev
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+format: install-dev
+	$(PYTHON) -m ruff check --fix --select I .
+	$(PYTHON) -m ruff format .
+
+test: install-dev browser
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest $(PYTEST_FLAGS) $(ARGS)
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
