@@ -5,8 +5,8 @@
         expect(page.get_by_role("heading", name="DALI Studio")).to_be_visible()
 
 ``app`` serves the shipped checkpoints; ``serve(folder)`` serves others. ``page`` is a fresh tab that fails its test
-when the page logs a console error, throws, or asks another host for something. A failing test leaves a screenshot in .pytest_cache/d/screenshots and
-shows the end of the server's log.
+when the page logs a console error, throws, or asks another host for something. A failing test leaves a screenshot in
+.pytest_cache/d/screenshots and shows the end of the server's log.
 """
 
 import contextlib
