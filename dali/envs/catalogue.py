@@ -1,0 +1,174 @@
+"""The catalogue of contextual environments: one EnvSpec each, and `make`, which builds its simulator.
+
+Train ranges and grids are those of the DALI benchmark (arXiv 2508.20294, appendix C, as its authors ran them);
+the grid of `walker_friction` is ours, since the paper has none. `length` of the cartpole is half the pole's length,
+as in gymnasium. To add an environment: an entry here, its module in `_SIMULATORS`, a test of its physics.
+"""
+
+import importlib
+from dataclasses import replace
+
+from dali.envs.base import Simulator
+from dali.envs.spec import ContextFeature, EnvSpec
+from dali.errors import DaliError, unknown_name
+
+_GRAVITY = ContextFeature(
+    name="gravity",
+    label="gravity",
+    unit="m/s²",
+    default=9.81,
+    train=(4.9, 14.7),
+    interpolate_single=(4.9, 7.35, 9.81, 12.25, 14.7),
+    extrapolate_single=(0.98, 1.715, 2.45, 3.185, 3.92, 15.68, 16.66, 17.64, 18.62, 19.6),
+    interpolate_double=(4.9, 9.81, 14.7),
+    extrapolate_double=(0.98, 2.45, 3.92, 15.68, 17.64, 19.6),
+)
+_GRAVITY_SPARSE = replace(
+    _GRAVITY, extrapolate_single=(0.98, 2.45, 3.92, 15.68, 17.64, 19.6), extrapolate_double=(0.98, 3.92, 15.68, 19.6)
+)
+_STRENGTH = ContextFeature(
+    name="actuator_strength",
+    label="motor strength",
+    unit="x",
+    default=1.0,
+    train=(0.5, 1.5),
+    interpolate_single=(0.5, 0.75, 1.0, 1.25, 1.5),
+    extrapolate_single=(0.1, 0.2, 0.3, 0.4, 1.6, 1.7, 1.8, 1.9, 2.0),
+    interpolate_double=(0.5, 1.0, 1.5),
+    extrapolate_double=(0.1, 0.3, 1.6, 1.8, 2.0),
+)
+
+_PENDULUM = EnvSpec(
+    name="pendulum",
+    title="Pendulum",
+    features=(
+        ContextFeature(
+            name="g",
+            label="gravity",
+            unit="m/s²",
+            default=10.0,
+            train=(5.0, 15.0),
+            interpolate_single=(5.0, 7.5, 10.0, 12.5, 15.0),
+            extrapolate_single=(1.0, 2.0, 3.0, 4.0, 16.0, 17.0, 18.0, 19.0, 20.0),
+            interpolate_double=(5.0, 10.0, 15.0),
+            extrapolate_double=(1.0, 3.0, 17.0, 20.0),
+        ),
+        ContextFeature(
+            name="l",
+            label="rod length",
+            unit="m",
+            default=1.0,
+            train=(0.5, 1.5),
+            interpolate_single=(0.5, 0.75, 1.0, 1.25, 1.5),
+            extrapolate_single=(0.1, 0.2, 0.3, 0.4, 1.6, 1.7, 1.8, 1.9, 2.0),
+            interpolate_double=(0.5, 1.0, 1.5),
+            extrapolate_double=(0.1, 0.3, 1.6, 1.8, 2.0),
+        ),
+    ),
+    observation_names=("cos angle", "sin angle", "angular velocity"),
+    observation_units=("", "", "rad/s"),
+    action_names=("torque",),
+    discrete=False,
+    episode_steps=200,
+    timestep=0.05,
+    train_steps=30_000,
+)
+
+_CARTPOLE = EnvSpec(
+    name="cartpole",
+    title="Cartpole",
+    features=(
+        replace(
+            _GRAVITY,
+            default=9.8,
+            interpolate_single=(4.9, 7.35, 9.8, 12.25, 14.7),
+            interpolate_double=(4.9, 9.8, 14.7),
+        ),
+        ContextFeature(
+            name="length",
+            label="half pole length",
+            unit="m",
+            default=0.5,
+            train=(0.35, 0.75),
+            interpolate_single=(0.4, 0.5, 0.6, 0.7),
+            extrapolate_single=(0.1, 0.15, 0.2, 0.25, 0.3, 0.8, 0.85, 0.9, 0.95, 1.0),
+            interpolate_double=(0.5, 0.7),
+            extrapolate_double=(0.1, 0.2, 0.3, 0.8, 0.9, 1.0),
+        ),
+    ),
+    observation_names=("cart position", "cart velocity", "pole angle", "pole angular velocity"),
+    observation_units=("m", "m/s", "rad", "rad/s"),
+    action_names=("push left", "push right"),
+    discrete=True,
+    episode_steps=500,
+    timestep=0.02,
+    train_steps=50_000,
+)
+
+_BALL_IN_CUP = EnvSpec(
+    name="ball_in_cup",
+    title="Ball in cup",
+    features=(
+        _GRAVITY,
+        ContextFeature(
+            name="string_length",
+            label="string length",
+            unit="m",
+            default=0.3,
+            train=(0.15, 0.45),
+            interpolate_single=(0.15, 0.225, 0.3, 0.375, 0.45),
+            extrapolate_single=(0.03, 0.06, 0.09, 0.12, 0.48, 0.51, 0.54, 0.57, 0.6),
+            interpolate_double=(0.15, 0.3, 0.45),
+            extrapolate_double=(0.03, 0.09, 0.48, 0.54, 0.6),
+        ),
+    ),
+    observation_names=("cup x", "cup z", "ball x", "ball z", "cup vx", "cup vz", "ball vx", "ball vz"),
+    observation_units=("m",) * 4 + ("m/s",) * 4,
+    action_names=("force x", "force z"),
+    discrete=False,
+    episode_steps=1000,
+    timestep=0.02,
+    train_steps=100_000,
+)
+
+CATALOGUE: dict[str, EnvSpec] = {s.name: s for s in (_PENDULUM, _CARTPOLE, _BALL_IN_CUP)}
+
+# Imported only when made, so that the pendulum and the cartpole need no MuJoCo.
+_SIMULATORS: dict[str, tuple[str, str]] = {
+    "pendulum": ("dali.envs.pendulum", "Pendulum"),
+    "cartpole": ("dali.envs.cartpole", "Cartpole"),
+    "ball_in_cup": ("dali.envs.ball_in_cup", "BallInCup"),
+}
+
+
+def names() -> tuple[str, ...]:
+    """The environments that `make` builds."""
+    return tuple(CATALOGUE)
+
+
+def spec(name: str) -> EnvSpec:
+    """The entry of that name. Raises DaliError for an unknown one."""
+    if name not in CATALOGUE:
+        raise unknown_name("environment", name, CATALOGUE)
+    return CATALOGUE[name]
+
+
+def simulator_class(name: str) -> type[Simulator]:
+    """The class of that environment's simulator, for its static methods (draw, states_from_observations)."""
+    spec(name)
+    module, attribute = _SIMULATORS[name]
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("dali"):
+            raise
+        raise DaliError(f"Environment {name!r} needs the package {error.name!r}, which is not installed.") from error
+
+
+def make(name: str, num: int) -> Simulator:
+    """N = num copies of the environment, under its default physics until reset.
+
+    Raises:
+        DaliError: unknown name, num below 1, or a package that this environment needs is missing.
+    """
+    return simulator_class(name)(spec(name), num)
