@@ -20,5 +20,6 @@ if command -v apt-get >/dev/null && "${as_root[@]}" true 2>/dev/null; then
 fi
 
 echo "No Chromium was found and it could not be installed here: install Chromium or Chrome, or set DALI_CHROMIUM" \
-    "to its path. The browser tests are skipped until then." >&2
+    "to its path." >&2
 if [ "${CI:-}" = true ]; then exit 1; fi
+echo "The browser tests are skipped until then." >&2
