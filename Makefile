@@ -4,7 +4,8 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 PIP_INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --progress-bar off
 # Tests run as two processes of one thread each: the networks in them are too small for more threads.
-PYTEST_FLAGS ?= -n 2 --dist loadgroup
+# A process that dies (a hanging test ends its own) is not started again: xdist would run the same test anew.
+PYTEST_FLAGS ?= -n 2 --dist loadgroup --max-worker-restart 0
 
 .DEFAULT_GOAL := help
 .PHONY: help app install install-dev browser lint format test clean
