@@ -16,7 +16,7 @@ REPO = Path(__file__).resolve().parent.parent
 # A part may import itself and the parts of lower layers, nothing else. Parts of one layer do not know each other.
 LAYERS = (
     ("dali", "dali.errors"),
-    ("dali.methods",),
+    ("dali.methods", "dali.envs.spec"),  # what a method and an environment are, as data
     ("dali.config",),
     ("dali.envs", "dali.model"),
     ("dali.train", "dali.analysis"),
