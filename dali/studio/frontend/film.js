@@ -1,0 +1,41 @@
+// Reads the bytes that player.py packs: uint32 header length, JSON header, then pictures and float32 values.
+
+function readHeader(bytes) {
+  const length = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0, true);
+  return { header: JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length))), body: bytes.subarray(4 + length) };
+}
+
+// Decodes everything before anything is shown, so that one film replaces another between two screen refreshes.
+async function decodeFilm({ header, body }) {
+  const part = ([offset, length]) => body.subarray(offset, offset + length);
+  const values = (span) => new Float32Array(part(span).slice().buffer);
+  const traces = header.traces.map((trace) => ({
+    ...trace,
+    series: trace.series.map((series) => ({ ...series, values: values(series.values) })),
+  }));
+  const panes = await Promise.all(
+    header.panes.map(async (pane) => ({
+      ...pane,
+      sheets: await Promise.all(
+        pane.sheets.map(async ({ jpeg, columns }) => ({
+          picture: await createImageBitmap(new Blob([part(jpeg)], { type: "image/jpeg" })),
+          columns,
+        }))
+      ),
+    }))
+  );
+  return { ...header, traces, panes };
+}
+
+function releaseFilm(film) {
+  for (const pane of film?.panes ?? []) for (const sheet of pane.sheets) sheet.picture.close();
+}
+
+// A sheet holds `sheetFrames` frames row by row, `columns` in a row.
+function drawFrame(context, { width, height, sheets }, frame, sheetFrames) {
+  const { picture, columns } = sheets[Math.floor(frame / sheetFrames)];
+  const cell = frame % sheetFrames;
+  const x = (cell % columns) * width;
+  const y = Math.floor(cell / columns) * height;
+  context.drawImage(picture, x, y, width, height, 0, 0, width, height);
+}

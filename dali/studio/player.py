@@ -1,0 +1,168 @@
+"""A frame-accurate player for several films and the traces of what they show, as one Streamlit component.
+
+The browser gets every frame, in sheets, and every value; so nothing it shows depends on a media clock, and playing or
+seeking never reruns the script. Position, speed and hidden traces belong to the browser and outlive new film data.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from dali.errors import DaliError, unknown_name
+from dali.video import SHEET_FRAMES, check_film, sprite
+
+# Line styles of traces. The first four name the four panes; "pinned" is a run kept for comparison.
+STYLES = ("real_factual", "real_counterfactual", "dream_factual", "dream_counterfactual", "pinned")
+
+_FRONTEND = Path(__file__).parent / "frontend"
+
+
+@dataclass(frozen=True)
+class Pane:
+    """One film with its labels.
+
+    `digest`, if given, names the frames: panes with the same digest are encoded once. `style`, if given, shows the
+    line style of the traces that belong to the film beside its title.
+    """
+
+    title: str
+    caption: str  # the physics, with units
+    frames: np.ndarray  # (T, H, W, 3) uint8
+    digest: str = ""
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a plot; values that are not finite leave a gap."""
+
+    label: str
+    values: np.ndarray  # (T,)
+    style: str
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One plot over time, of one observation dimension or one error."""
+
+    name: str
+    unit: str
+    series: Sequence[Series]
+
+
+@dataclass(frozen=True)
+class PlayerFilm:
+    """Films of one length with the traces of the same T steps."""
+
+    panes: Sequence[Pane]
+    traces: Sequence[Trace] = field(default=())
+    timestep: float = 0.02  # s
+
+
+def check(film: PlayerFilm) -> int:
+    """Returns the number of frames T that all panes and series share, or raises DaliError."""
+    if not film.panes:
+        raise DaliError("The film has no pane; expected at least one.")
+    if not (math.isfinite(film.timestep) and film.timestep > 0):
+        raise DaliError(f"The film has a timestep of {film.timestep} s; expected a number above 0.")
+    time = len(check_film(film.panes[0].frames, f"pane {film.panes[0].title!r}"))
+    for pane in film.panes:
+        if len(check_film(pane.frames, f"pane {pane.title!r}")) != time:
+            raise DaliError(f"Pane {pane.title!r} has {len(pane.frames)} frames; expected {time} as in the first.")
+        if pane.style and pane.style not in STYLES:
+            raise unknown_name("line style", pane.style, STYLES)
+    for trace in film.traces:
+        if not trace.series:
+            raise DaliError(f"Trace {trace.name!r} has no series; expected at least one.")
+        for series in trace.series:
+            if np.shape(series.values) != (time,):
+                shape = np.shape(series.values)
+                raise DaliError(f"Series {series.label!r} of {trace.name!r} has shape {shape}; expected ({time},).")
+            if series.style not in STYLES:
+                raise unknown_name("line style", series.style, STYLES)
+    return time
+
+
+def sheets(frames: np.ndarray) -> list[tuple[bytes, int]]:
+    """A film's frames (T, H, W, 3) as sheets of SHEET_FRAMES, the last one shorter, each with its columns."""
+    return [sprite(frames[i : i + SHEET_FRAMES]) for i in range(0, len(frames), SHEET_FRAMES)]
+
+
+@st.cache_data(max_entries=48, show_spinner=False)
+def _cached_sheets(digest: str, _frames: np.ndarray) -> list[tuple[bytes, int]]:
+    return sheets(_frames)
+
+
+def pack(film: PlayerFilm, key: str) -> bytes:
+    """Everything the browser needs, in one binary message.
+
+    Layout: uint32 little-endian length of the header, the header (JSON, UTF-8), then the JPEG sheets and the series as
+    little-endian float32, at the offsets from the header's end and the lengths that the header lists.
+    """
+    time = check(film)
+    body = bytearray()
+
+    def add(part: bytes) -> list[int]:
+        body.extend(part)
+        return [len(body) - len(part), len(part)]
+
+    panes = []
+    for pane in film.panes:
+        encoded = _cached_sheets(pane.digest, pane.frames) if pane.digest else sheets(pane.frames)
+        height, width = pane.frames.shape[1:3]
+        panes.append(
+            {
+                "title": pane.title,
+                "caption": pane.caption,
+                "style": pane.style,
+                "width": width,
+                "height": height,
+                "sheets": [{"jpeg": add(sheet), "columns": columns} for sheet, columns in encoded],
+            }
+        )
+    traces = [
+        {
+            "name": trace.name,
+            "unit": trace.unit,
+            "series": [
+                {"label": s.label, "style": s.style, "values": add(np.asarray(s.values, "<f4").tobytes())}
+                for s in trace.series
+            ],
+        }
+        for trace in film.traces
+    ]
+    header = {"key": key, "frames": time, "timestep": film.timestep, "sheet_frames": SHEET_FRAMES}
+    header |= {"panes": panes, "traces": traces}
+    # Streamlit hands the message over at every rerun; by the digest the browser knows an unchanged film.
+    described = json.dumps(header, allow_nan=False).encode()
+    header["digest"] = hashlib.blake2b(described + body, digest_size=16).hexdigest()
+    encoded = json.dumps(header, allow_nan=False).encode()
+    return len(encoded).to_bytes(4, "little") + encoded + bytes(body)
+
+
+def _asset(name: str) -> str:
+    return (_FRONTEND / name).read_text(encoding="utf-8")
+
+
+_component = st.components.v2.component(
+    "dali_player",
+    html=_asset("player.html"),
+    css=_asset("player.css"),
+    js="\n".join(_asset(name) for name in ("film.js", "traces.js", "player.js")),
+)
+
+
+def mount(packed: bytes, key: str) -> None:
+    """Shows a packed film; for pages that cache the bytes of `pack`."""
+    _component(data=packed, key=key)
+
+
+def player(film: PlayerFilm, key: str) -> None:
+    """Shows the film. Under one key a new film takes the old one's place at the same frame and speed."""
+    mount(pack(film, key), key)
