@@ -29,7 +29,7 @@ RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 
 # What a machine that only trains need not have.
 DASHBOARD_PACKAGES = ("streamlit", "plotly", "sklearn", "umap", "imageio")
-TRAINING_PARTS = ("dali.errors", "dali.methods", "dali.config", "dali.envs", "dali.model", "dali.train")
+TRAINING_PARTS = ("dali.errors", "dali.methods", "dali.envs.spec", "dali.config", "dali.envs", "dali.model", "dali.train")
 
 
 def engine_modules() -> list[str]:
