@@ -65,8 +65,7 @@ class TrainConfig:
     context_lr: float = 3e-3  # context encoder, decays by a cosine [ours, measured]
     context_lr_final: float = 1e-4
     context_decay: float = 0.6  # share of the updates after which the encoder's learning rate stands at its last value
-    context_batch: int = 64  # episodes an update of the code
-    context_targets: int = 16  # transitions of another window that each code must predict
+    context_lengths: int = 4  # window lengths, drawn from 4..K, whose codes are trained per sequence and update [ours]
     cross_modal: float = 1.0  # weight of L_cross [DALI]
     pairing: Literal["across", "same"] = "across"  # which window's transitions a code must predict
     capacity: int = 1_000_000  # environment steps the replay holds
@@ -82,7 +81,7 @@ PRESETS: dict[str, tuple[ModelConfig, TrainConfig]] = {
         ModelConfig(deter=32, stoch=4, classes=4, hidden=32, units=32, layers=1, bins=41, context_width=16,
                     context_window=8, dynamics_units=16),
         TrainConfig(steps=600, envs=4, contexts=8, prefill=200, batch=8, length=8, stream=32, replay_ratio=32.0,
-                    starts=16, horizon=5, context_batch=8, context_targets=4),
+                    starts=16, horizon=5),
     ),
     # A laptop's CPU, well under an hour for the pendulum.
     "small": (ModelConfig(), TrainConfig()),

@@ -86,8 +86,8 @@ class Simulator(ABC):
         truncated = self._clock >= self.spec.episode_steps
         return Step(self._observe(), reward.astype(np.float32), terminated, truncated)
 
-    def set_state(self, state: np.ndarray) -> np.ndarray:
-        """Continues from (N, S) states, with the time limit's clock restarted; returns (N, O) observations.
+    def set_state(self, state: np.ndarray, elapsed: np.ndarray | int = 0) -> np.ndarray:
+        """Continues from (N, S) states, ``elapsed`` steps (N,) into their episodes; returns (N, O) observations.
 
         Raises:
             DaliError: states of another shape, or not finite.
@@ -97,7 +97,7 @@ class Simulator(ABC):
         if state.shape != expected or not np.isfinite(state).all():
             raise DaliError(f"States of {self.spec.name} have shape {state.shape}; expected finite {expected}.")
         self._restore(state)
-        self._clock[:] = 0
+        self._clock[:] = elapsed
         return self._observe()
 
     def set_context(self, contexts: np.ndarray) -> None:

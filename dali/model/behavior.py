@@ -1,0 +1,140 @@
+"""Actor and critic, trained on imagined states alone (DreamerV3).
+
+Shapes: B batch, H horizon, A action.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dali.config import ModelConfig, TrainConfig
+from dali.model.dists import (
+    bounded_normal,
+    normal_entropy,
+    normal_log_prob,
+    sample_onehot,
+    twohot_bins,
+    twohot_loss,
+    twohot_mean,
+    unimix_probs,
+)
+from dali.model.nets import MLP
+
+
+class Behavior(nn.Module):
+    """The policy, its critic, the critic's slow copy, and the running range of returns."""
+
+    support: Tensor
+    return_low: Tensor
+    return_high: Tensor
+
+    def __init__(self, config: ModelConfig, feature_dim: int, action_dim: int, discrete: bool):
+        super().__init__()
+        self.discrete, self.unimix = discrete, config.unimix
+        width_out = action_dim if discrete else 2 * action_dim
+        self.actor = MLP(feature_dim, width_out, config.units, config.layers, out_scale=0.01)
+        self.critic = MLP(feature_dim, config.bins, config.units, config.layers, out_scale=0.0)
+        self.slow_critic = MLP(feature_dim, config.bins, config.units, config.layers, out_scale=0.0)
+        self.slow_critic.load_state_dict(self.critic.state_dict())
+        self.slow_critic.requires_grad_(False)
+        self.register_buffer("support", twohot_bins(config.bins), persistent=False)
+        self.register_buffer("return_low", torch.zeros(()))
+        self.register_buffer("return_high", torch.zeros(()))
+
+    def sample(self, features: Tensor, noise: Tensor | None) -> Tensor:
+        """Actions (..., A) as drawn from the policy: one-hot, or a normal sample that may leave [-1, 1].
+
+        Args:
+            noise: (..., 1) uniform (discrete) or (..., A) standard normal (continuous); None takes the mode.
+        """
+        raw = self.actor(features)
+        if self.discrete:
+            return sample_onehot(unimix_probs(raw, self.unimix), None if noise is None else noise.squeeze(-1))
+        mean, std = bounded_normal(raw)
+        return mean if noise is None else mean + std * noise
+
+    def act(self, features: Tensor, noise: Tensor | None) -> Tensor:
+        """Actions (..., A) as the environment takes them: one-hot, or in [-1, 1]. Noise as in ``sample``."""
+        return self.sample(features, noise).clamp(-1.0, 1.0)
+
+    def noise(self, *shape: int, action_dim: int, generator: torch.Generator, device: torch.device | str) -> Tensor:
+        """The random numbers that ``act`` takes, for actions of shape (*shape, A)."""
+        if self.discrete:
+            return torch.rand(*shape, 1, generator=generator, device=device)
+        return torch.randn(*shape, action_dim, generator=generator, device=device)
+
+    def value(self, features: Tensor) -> Tensor:
+        return twohot_mean(self.critic(features), self.support)
+
+    def loss(
+        self, features: Tensor, action: Tensor, reward: Tensor, cont: Tensor, train: TrainConfig
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Actor and critic losses on imagined trajectories that carry no gradient.
+
+        Args:
+            features: (B, H + 1, .). action: (B, H, A) samples of the policy, before any clipping.
+            reward, cont: (B, H + 1) predictions at each state; index 0 (the start) is not a result of the actions.
+        """
+        with torch.no_grad():
+            discount = train.discount * cont
+            value = self.value(features)  # (B, H + 1)
+            returns = lambda_return(reward[:, 1:], value[:, 1:], discount[:, 1:], train.lambda_)  # (B, H)
+            weight = torch.cat([torch.ones_like(cont[:, :1]), discount[:, 1:-1]], 1).cumprod(1)  # (B, H)
+            scale = self._track_return_range(returns, train.return_decay)
+            advantage = (returns - value[:, :-1]) / scale
+        log_prob, entropy = self._log_prob(features[:, :-1], action)
+        actor = -(weight * (log_prob * advantage + train.entropy * entropy)).mean()
+
+        logits = self.critic(features[:, :-1])
+        with torch.no_grad():
+            slow = twohot_mean(self.slow_critic(features[:, :-1]), self.support)
+        critic = twohot_loss(logits, returns, self.support) + twohot_loss(logits, slow, self.support)
+        critic = (weight * critic).mean()
+        metrics = {
+            "loss/actor": actor.detach(),
+            "loss/critic": critic.detach(),
+            "policy/entropy": entropy.detach().mean(),
+            "imagined/return": returns.mean(),
+            "imagined/return_range": scale,
+        }
+        return actor + critic, metrics
+
+    def _log_prob(self, features: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probability and entropy (B, H) of the actions taken."""
+        raw = self.actor(features)
+        if self.discrete:
+            log_probs = unimix_probs(raw, self.unimix).log()
+            return (log_probs * action).sum(-1), -(log_probs.exp() * log_probs).sum(-1)
+        mean, std = bounded_normal(raw)
+        return normal_log_prob(action, mean, std), normal_entropy(std)
+
+    def _track_return_range(self, returns: Tensor, decay: float) -> Tensor:
+        """max(1, P95 - P5) of returns, both percentiles as moving averages (DreamerV3 eq. 7)."""
+        low, high = torch.quantile(returns.flatten(), returns.new_tensor([0.05, 0.95]))
+        self.return_low.lerp_(low, 1.0 - decay)
+        self.return_high.lerp_(high, 1.0 - decay)
+        return (self.return_high - self.return_low).clamp_min(1.0)
+
+    @torch.no_grad()
+    def update_slow_critic(self, decay: float) -> None:
+        slow, fast = list(self.slow_critic.parameters()), list(self.critic.parameters())
+        torch._foreach_lerp_(slow, fast, 1.0 - decay)
+
+
+def lambda_return(reward: Tensor, value: Tensor, discount: Tensor, lambda_: float) -> Tensor:
+    """Bootstrapped lambda-returns of H steps (DreamerV3 eq. 7).
+
+    R_t = r_{t+1} + d_{t+1} ((1 - lambda) v_{t+1} + lambda R_{t+1}), R_H = v_H.
+
+    Args:
+        reward, value, discount: (B, H), at the state that each action leads to.
+
+    Returns:
+        (B, H), the return of each action.
+    """
+    out = torch.empty_like(reward)
+    following = value[:, -1]
+    for t in reversed(range(reward.shape[1])):
+        following = reward[:, t] + discount[:, t] * ((1.0 - lambda_) * value[:, t] + lambda_ * following)
+        out[:, t] = following
+    return out

@@ -1,0 +1,148 @@
+"""The context encoder g and the losses that train it: forward dynamics and cross-modal alignment.
+
+    z_t = g(o_{t-K:t}, a_{t-K:t-1})                                            arXiv 2508.20294
+
+One transformer block over tokens (o_{tau-1}, a_{tau-1}, (o_tau - o_{tau-1}) / sigma_Delta); position t attends to
+the last K tokens of its own episode. With a single attention layer and no position code this banded causal pass
+computes the windowed function for every t at once, in O(T K), and sees no future.
+
+Shapes: B batch, T time, O observation, A action, Z code, W block width, K window.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dali.model.nets import MLP, init_weights
+from dali.model.normalizer import Normalizer
+
+
+class ContextEncoder(nn.Module):
+    """g: the transitions of the last K steps -> the code z."""
+
+    def __init__(self, obs_dim: int, action_dim: int, code: int, window: int, width: int, heads: int):
+        super().__init__()
+        self.window = window
+        self.heads = heads
+        # The last input marks a token before which nothing of the episode was seen.
+        self.project = nn.Linear(2 * obs_dim + action_dim + 1, width)
+        self.norm_in = nn.LayerNorm(width)
+        self.query_key_value = nn.Linear(width, 3 * width, bias=False)
+        self.attention_out = nn.Linear(width, width, bias=False)
+        self.norm_mlp = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
+        self.norm_out = nn.LayerNorm(width)
+        self.out = nn.Linear(width, code)
+        init_weights(self)
+
+    def tokens(self, obs: Tensor, prev_action: Tensor, first: Tensor, scales: Normalizer) -> Tensor:
+        """(B, T, 2 O + A + 1) inputs.
+
+        Args:
+            obs: (B, T, O) raw observations.
+            prev_action: (B, T, A), the action that led to each observation.
+            first: (B, T) bool, where an episode starts; such a token is blank.
+        """
+        before = torch.cat([obs[:, :1], obs[:, :-1]], 1)
+        change = (obs - before) / scales.delta_std
+        blank = first.clone()
+        blank[:, 0] = True  # what led to the sequence's first observation is not in the sequence
+        known = (~blank).unsqueeze(-1)
+        parts = torch.cat([scales.normalize(before), prev_action, change], -1) * known
+        return torch.cat([parts, (~known).to(parts.dtype)], -1)
+
+    def forward(self, tokens: Tensor, first: Tensor) -> Tensor:
+        """Codes (B, T, Z) for every step, each from its own window.
+
+        Args:
+            tokens: (B, T, .) of ``tokens``.
+            first: (B, T) bool, where an episode starts.
+        """
+        x = self.project(tokens)  # (B, T, W)
+        mixed = self.attention_out(self._attend(self.norm_in(x), tokens[..., -1] > 0.5, first))
+        x = x + mixed
+        x = x + self.mlp(self.norm_mlp(x))
+        return self.out(self.norm_out(x))
+
+    def _attend(self, x: Tensor, blank: Tensor, first: Tensor) -> Tensor:
+        """Attention of each step over the last K tokens of its episode: (B, T, W) -> (B, T, W).
+
+        Queries in blocks of K see the keys of their own block and the one before it, which is all the band reaches.
+        """
+        batch, time, width = x.shape
+        size = min(self.window, time)
+        pad = -time % size
+        blocks = (time + pad) // size
+        segment = first.long().cumsum(1)
+        x, blank, segment = F.pad(x, (0, 0, 0, pad)), F.pad(blank, (0, pad), value=True), F.pad(segment, (0, pad))
+
+        q, k, v = self.query_key_value(x).chunk(3, -1)
+        k, v = _with_previous_block(k, blocks), _with_previous_block(v, blocks)  # (B, blocks, keys, W)
+        keys = k.shape[2]
+        segment_k = _with_previous_block(segment.unsqueeze(-1), blocks, fill=-1).squeeze(-1)
+        blank_k = _with_previous_block(blank.unsqueeze(-1), blocks, fill=True).squeeze(-1)
+
+        lag = torch.arange(size, device=x.device)[:, None] + (keys - size) - torch.arange(keys, device=x.device)[None]
+        in_window = (lag >= 0) & (lag < self.window)
+        same_episode = segment.view(batch, blocks, size, 1) == segment_k.unsqueeze(2)
+        seen = in_window & same_episode & (~blank_k.unsqueeze(2) | (lag == 0))  # a blank token serves itself alone
+
+        def split(y: Tensor, length: int) -> Tensor:  # -> (B * blocks, heads, length, W / heads)
+            return y.reshape(batch * blocks, length, self.heads, width // self.heads).transpose(1, 2)
+
+        out = F.scaled_dot_product_attention(
+            split(q, size), split(k, keys), split(v, keys), attn_mask=seen.view(batch * blocks, 1, size, keys)
+        )
+        return out.transpose(1, 2).reshape(batch, blocks * size, width)[:, :time]
+
+
+def _with_previous_block(x: Tensor, blocks: int, fill: float = 0) -> Tensor:
+    """(B, blocks * n, F) -> (B, blocks, 2 n, F): each block behind its predecessor; (B, 1, n, F) for one block."""
+    batch, time, features = x.shape
+    own = x.view(batch, blocks, time // blocks, features)
+    if blocks == 1:
+        return own
+    previous = torch.cat([torch.full_like(own[:, :1], fill), own[:, :-1]], 1)
+    return torch.cat([previous, own], 2)
+
+
+class ForwardDynamics(nn.Module):
+    """f_w: what a code must be good for. Predicts (o_{t+1} - o_t) / sigma_Delta from (o_t, a_t, z)."""
+
+    def __init__(self, obs_dim: int, action_dim: int, code: int, units: int):
+        super().__init__()
+        self.net = MLP(obs_dim + action_dim + code, obs_dim, units, layers=2)
+
+    def loss(self, obs: Tensor, action: Tensor, following: Tensor, code: Tensor, scales: Normalizer) -> Tensor:
+        """L_FD per transition, mean over O: || (o_{t+1} - ô_{t+1}) / sigma_Delta ||^2 / O.
+
+        Args:
+            obs, following: (..., O) raw o_t and o_{t+1}. action: (..., A) a_t. code: (..., Z).
+        """
+        change = self.net(torch.cat([scales.normalize(obs), action, code], -1))
+        return (((following - obs) / scales.delta_std - change) ** 2).mean(-1)
+
+
+@dataclass(frozen=True)
+class ContextLosses:
+    """Scalars that train the context encoder."""
+
+    forward_dynamics: Tensor
+    cross_modal: Tensor
+
+
+class CrossModal(nn.Module):
+    """Linear maps between the code and the stochastic state s, both directions (methods named -chi)."""
+
+    def __init__(self, code: int, stoch: int):
+        super().__init__()
+        self.to_code = nn.Linear(stoch, code)  # W_z
+        self.to_stoch = nn.Linear(code, stoch)  # W_s
+        init_weights(self)
+
+    def loss(self, code: Tensor, stoch: Tensor) -> Tensor:
+        """L_cross = ||z - W_z sg(s)||^2 + ||sg(s) - W_s z||^2 for (..., Z) codes and (..., S*C) states."""
+        stoch = stoch.detach()
+        return ((code - self.to_code(stoch)) ** 2).sum(-1) + ((stoch - self.to_stoch(code)) ** 2).sum(-1)

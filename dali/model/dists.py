@@ -1,0 +1,89 @@
+"""Distributions and squashing functions of DreamerV3, as pure functions on tensors.
+
+Noise comes in from outside, so that two rollouts can share it and a resumed run draws the same numbers.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def symlog(x: Tensor) -> Tensor:
+    """sign(x) ln(1 + |x|), DreamerV3 eq. 9."""
+    return torch.sign(x) * torch.log1p(torch.abs(x))
+
+
+def symexp(x: Tensor) -> Tensor:
+    """The inverse of symlog."""
+    return torch.sign(x) * torch.expm1(torch.abs(x))
+
+
+def twohot_bins(bins: int) -> Tensor:
+    """(bins,) support, symexp-spaced from -symexp(20) to symexp(20) and exactly symmetric; bins must be odd."""
+    half = symexp(torch.linspace(0.0, 20.0, (bins + 1) // 2))
+    return torch.cat([-half[1:].flip(0), half])
+
+
+def twohot_mean(logits: Tensor, support: Tensor) -> Tensor:
+    """Expected value (...,) of two-hot logits (..., bins).
+
+    The two halves are subtracted before they are multiplied by the huge outer bins, so that a uniform
+    distribution gives exactly 0 (DreamerV3, appendix B).
+    """
+    probs = F.softmax(logits, -1)
+    middle = support.shape[0] // 2
+    return ((probs[..., middle + 1 :] - probs[..., :middle].flip(-1)) * support[middle + 1 :]).sum(-1)
+
+
+def twohot_loss(logits: Tensor, target: Tensor, support: Tensor) -> Tensor:
+    """Cross entropy (...,) of logits (..., bins) against scalars (...,) spread over their two nearest bins."""
+    target = target.clamp(support[0], support[-1])
+    above = torch.searchsorted(support, target.contiguous()).clamp(1, support.shape[0] - 1)
+    low, high = support[above - 1], support[above]
+    weight_high = (target - low) / (high - low)
+    log_probs = F.log_softmax(logits, -1)
+    chosen = log_probs.gather(-1, torch.stack([above - 1, above], -1))  # (..., 2)
+    return -(chosen[..., 0] * (1.0 - weight_high) + chosen[..., 1] * weight_high)
+
+
+def unimix_probs(logits: Tensor, unimix: float) -> Tensor:
+    """Softmax over the last axis mixed with a share of the uniform distribution."""
+    return F.softmax(logits, -1) * (1.0 - unimix) + unimix / logits.shape[-1]
+
+
+def sample_onehot(probs: Tensor, noise: Tensor | None) -> Tensor:
+    """One-hot samples (..., C) of probs (..., C), with straight-through gradients.
+
+    Args:
+        noise: (...,) uniform in [0, 1), turned into a class by the inverse distribution function; None takes the mode.
+    """
+    if noise is None:
+        index = probs.argmax(-1)
+    else:
+        edges = probs.detach().cumsum(-1)[..., :-1]
+        index = (noise.unsqueeze(-1) >= edges).sum(-1)
+    onehot = torch.zeros_like(probs).scatter_(-1, index.unsqueeze(-1), 1.0)
+    return onehot + (probs - probs.detach()) if probs.requires_grad else onehot
+
+
+def categorical_kl(p: Tensor, q: Tensor) -> Tensor:
+    """KL(p || q) of categorical probabilities (..., S, C), summed over S and C: (...)."""
+    return (p * (p.log() - q.log())).sum((-2, -1))
+
+
+def bounded_normal(raw: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean in (-1, 1) and standard deviation in (0.1, 1) from raw outputs (..., 2A), DreamerV3's continuous actor."""
+    mean, std = raw.chunk(2, -1)
+    return torch.tanh(mean), 0.9 * torch.sigmoid(std + 2.0) + 0.1
+
+
+def normal_log_prob(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Log density of a diagonal normal, summed over the last axis: (...)."""
+    return (-0.5 * ((x - mean) / std) ** 2 - std.log() - 0.5 * math.log(2 * math.pi)).sum(-1)
+
+
+def normal_entropy(std: Tensor) -> Tensor:
+    """Entropy of a diagonal normal, summed over the last axis: (...)."""
+    return (std.log() + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)

@@ -1,0 +1,114 @@
+"""The recurrent state-space model: h_t = f(h_{t-1}, s_{t-1}, a_{t-1}), posterior q(s | h, o), prior p(s | h).
+
+Shapes: B batch, T time, D deterministic state, S x C stochastic groups x classes, A action, E embedding, X context.
+A context of width 0 is a method that does not use it there.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dali.config import ModelConfig
+from dali.model.dists import categorical_kl, sample_onehot, unimix_probs
+from dali.model.nets import NormAct, init_weights
+
+
+@dataclass(frozen=True)
+class LatentState:
+    """Deterministic and stochastic state of a batch; leading axes are (B,) or (B, T)."""
+
+    deter: Tensor  # (..., D)
+    stoch: Tensor  # (..., S * C), concatenated one-hot groups
+
+    def detach(self) -> "LatentState":
+        return LatentState(self.deter.detach(), self.stoch.detach())
+
+    def masked(self, keep: Tensor) -> "LatentState":
+        """Zeros the states where keep (...,) is 0: the state before an episode."""
+        keep = keep.unsqueeze(-1).to(self.deter.dtype)
+        return LatentState(self.deter * keep, self.stoch * keep)
+
+    def index(self, *where) -> "LatentState":
+        return LatentState(self.deter[where], self.stoch[where])
+
+
+class RSSM(nn.Module):
+    """Sequence model, posterior and prior. ``deep`` and ``shallow`` are the widths of the context they read."""
+
+    def __init__(self, config: ModelConfig, embed: int, action_dim: int, deep: int, shallow: int):
+        super().__init__()
+        self.deter, self.groups, self.classes = config.deter, config.stoch, config.classes
+        self.stoch = config.stoch * config.classes
+        self.unimix = config.unimix
+        hidden = config.hidden
+        self.input_stoch = nn.Linear(self.stoch, hidden, bias=False)
+        self.input_given = nn.Linear(action_dim + deep, hidden, bias=False)
+        self.input_norm = NormAct(hidden)
+        self.gru = nn.Linear(hidden + self.deter, 3 * self.deter, bias=False)
+        self.gru_norm = nn.LayerNorm(3 * self.deter, eps=1e-3)
+        self.posterior_deter = nn.Linear(self.deter, hidden, bias=False)
+        self.posterior_given = nn.Linear(embed + shallow, hidden, bias=False)
+        self.posterior_norm = NormAct(hidden)
+        self.posterior_out = nn.Linear(hidden, self.stoch)
+        self.prior_deter = nn.Linear(self.deter, hidden, bias=False)
+        self.prior_norm = NormAct(hidden)
+        self.prior_out = nn.Linear(hidden, self.stoch)
+        init_weights(self)
+
+    def initial(self, batch: int, device: torch.device | str) -> LatentState:
+        return LatentState(torch.zeros(batch, self.deter, device=device), torch.zeros(batch, self.stoch, device=device))
+
+    def observe(
+        self, embed: Tensor, prev_action: Tensor, deep: Tensor, shallow: Tensor, state: LatentState, noise: Tensor | None
+    ) -> tuple[LatentState, Tensor]:
+        """Filters a sequence.
+
+        Args:
+            embed: (B, T, E). prev_action: (B, T, A), a_{t-1} at index t. deep, shallow: (B, T, X), X may be 0.
+            state: the posterior before the first step.
+            noise: (B, T, S) uniform, or None for the mode.
+
+        Returns:
+            Posterior states (B, T, ...) and posterior probabilities (B, T, S, C).
+        """
+        # Everything that does not depend on the recurrence is projected for all steps at once.
+        given = self.input_given(torch.cat([prev_action, deep], -1)).unbind(1)
+        seen = self.posterior_given(torch.cat([embed, shallow], -1)).unbind(1)
+        deter, stoch = state.deter, state.stoch
+        deters, stochs, probs = [], [], []
+        for t in range(len(given)):
+            deter = self._sequence_step(deter, stoch, given[t])
+            logits = self.posterior_out(self.posterior_norm(self.posterior_deter(deter) + seen[t]))
+            prob = self._probs(logits)
+            stoch = sample_onehot(prob, None if noise is None else noise[:, t]).flatten(-2)
+            deters.append(deter)
+            stochs.append(stoch)
+            probs.append(prob)
+        return LatentState(torch.stack(deters, 1), torch.stack(stochs, 1)), torch.stack(probs, 1)
+
+    def imagine_step(self, state: LatentState, action: Tensor, deep: Tensor, noise: Tensor | None) -> LatentState:
+        """One step of the prior: (B, ...) states under (B, A) actions and (B, X) context; noise (B, S) or None."""
+        deter = self._sequence_step(state.deter, state.stoch, self.input_given(torch.cat([action, deep], -1)))
+        return LatentState(deter, sample_onehot(self.prior(deter), noise).flatten(-2))
+
+    def prior(self, deter: Tensor) -> Tensor:
+        """Prior probabilities (..., S, C) for (..., D)."""
+        return self._probs(self.prior_out(self.prior_norm(self.prior_deter(deter))))
+
+    def _sequence_step(self, deter: Tensor, stoch: Tensor, given: Tensor) -> Tensor:
+        """h_t from h_{t-1}, s_{t-1} and the projected action and context: a GRU with layer norm."""
+        x = self.input_norm(self.input_stoch(stoch) + given)
+        reset, candidate, update = self.gru_norm(self.gru(torch.cat([x, deter], -1))).chunk(3, -1)
+        candidate = torch.tanh(torch.sigmoid(reset) * candidate)
+        return torch.lerp(deter, candidate, torch.sigmoid(update - 1.0))
+
+    def _probs(self, logits: Tensor) -> Tensor:
+        return unimix_probs(logits.unflatten(-1, (self.groups, self.classes)), self.unimix)
+
+
+def kl_losses(posterior: Tensor, prior: Tensor, free_nats: float) -> tuple[Tensor, Tensor]:
+    """Dynamics and representation losses (...,) of probabilities (..., S, C), each clipped below at free_nats [V3]."""
+    dyn = categorical_kl(posterior.detach(), prior)
+    rep = categorical_kl(posterior, prior.detach())
+    return dyn.clamp_min(free_nats), rep.clamp_min(free_nats)

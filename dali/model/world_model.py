@@ -1,0 +1,214 @@
+"""The world model: encoder, RSSM, decoder, reward and continue heads, and the code that conditions them.
+
+Shapes: B batch, T time, O observation, A action, Z code, X context as the networks read it (0, F or Z), K window,
+L window lengths trained per sequence.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dali.config import ModelConfig, TrainConfig
+from dali.methods import Method
+from dali.model.batch import Batch
+from dali.model.context import ContextEncoder, CrossModal, ForwardDynamics
+from dali.model.dists import twohot_bins, twohot_loss, twohot_mean
+from dali.model.nets import MLP, trunk
+from dali.model.normalizer import Normalizer
+from dali.model.rssm import RSSM, LatentState, kl_losses
+
+CODE_SCALE_DECAY = 0.99  # of the running code scale; an update moves it by 1 %
+SHORTEST_WINDOW = 4  # transitions; fewer say next to nothing about the physics
+
+
+@dataclass(frozen=True)
+class WorldModelOutput:
+    """What one update of the world model leaves for the behaviour and the log."""
+
+    loss: Tensor  # scalar, world model and context encoder together
+    states: LatentState  # (B, T, ...), attached
+    context: Tensor  # (B, T, X), detached
+    metrics: dict[str, Tensor]  # detached scalars
+
+
+class WorldModel(nn.Module):
+    """p(o, r, continue | h, s), its dynamics, and the context encoder of methods that infer a code."""
+
+    support: Tensor
+    code_mean: Tensor
+    code_std: Tensor
+
+    def __init__(self, config: ModelConfig, method: Method, obs_dim: int, action_dim: int, context_dim: int):
+        super().__init__()
+        self.config, self.method = config, method
+        width = {"none": 0, "given": context_dim, "inferred": config.code}[method.source]
+        self.deep = width if method.deep else 0
+        self.shallow = width if method.shallow else 0
+        self.normalizer = Normalizer(obs_dim)
+        self.encoder = trunk(obs_dim, config.units, config.layers)
+        self.rssm = RSSM(config, config.units, action_dim, self.deep, self.shallow)
+        self.feature_dim = config.deter + self.rssm.stoch + self.deep
+        self.decoder = MLP(self.feature_dim, obs_dim, config.units, config.layers)
+        self.reward = MLP(self.feature_dim, config.bins, config.units, config.head_layers, out_scale=0.0)
+        self.cont = MLP(self.feature_dim, 1, config.units, config.head_layers)
+        self.register_buffer("support", twohot_bins(config.bins), persistent=False)
+        if method.infers_context:
+            self.context_encoder = ContextEncoder(
+                obs_dim, action_dim, config.code, config.context_window, config.context_width, config.context_heads
+            )
+            self.forward_dynamics = ForwardDynamics(obs_dim, action_dim, config.code, config.dynamics_units)
+            self.cross_modal = CrossModal(config.code, self.rssm.stoch) if method.cross_modal else None
+            self.register_buffer("code_mean", torch.zeros(config.code))
+            self.register_buffer("code_std", torch.ones(config.code))
+
+    # Context ---------------------------------------------------------------------------------------------------
+
+    def codes(self, obs: Tensor, prev_action: Tensor, first: Tensor) -> Tensor:
+        """z at every step of raw sequences (B, T, O), each from the K transitions before it: (B, T, Z)."""
+        tokens = self.context_encoder.tokens(obs, prev_action, first, self.normalizer)
+        return self.context_encoder(tokens, first)
+
+    def condition(self, code: Tensor) -> Tensor:
+        """The code as the networks read it: whitened per dimension by its running scale.
+
+        L_cross rewards a small code, and L_FD does not mind one; without this the world model would be handed
+        numbers of an arbitrary and shrinking size.
+        """
+        return (code - self.code_mean) / self.code_std
+
+    def split_context(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """(deep, shallow) views of a context (..., X): each is the context, or empty where it is not read."""
+        empty = context[..., :0]
+        return (context if self.deep else empty), (context if self.shallow else empty)
+
+    # Inference -------------------------------------------------------------------------------------------------
+
+    def observe(
+        self, obs: Tensor, prev_action: Tensor, context: Tensor, state: LatentState, noise: Tensor | None
+    ) -> tuple[LatentState, Tensor]:
+        """Posterior states (B, T, ...) and probabilities (B, T, S, C) of raw observations (B, T, O).
+
+        ``context`` is (B, T, X) and already conditioned.
+        """
+        deep, shallow = self.split_context(context)
+        embed = self.encoder(self.normalizer.normalize(obs))
+        return self.rssm.observe(embed, prev_action, deep, shallow, state, noise)
+
+    def imagine_step(self, state: LatentState, action: Tensor, context: Tensor, noise: Tensor | None) -> LatentState:
+        """One dreamed step of (B, ...) states under a held context (B, X)."""
+        return self.rssm.imagine_step(state, action, self.split_context(context)[0], noise)
+
+    def features(self, state: LatentState, context: Tensor) -> Tensor:
+        """(h, s), and the context where the method is deep: what heads, actor and critic read."""
+        return torch.cat([state.deter, state.stoch, self.split_context(context)[0]], -1)
+
+    def decode(self, features: Tensor) -> Tensor:
+        """Observations (..., O) in their own units."""
+        return self.normalizer.denormalize(self.decoder(features))
+
+    def predict_reward(self, features: Tensor) -> Tensor:
+        """Expected reward (...,) on arriving at the state."""
+        return twohot_mean(self.reward(features), self.support)
+
+    def predict_continue(self, features: Tensor) -> Tensor:
+        """Probability (...,) that the episode goes on after the state."""
+        return torch.sigmoid(self.cont(features).squeeze(-1))
+
+    # Learning --------------------------------------------------------------------------------------------------
+
+    def loss(self, batch: Batch, state: LatentState, train: TrainConfig, generator: torch.Generator) -> WorldModelOutput:
+        """Everything that trains the world model and the context encoder, on one batch of sequences."""
+        context, code, code_loss = self._context(batch, train, generator)
+        noise = torch.rand(*batch.mask.shape, self.rssm.groups, generator=generator, device=batch.obs.device)
+        states, posterior = self.observe(batch.obs, batch.prev_action, context, state, noise)
+        # Rule: only the posterior of a shallow method hands its gradient to the context encoder.
+        features = self.features(states, context.detach())
+
+        dyn, rep = kl_losses(posterior, self.rssm.prior(states.deter), train.free_nats)
+        error = (self.decoder(features) - self.normalizer.normalize(batch.obs)) ** 2
+        reward = twohot_loss(self.reward(features), batch.reward, self.support) * ~batch.first
+        cont = F.binary_cross_entropy_with_logits(
+            self.cont(features).squeeze(-1), 1.0 - batch.terminal.float(), reduction="none"
+        )
+        terms = {
+            "reconstruction": (train.reconstruction, error.sum(-1)),
+            "reward": (1.0, reward),
+            "continue": (1.0, cont),
+            "dyn": (train.dyn, dyn),
+            "rep": (train.rep, rep),
+        }
+        if code is not None and self.cross_modal is not None:
+            terms["cross_modal"] = (train.cross_modal, self.cross_modal.loss(code, states.stoch))
+        loss = sum(weight * masked_mean(term, batch.mask) for weight, term in terms.values()) + code_loss
+        metrics = {f"loss/{name}": masked_mean(term.detach(), batch.mask) for name, (_, term) in terms.items()}
+        metrics["loss/forward_dynamics"] = torch.as_tensor(code_loss).detach()
+        return WorldModelOutput(loss, states, context.detach(), metrics)
+
+    def _context(
+        self, batch: Batch, train: TrainConfig, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor | None, Tensor | float]:
+        """The context (B, T, X) the networks read, the code (B, T, Z) behind it, and the code's own loss."""
+        size = batch.mask.shape
+        if self.method.source == "none":
+            return batch.obs.new_zeros(*size, 0), None, 0.0
+        if self.method.source == "given":
+            return batch.context.unsqueeze(1).expand(*size, -1), None, 0.0
+        codes = self.codes(batch.window_obs, batch.window_action, batch.window_first)  # (B, K', Z)
+        if train.pairing == "same":
+            code, code_loss = self._own_codes(batch, codes)
+        else:
+            code, code_loss = self._codes_across(batch, codes, train.context_lengths, generator)
+        self._track_code_scale(code)
+        used = code if self.method.shallow else code.detach()
+        return self.condition(used), code, code_loss
+
+    def _codes_across(
+        self, batch: Batch, codes: Tensor, lengths: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Codes of another window of the episode: the first, held for the sequence, (B, T, Z); and L_FD.
+
+        The window is cut at L random lengths; each code must predict the transitions of the training sequence.
+        """
+        size, time = batch.mask.shape
+        longest = batch.window_length.unsqueeze(1)  # (B, 1), transitions in the window
+        shortest = longest.clamp_max(SHORTEST_WINDOW)
+        share = torch.rand(size, lengths, generator=generator, device=codes.device)
+        cut = shortest + (share * (longest - shortest + 1)).long()  # (B, L); index n holds the code of n transitions
+        cut = cut.clamp_max(longest)
+        drawn = codes.gather(1, cut.unsqueeze(-1).expand(-1, -1, codes.shape[-1]))  # (B, L, Z)
+        per_transition = self.forward_dynamics.loss(
+            batch.obs[:, None, :-1].expand(-1, lengths, -1, -1),
+            batch.prev_action[:, None, 1:].expand(-1, lengths, -1, -1),
+            batch.obs[:, None, 1:].expand(-1, lengths, -1, -1),
+            drawn.unsqueeze(2).expand(-1, -1, time - 1, -1),
+            self.normalizer,
+        )
+        usable = batch.mask[:, None, 1:] & (longest > 0).unsqueeze(-1)  # no window, nothing to learn from it
+        held = drawn[:, :1].expand(-1, time, -1)
+        return held, masked_mean(per_transition, usable.expand(-1, lengths, -1))
+
+    def _own_codes(self, batch: Batch, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """The paper's literal pairing: z_t of the very window that ends at t, for every step, (B, T, Z); and L_FD."""
+        time = batch.mask.shape[1]
+        index = batch.window_offset.unsqueeze(1) + torch.arange(time, device=codes.device)
+        own = codes.gather(1, index.unsqueeze(-1).expand(-1, -1, codes.shape[-1]))
+        per_transition = self.forward_dynamics.loss(
+            batch.obs[:, :-1], batch.prev_action[:, 1:], batch.obs[:, 1:], own[:, :-1], self.normalizer
+        )
+        return own, masked_mean(per_transition, batch.mask[:, 1:])
+
+    @torch.no_grad()
+    def _track_code_scale(self, code: Tensor) -> None:
+        if not self.training:
+            return
+        flat = code.reshape(-1, code.shape[-1])
+        self.code_mean.lerp_(flat.mean(0), 1.0 - CODE_SCALE_DECAY)
+        self.code_std.lerp_(flat.std(0).clamp_min(1e-3), 1.0 - CODE_SCALE_DECAY)
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of values where the mask of the same shape holds; 0 where it holds nowhere."""
+    weight = mask.to(values.dtype)
+    return (values * weight).sum() / weight.sum().clamp_min(1.0)

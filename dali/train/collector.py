@@ -1,0 +1,138 @@
+"""Collects experience: N copies of the environment, each episode under one of the training contexts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dali.config import RunConfig
+from dali.envs import catalogue
+from dali.envs.contexts import sample_contexts
+from dali.model.agent import Agent, AgentState
+from dali.train.replay import Replay
+
+NOISE_MEMORY = 0.9  # correlation of exploratory actions from step to step; a discrete one is kept with it
+
+
+@dataclass(frozen=True)
+class FinishedEpisode:
+    """What the log keeps of an episode."""
+
+    episode_return: float
+    length: int
+    explored: bool  # acted by exploratory noise, not by the policy
+
+
+class Collector:
+    """Steps the copies with the agent's policy, or with smooth noise on a share of the episodes."""
+
+    def __init__(self, agent: Agent, config: RunConfig, replay: Replay, rng: np.random.Generator):
+        self.agent, self.train, self.replay, self.rng = agent, config.train, replay, rng
+        self.spec = agent.spec
+        self.simulator = catalogue.make(config.env, config.train.envs)
+        self.contexts = sample_contexts(self.spec, config.train.contexts, config.seed)
+        num = config.train.envs
+        self.order = np.zeros(0, np.int64)  # contexts still to visit in this round
+        self.assigned = np.zeros(num, np.int64)
+        self.exploring = np.zeros(num, bool)
+        self.noise = np.zeros((num, self.spec.action_dim), np.float32)
+        self.returns, self.lengths = np.zeros(num), np.zeros(num, np.int64)
+        self.memory = agent.initial(num)
+        self.obs = self._start(np.ones(num, bool))
+        self.first = np.ones(num, bool)
+
+    def step(self, random_only: bool, generator: torch.Generator) -> list[FinishedEpisode]:
+        """One step of every copy, written to the replay; returns the episodes that ended."""
+        action = self._choose(random_only, generator)
+        before = self.obs
+        step = self.simulator.step(action)
+        self.agent.world_model.normalizer.update(before, step.observation)
+        everyone = np.arange(self.train.envs)
+        self._record(everyone, step.observation, action, step.reward, step.terminated, np.zeros(len(everyone), bool))
+        self.obs = step.observation
+        self.returns += step.reward
+        self.lengths += 1
+        done = step.terminated | step.truncated
+        self.first = done
+        finished = [
+            FinishedEpisode(float(self.returns[i]), int(self.lengths[i]), bool(self.exploring[i]))
+            for i in np.flatnonzero(done)
+        ]
+        if done.any():
+            self.obs = self._start(done)
+        return finished
+
+    def _choose(self, random_only: bool, generator: torch.Generator) -> np.ndarray:
+        """Actions (N, A): the policy's, overridden where an episode explores."""
+        noise = self._exploratory_actions()
+        if random_only:
+            return noise
+        obs, first = torch.from_numpy(self.obs).to(self.agent.device), torch.from_numpy(self.first)
+        context = torch.from_numpy(self.spec.scale_context(self.contexts[self.assigned])).to(self.agent.device)
+        chosen, memory, _ = self.agent.act(obs, first.to(self.agent.device), self.memory, context, generator)
+        action = np.where(self.exploring[:, None], noise, chosen.cpu().numpy())
+        self.memory = self.agent.took(memory, memory.latent, torch.from_numpy(action).to(self.agent.device))
+        return action
+
+    def _exploratory_actions(self) -> np.ndarray:
+        """(N, A) smooth noise: an autoregressive walk, or a choice that is kept for a while."""
+        num, actions = self.noise.shape
+        if self.spec.discrete:
+            drawn = np.eye(actions, dtype=np.float32)[self.rng.integers(0, actions, num)]
+            keep = (self.rng.random(num) < NOISE_MEMORY) & (self.noise.sum(1) > 0)
+            self.noise = np.where(keep[:, None], self.noise, drawn)
+            return self.noise
+        drawn = self.rng.standard_normal((num, actions)).astype(np.float32)
+        self.noise = NOISE_MEMORY * self.noise + np.float32(np.sqrt(1 - NOISE_MEMORY**2)) * drawn
+        return self.noise.clip(-1.0, 1.0)
+
+    def _start(self, where: np.ndarray) -> np.ndarray:
+        """Starts episodes of the copies in ``where`` (N,) under their next contexts; returns all observations."""
+        for copy in np.flatnonzero(where):
+            if not len(self.order):
+                self.order = self.rng.permutation(len(self.contexts))
+            self.assigned[copy], self.order = self.order[0], self.order[1:]
+        seeds = self.rng.integers(0, 2**31, len(where))
+        obs = self.simulator.reset(seeds, self.contexts[self.assigned], where)
+        explore = self.rng.random(len(where)) < self.train.explore
+        self.exploring = np.where(where, explore, self.exploring)
+        self.returns[where], self.lengths[where] = 0.0, 0
+        copies = np.flatnonzero(where)
+        nothing = np.zeros(len(copies), np.float32)
+        blank = np.zeros((len(copies), self.spec.action_dim), np.float32)
+        self._record(copies, obs[copies], blank, nothing, nothing > 0, np.ones(len(copies), bool))
+        return obs
+
+    def _record(self, copies, obs, action, reward, terminal, first) -> None:
+        context = self.spec.scale_context(self.contexts[self.assigned[copies]])
+        self.replay.add(copies, obs, action, reward.astype(np.float32), terminal, first, context)
+
+    def state(self) -> dict[str, Tensor]:
+        """Simulator, running episodes and the agent's memory of them, for an exact resume."""
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        arrays |= {"simulator": self.simulator.get_state(), "elapsed": self.lengths}
+        memory = self.memory
+        tensors = {
+            "memory.deter": memory.latent.deter,
+            "memory.stoch": memory.latent.stoch,
+            "memory.action": memory.action,
+            "memory.obs": memory.obs_history,
+            "memory.actions": memory.action_history,
+            "memory.first": memory.first_history,
+        }
+        return {**{k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in arrays.items()}, **tensors}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        for name in _ARRAYS:
+            setattr(self, name, state[name].numpy().copy())
+        self.simulator.set_context(self.contexts[self.assigned])
+        self.simulator.set_state(state["simulator"].numpy(), elapsed=self.lengths)
+        device = self.agent.device
+        latent = type(self.memory.latent)(state["memory.deter"].to(device), state["memory.stoch"].to(device))
+        self.memory = AgentState(
+            latent, *(state[f"memory.{k}"].to(device) for k in ("action", "obs", "actions", "first"))
+        )
+
+
+_ARRAYS = ("order", "assigned", "exploring", "noise", "returns", "lengths", "obs", "first")

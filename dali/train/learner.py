@@ -1,0 +1,125 @@
+"""One update: world model, context encoder, actor and critic from one batch of replay."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from dali.config import TrainConfig
+from dali.errors import TrainingError
+from dali.model.agent import Agent
+from dali.model.batch import Batch
+from dali.model.imagination import imagine
+from dali.model.rssm import LatentState
+
+
+class Learner:
+    """Owns the optimizer, the carried latent states of the replay's rows and the generator of all noise."""
+
+    def __init__(self, agent: Agent, train: TrainConfig, updates: int, generator: torch.Generator):
+        """``updates`` is the number that the whole run will make; the context encoder's schedule spans it."""
+        self.agent, self.train, self.generator = agent, train, generator
+        self.total_updates = max(updates, 1)
+        self.update_count = 0
+        self.carry = agent.world_model.rssm.initial(train.batch, agent.device)
+        self.groups = parameter_groups(agent)
+        rates = {"context": train.context_lr, "model": train.model_lr, "actor": train.actor_lr, "critic": train.critic_lr}
+        self.optimizer = torch.optim.Adam(
+            [{"params": params, "lr": rates[name], "name": name} for name, params in self.groups.items() if params],
+            eps=1e-8,
+            fused=True,
+        )
+
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        """Learns from one batch; returns detached scalars. A non-finite loss raises and changes no weight."""
+        batch = batch.to(self.agent.device)
+        model = self.agent.world_model
+        output = model.loss(batch, self.carry.masked(~batch.fresh), self.train, self.generator)
+        behavior_loss, behavior_metrics = self._behavior_loss(output.states, output.context, batch.mask)
+        loss = output.loss + behavior_loss
+        metrics = {**output.metrics, **behavior_metrics, "loss/total": loss.detach()}
+        if not math.isfinite(float(loss)):
+            parts = ", ".join(f"{k} {float(v):.3g}" for k, v in metrics.items() if k.startswith("loss/"))
+            raise TrainingError(f"The loss is not finite at update {self.update_count}: {parts}.")
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        for name, params in self.groups.items():
+            if params:
+                metrics[f"gradient/{name}"] = torch.nn.utils.clip_grad_norm_(params, self.train.clip).detach()
+        self._set_context_rate()
+        self.optimizer.step()
+        self.agent.behavior.update_slow_critic(self.train.critic_decay)
+        self.carry = output.states.index(slice(None), -1).detach()
+        self.update_count += 1
+        return metrics
+
+    def _behavior_loss(self, states: LatentState, context: Tensor, mask: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Imagines from a random subset of the posterior states and scores the behaviour there."""
+        agent, train = self.agent, self.train
+        usable = mask.flatten().nonzero().squeeze(-1)
+        order = torch.rand(usable.shape[0], generator=self.generator, device=usable.device).argsort()
+        chosen = usable[order[: train.starts]]
+        start = LatentState(states.deter.detach().flatten(0, 1)[chosen], states.stoch.detach().flatten(0, 1)[chosen])
+        held = context.flatten(0, 1)[chosen]
+        count = chosen.shape[0]
+        with torch.no_grad():
+            latent_noise = torch.rand(
+                count, train.horizon, agent.config.model.stoch, generator=self.generator, device=agent.device
+            )
+            action_noise = agent.behavior.noise(
+                count, train.horizon, action_dim=agent.spec.action_dim, generator=self.generator, device=agent.device
+            )
+            drawn: list[Tensor] = []
+
+            def policy(features: Tensor, t: int) -> Tensor:
+                drawn.append(agent.behavior.sample(features, action_noise[:, t]))
+                return drawn[-1].clamp(-1.0, 1.0)
+
+            dream = imagine(agent.world_model, start, held, policy, train.horizon, latent_noise)
+            reward = agent.world_model.predict_reward(dream.features)
+            cont = agent.world_model.predict_continue(dream.features)
+        return agent.behavior.loss(dream.features, torch.stack(drawn, 1), reward, cont, train)
+
+    def _set_context_rate(self) -> None:
+        """Cosine decay of the context encoder's learning rate over the first ``context_decay`` of the run."""
+        progress = min(1.0, self.update_count / (self.train.context_decay * self.total_updates))
+        high, low = self.train.context_lr, self.train.context_lr_final
+        for group in self.optimizer.param_groups:
+            if group["name"] == "context":
+                group["lr"] = low + (high - low) * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+    def state(self) -> dict[str, Tensor]:
+        """Optimizer moments and carried states, for an exact resume."""
+        tensors = {"carry.deter": self.carry.deter, "carry.stoch": self.carry.stoch}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            for name, value in moments.items():
+                tensors[f"optimizer.{index}.{name}"] = value
+        return tensors
+
+    def load_state(self, tensors: dict[str, Tensor], update_count: int) -> None:
+        self.carry = LatentState(tensors["carry.deter"].to(self.agent.device), tensors["carry.stoch"].to(self.agent.device))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            if key.startswith("optimizer."):
+                _, index, name = key.split(".")
+                moments.setdefault(int(index), {})[name] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+        self.update_count = update_count
+
+
+def parameter_groups(agent: Agent) -> dict[str, list[torch.nn.Parameter]]:
+    """Every trainable parameter, in the group whose learning rate and clipping it gets."""
+    groups: dict[str, list[torch.nn.Parameter]] = {"context": [], "model": [], "actor": [], "critic": []}
+    context_parts = ("world_model.context_encoder.", "world_model.forward_dynamics.", "world_model.cross_modal.")
+    for name, parameter in agent.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        if name.startswith(context_parts):
+            groups["context"].append(parameter)
+        elif name.startswith("behavior.actor."):
+            groups["actor"].append(parameter)
+        elif name.startswith("behavior.critic."):
+            groups["critic"].append(parameter)
+        else:
+            groups["model"].append(parameter)
+    return groups

@@ -1,0 +1,186 @@
+"""Replay: episodes of N copies in one ring each, sampled as streams of consecutive sequences.
+
+A row of the batch follows one episode for a while, T records an update, so that its latent state can be carried
+from update to update; then it jumps to another place. Short sequences with carried state cost far fewer sequential
+steps than long ones (docs/experiments.md).
+
+Shapes: N copies, B rows, T records, K context window.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dali.config import ModelConfig, TrainConfig
+from dali.envs.spec import EnvSpec
+from dali.model.batch import Batch
+
+
+@dataclass
+class _Episodes:
+    """A growing table of episodes; ``start`` counts the records ever written to the episode's ring."""
+
+    ring: np.ndarray
+    start: np.ndarray
+    length: np.ndarray
+    used: int = 0
+
+    @classmethod
+    def empty(cls) -> "_Episodes":
+        return cls(*(np.zeros(256, np.int64) for _ in range(3)))
+
+    def append(self, ring: int, start: int) -> int:
+        if self.used == len(self.ring):
+            self.ring, self.start, self.length = (np.concatenate([a, np.zeros_like(a)]) for a in self.arrays())
+        self.ring[self.used], self.start[self.used], self.length[self.used] = ring, start, 0
+        self.used += 1
+        return self.used - 1
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self.ring, self.start, self.length
+
+
+class Replay:
+    """Stores records (an observation with the action and reward that led to it) and draws batches."""
+
+    def __init__(self, spec: EnvSpec, model: ModelConfig, train: TrainConfig, rng: np.random.Generator):
+        self.rng, self.train, self.window = rng, train, model.context_window
+        self.size = max(train.length, -(-min(train.capacity, 2 * train.steps) // train.envs))  # records a ring
+        total = train.envs * self.size
+        self.obs = torch.zeros(total, spec.obs_dim)
+        self.action = torch.zeros(total, spec.action_dim)
+        self.context = torch.zeros(total, spec.context_dim)
+        self.reward = torch.zeros(total)
+        self.terminal = torch.zeros(total, dtype=torch.bool)
+        self.first = torch.zeros(total, dtype=torch.bool)
+        self.written = np.zeros(train.envs, np.int64)
+        self.episodes = _Episodes.empty()
+        self.current = np.full(train.envs, -1)
+        # Where each row of the batch stands: its episode, the next record in it, and the sequences left to follow.
+        self.row_episode = np.full(train.batch, -1)
+        self.row_position = np.zeros(train.batch, np.int64)
+        self.row_left = np.zeros(train.batch, np.int64)
+
+    def add(
+        self,
+        copies: np.ndarray,
+        obs: np.ndarray,
+        prev_action: np.ndarray,
+        reward: np.ndarray,
+        terminal: np.ndarray,
+        first: np.ndarray,
+        context: np.ndarray,
+    ) -> None:
+        """Appends one record to the rings of some copies (M,); the arrays are (M, ...), context scaled."""
+        for copy in copies[first]:
+            self.current[copy] = self.episodes.append(int(copy), int(self.written[copy]))
+        at = torch.from_numpy(copies * self.size + self.written[copies] % self.size)
+        self.obs[at] = torch.from_numpy(obs)
+        self.action[at] = torch.from_numpy(prev_action)
+        self.context[at] = torch.from_numpy(context)
+        self.reward[at] = torch.from_numpy(reward)
+        self.terminal[at] = torch.from_numpy(terminal)
+        self.first[at] = torch.from_numpy(first)
+        self.written[copies] += 1
+        self.episodes.length[self.current[copies]] += 1
+
+    def sample(self) -> Batch:
+        """The next sequence of every row, with a window of its episode for the context encoder."""
+        batch, length = self.train.batch, self.train.length
+        fresh = self._advance_rows()
+        episode, position = self.row_episode, self.row_position
+        records = self.episodes.length[episode]
+        mask = position[:, None] + np.arange(length) < records[:, None]
+        sequence = self._index(episode, position, length, records)
+        if self.train.pairing == "same":
+            start = np.maximum(position - self.window, 0)
+            transitions, offset, span = np.minimum(self.window, position), position - start, self.window + length
+        else:
+            start, transitions = self._other_window(position, records)
+            offset, span = np.zeros(batch, np.int64), self.window + 1
+        window = self._index(episode, start, span, records)
+        self.row_position = position + length
+        self.row_left -= 1
+        return Batch(
+            obs=self.obs[sequence],
+            prev_action=self.action[sequence],
+            reward=self.reward[sequence],
+            terminal=self.terminal[sequence],
+            first=self.first[sequence],
+            mask=torch.from_numpy(mask),
+            fresh=torch.from_numpy(fresh),
+            context=self.context[sequence[:, 0]],
+            window_obs=self.obs[window],
+            window_action=self.action[window],
+            window_first=self.first[window],
+            window_length=torch.from_numpy(transitions),
+            window_offset=torch.from_numpy(offset),
+        )
+
+    def _advance_rows(self) -> np.ndarray:
+        """Moves rows that have followed their episode long enough, or to its end, elsewhere; True where moved."""
+        used = self.episodes.used
+        ring, start, length = (a[:used] for a in self.episodes.arrays())
+        alive = (start >= self.written[ring] - self.size) & (length >= 2)
+        ended = self.row_position + 2 > length[self.row_episode]
+        moved = (self.row_episode < 0) | (self.row_left <= 0) | ended | ~alive[self.row_episode]
+        count = int(moved.sum())
+        if count:
+            total = np.cumsum(length * alive)  # records, so that every record is equally likely
+            episode = np.searchsorted(total, self.rng.integers(0, total[-1], count), side="right")
+            room = np.maximum(length[episode] - self.train.length, 0)
+            chunks = max(1, self.train.stream // self.train.length)
+            first_time = self.row_episode[moved] < 0  # rows start out of step with one another
+            left = np.where(first_time, self.rng.integers(1, chunks + 1, count), chunks)
+            self.row_episode[moved] = episode
+            self.row_position[moved] = self.rng.integers(0, room + 1)
+            self.row_left[moved] = left
+        return moved
+
+    def _other_window(self, position: np.ndarray, records: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Start (B,) and transitions (B,) of a window that shares no record with the sequence at ``position``.
+
+        K transitions at a uniformly drawn place before or after the sequence; all of the longer side where
+        neither has room for K.
+        """
+        span = self.window + 1
+        behind = position + self.train.length
+        before_room = np.maximum(position - span + 1, 0)
+        after_room = np.maximum(records - behind - span + 1, 0)
+        drawn = (self.rng.random(len(position)) * (before_room + after_room)).astype(np.int64)
+        start = np.where(drawn < before_room, drawn, behind + drawn - before_room)
+        longer_before = position >= records - behind
+        rest = np.maximum(np.where(longer_before, position, records - behind), 0)
+        fits = before_room + after_room > 0
+        start = np.where(fits, start, np.where(longer_before, 0, behind))
+        return start, np.where(fits, self.window, np.maximum(np.minimum(rest, span) - 1, 0))
+
+    def _index(self, episode: np.ndarray, start: np.ndarray, span: int, records: np.ndarray) -> Tensor:
+        """Flat indices (B, span) of records from ``start`` on, held at the episode's last record beyond its end."""
+        within = np.minimum(start[:, None] + np.arange(span), records[:, None] - 1)
+        ring = self.episodes.ring[episode][:, None]
+        return torch.from_numpy(ring * self.size + (self.episodes.start[episode][:, None] + within) % self.size)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything but the random generator, for an exact resume. Rings are cut to what has been written."""
+        filled = min(int(self.written.max()), self.size)
+        rings = {k: getattr(self, k).view(self.train.envs, self.size, -1)[:, :filled].contiguous() for k in _RINGS}
+        numbers = {k: torch.from_numpy(getattr(self, k).copy()) for k in _NUMBERS}
+        table = torch.from_numpy(np.stack([a[: self.episodes.used] for a in self.episodes.arrays()]))
+        return {**rings, **numbers, "episodes": table}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        for key in _RINGS:
+            saved = state[key]
+            getattr(self, key).view(self.train.envs, self.size, -1)[:, : saved.shape[1]] = saved
+        for key in _NUMBERS:
+            setattr(self, key, state[key].numpy().copy())
+        table = state["episodes"].numpy()
+        room = max(256, table.shape[1])
+        self.episodes = _Episodes(*(np.concatenate([a, np.zeros(room, np.int64)]) for a in table), used=table.shape[1])
+
+
+_RINGS = ("obs", "action", "context", "reward", "terminal", "first")
+_NUMBERS = ("written", "current", "row_episode", "row_position", "row_left")
