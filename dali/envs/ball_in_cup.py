@@ -3,7 +3,8 @@
 Observation: positions of cup and ball relative to (0, 0.6) m and (0, 0.2) m, and their velocities.
 """
 
-import mujoco
+import math
+
 import numpy as np
 
 from dali.envs.base import DrawStyle
@@ -13,7 +14,7 @@ CUP_HEIGHT, BALL_HEIGHT = 0.6, 0.2  # m, body positions of the model
 STRING_AT = -0.108  # m, where the string holds the cup, below its centre
 TARGET_AT = -0.05  # m, centre of the target, below the cup's centre
 REACH = 0.025  # m, half the target's side (0.05) less the ball's radius (0.025)
-STRING_SHARE = 0.96  # of its length, to which a string that would start overstretched is shortened
+STRING_SHARE = 0.96  # of its length, to which a string that would start overstretched is relaxed
 
 
 class BallInCup(MujocoSimulator):
@@ -21,20 +22,10 @@ class BallInCup(MujocoSimulator):
 
     model_file = "ball_in_cup.xml"
 
-    def _apply_context(self, context):
-        self.model.opt.gravity[2] = -context[0]
-        self.model.tendon_range[0, 1] = context[1]
-
     def _randomize(self, data, random, context):
-        # As dm_control: a random ball position that touches nothing. Where the string is too short for it, the ball
-        # is moved along the string towards the cup, since a stretched string would fling it.
-        while True:
-            position = np.array([random.uniform(-0.2, 0.2), random.uniform(0.2, 0.5)])
-            anchor = np.array([0.0, CUP_HEIGHT + STRING_AT - BALL_HEIGHT])
-            distance = np.linalg.norm(position - anchor)
-            reach = STRING_SHARE * context[1]
-            data.qpos[2:] = position if distance <= context[1] else anchor + (position - anchor) * (reach / distance)
-            self._forward_without_actuation(data)
+        while True:  # dm_control's rule: draw until the ball touches nothing
+            data.qpos[2:] = draw_ball(random, context[1])
+            self._forward(data)
             if data.ncon == 0:
                 return
 
@@ -56,3 +47,18 @@ class BallInCup(MujocoSimulator):
         from dali.envs import draw  # OpenCV is needed by who draws alone
 
         return draw.ball_in_cup(np.asarray(state[:4], dtype=np.float64), float(context[1]), size, style)
+
+
+def draw_ball(random: np.random.RandomState, string_length: float) -> tuple[float, float]:
+    """A first position (x, z) of the ball, drawn as dm_control does for its string of 0.3 m.
+
+    Where the string is too short for it, the ball is moved along the string towards the cup: a stretched string would
+    fling it.
+    """
+    x, z = random.uniform(-0.2, 0.2), random.uniform(0.2, 0.5)
+    anchor = CUP_HEIGHT + STRING_AT - BALL_HEIGHT
+    distance = math.hypot(x, z - anchor)
+    if distance <= string_length:
+        return x, z
+    share = STRING_SHARE * string_length / distance
+    return x * share, anchor + (z - anchor) * share

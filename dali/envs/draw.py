@@ -1,5 +1,6 @@
 """Pictures of the planar environments, at the scale of their physics, the same window for every context."""
 
+import itertools
 import math
 
 from dali.envs.canvas import BLUE, GREEN, GRID, GROUND, INK, ORANGE, SKY, VERMILION, Canvas
@@ -50,7 +51,7 @@ def ball_in_cup(position, string_length: float, size: int, style: str):
         inside = [(-0.05, -0.1), (0.05, -0.1), (0.05, 0.0), (-0.05, 0.0)]
         canvas.polygon([(cup[0] + x, cup[1] + z) for x, z in inside], (205, 232, 222))  # the target: light green
     canvas.line(hanging(anchor, ball, string_length), INK, 0.005)
-    for a, b in zip(_CUP[:-1], _CUP[1:], strict=True):
+    for a, b in itertools.pairwise(_CUP):
         canvas.capsule((cup[0] + a[0], cup[1] + a[1]), (cup[0] + b[0], cup[1] + b[1]), 0.008, BLUE)
     canvas.disc(ball, 0.025, ORANGE)
     return canvas.pixels

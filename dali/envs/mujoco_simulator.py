@@ -1,9 +1,8 @@
 """N copies of one MuJoCo model in one process, their physics set in the model's fields, without recompiling.
 
 One compiled model serves all copies: a context is a handful of numbers that are written into it before the copy that
-they belong to is stepped. The state kept per copy is positions, velocities and the solver's warm start, which is what
-MuJoCo's step reads, so that restoring it continues bit for bit. The models are dm_control's own XML files, read
-without importing dm_control (whose import looks for OpenGL).
+they belong to is stepped. The models are dm_control's own XML files, read without importing dm_control (whose import
+looks for OpenGL).
 """
 
 import importlib.util
@@ -13,6 +12,7 @@ import mujoco
 import numpy as np
 
 from dali.envs.base import Simulator
+from dali.envs.spec import EnvSpec
 from dali.errors import DaliError
 
 
@@ -24,59 +24,110 @@ def suite_file(name: str) -> Path:
     return Path(found.submodule_search_locations[0]) / "suite" / name
 
 
+def read_state(data: mujoco.MjData) -> np.ndarray:
+    """(S,): positions, velocities, activations, the solver's warm start, sensors (they lag by part of a step)."""
+    return np.concatenate([data.qpos, data.qvel, data.act, data.qacc_warmstart, data.sensordata])
+
+
+def write_state(data: mujoco.MjData, state: np.ndarray) -> None:
+    """Puts (S,) back into a copy."""
+    start = 0
+    for field in (data.qpos, data.qvel, data.act, data.qacc_warmstart, data.sensordata):
+        field[:] = state[start : start + len(field)]
+        start += len(field)
+
+
+class PhysicsFields:
+    """Writes contexts into a compiled model's fields. Multipliers ("x") are of the values that it was compiled with."""
+
+    def __init__(self, spec: EnvSpec, model: mujoco.MjModel):
+        self._model = model
+        self._gear = model.actuator_gear.copy()
+        self._friction = model.geom_friction[:, 0].copy()
+        setters = {
+            "gravity": self._set_gravity,
+            "string_length": self._set_string_length,
+            "actuator_strength": self._set_actuator_strength,
+            "friction_tangential": self._set_friction_tangential,
+        }
+        self._setters = [setters[f.name] for f in spec.features]
+
+    def write(self, context: np.ndarray) -> None:
+        """Takes (F,) values in the order of the catalogue."""
+        for setter, value in zip(self._setters, context, strict=True):
+            setter(value)
+
+    def _set_gravity(self, value: float) -> None:
+        self._model.opt.gravity[2] = -value
+
+    def _set_string_length(self, value: float) -> None:
+        self._model.tendon_range[0, 1] = value
+
+    def _set_actuator_strength(self, value: float) -> None:
+        self._model.actuator_gear[:] = self._gear * value
+
+    def _set_friction_tangential(self, value: float) -> None:
+        self._model.geom_friction[:, 0] = self._friction * value
+
+
 class MujocoSimulator(Simulator):
-    """Base of the simulators over a dm_control model. Subclasses set `model_file` and the four methods below."""
+    """Base of the simulators over a dm_control model.
+
+    The state of a copy holds what MuJoCo's step reads, so that restoring it continues bit for bit. Subclasses set
+    `model_file` (or override `_compile`) and the last three methods.
+    """
 
     model_file: str
 
     def __init__(self, spec, num):
         super().__init__(spec, num)
         self.model = self._compile()
+        self._fields = PhysicsFields(spec, self.model)
         self._substeps = round(spec.timestep / self.model.opt.timestep)
         self._data = [mujoco.MjData(self.model) for _ in range(num)]
+        low, high = self.model.actuator_ctrlrange.T
+        self._ctrl_centre, self._ctrl_reach = (high + low) / 2, (high - low) / 2
 
     def _compile(self) -> mujoco.MjModel:
         return mujoco.MjModel.from_xml_path(str(suite_file(self.model_file)))
 
     def get_state(self) -> np.ndarray:
-        """(N, 3 V or so): qpos, qvel, qacc_warmstart of each copy."""
-        return np.array([np.concatenate([d.qpos, d.qvel, d.qacc_warmstart]) for d in self._data])
+        return np.array([read_state(data) for data in self._data])
 
     def _restore(self, state):
-        nq, nv = self.model.nq, self.model.nv
         for data, row in zip(self._data, state, strict=True):
             mujoco.mj_resetData(self.model, data)
-            data.qpos[:] = row[:nq]
-            data.qvel[:] = row[nq : nq + nv]
-            data.qacc_warmstart[:] = row[nq + nv :]
+            write_state(data, row)
+            self._refresh(data)
+            data.sensordata[:] = row[len(row) - len(data.sensordata) :]
 
     def _start(self, copy, seed):
         data = self._data[copy]
         mujoco.mj_resetData(self.model, data)
-        self._apply_context(self.contexts[copy])
+        self._fields.write(self.contexts[copy])
         # dm_control's tasks draw from a RandomState; the same seed gives the same start as its own environment.
         self._randomize(data, np.random.RandomState(seed), self.contexts[copy])
 
     def _advance(self, action):
         reward = np.empty(self.num)
-        action = np.clip(action, -1.0, 1.0)
+        ctrl = self._ctrl_centre + self._ctrl_reach * np.clip(action, -1.0, 1.0)
         for copy, data in enumerate(self._data):
-            self._apply_context(self.contexts[copy])
-            data.ctrl[:] = action[copy]
+            self._fields.write(self.contexts[copy])
+            data.ctrl[:] = ctrl[copy]
             mujoco.mj_step(self.model, data, self._substeps)
+            self._refresh(data)
             reward[copy] = self._reward(data)
         return reward, np.zeros(self.num, dtype=bool)
 
-    def _forward_without_actuation(self, data: mujoco.MjData) -> None:
-        """Brings positions, contacts and sensors up to date as dm_control does after a reset."""
+    def _forward(self, data: mujoco.MjData) -> None:
+        """Brings everything that derives from positions up to date, with the motors off, as dm_control's reset does."""
         flag = int(mujoco.mjtDisableBit.mjDSBL_ACTUATION)
         self.model.opt.disableflags |= flag
         mujoco.mj_forward(self.model, data)
         self.model.opt.disableflags &= ~flag
 
-    def _apply_context(self, context: np.ndarray) -> None:
-        """Writes one copy's (F,) physics into the model."""
-        raise NotImplementedError
+    def _refresh(self, data: mujoco.MjData) -> None:
+        """Brings up to date what observation and reward read: `mj_step` leaves it one substep behind."""
 
     def _randomize(self, data: mujoco.MjData, random: np.random.RandomState, context: np.ndarray) -> None:
         """Draws the first positions of an episode."""

@@ -1,0 +1,253 @@
+"""CARL's environments put right: gymnasium's API and CARL's contexts, plus what a real counterfactual needs.
+
+The simulators beside this module are batched copies of these environments (a test compares their trajectories); these
+adapters exist for whoever works through CARL. What they put right in carl-bench 1.1.1:
+
+- CARLPendulum offers `gravity`, which nothing reads (`g` is the gravity), and starts only from angles in [0, π] and
+  velocities in [0, 1], a quarter of gymnasium's start.
+- CARLCartPole leaves `total_mass` and `polemass_length` as they were when masses or `length` change.
+- DMC environments ignore `reset(seed=...)` and compile their model anew at each change of context.
+- There is no ball in cup.
+- Contexts that name some features alone reach the selector without the defaults of the others.
+- A context that was set by hand stays in force after a reset under the selector's.
+"""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from carl.context.context_space import ContextFeature, UniformFloatContextFeature
+from carl.envs.carl_env import CARLEnv
+from carl.envs.dmc.carl_dmcontrol import CARLDmcEnv
+from carl.envs.dmc.loader import load_dmc_env
+from carl.envs.dmc.wrappers import MujocoToGymWrapper
+from carl.envs.gymnasium.classic_control import CARLCartPole, CARLPendulum
+from dm_control.rl import control
+from dm_control.suite import ball_in_cup, base
+
+from dali.envs import catalogue
+from dali.envs.ball_in_cup import draw_ball
+from dali.envs.base import DrawStyle
+from dali.envs.contexts import check_contexts
+from dali.envs.mujoco_simulator import PhysicsFields, read_state, write_state
+from dali.envs.spec import EnvSpec
+from dali.errors import unknown_name
+
+
+class Steerable:
+    """Mixed in before a CARL environment: contexts checked against the catalogue, state and physics set in place."""
+
+    catalogue_name: ClassVar[str]
+
+    def __init__(self, contexts: dict[Any, dict[str, float]] | None = None, **kwargs):
+        super().__init__(contexts=self._filled(contexts), **kwargs)
+
+    @classmethod
+    def spec_of(cls) -> EnvSpec:
+        """The catalogue's entry."""
+        return catalogue.spec(cls.catalogue_name)
+
+    def set_context(self, context: dict[str, float] | np.ndarray) -> None:
+        """Changes the physics in place, keeping the state, until the next reset.
+
+        Args:
+            context: (F,) values in the order of the catalogue, or the features to change by name.
+        """
+        if not isinstance(context, dict):
+            (values,) = check_contexts(self.spec_of(), np.asarray(context)[None])
+            context = {f.name: float(v) for f, v in zip(self.spec_of().features, values, strict=True)}
+        changed = {**(self.context or self.get_default_context()), **context}
+        self._check(changed)
+        self.context = changed
+        self._update_context()
+
+    def state_from_observation(self, observation: np.ndarray) -> np.ndarray:
+        """The state (S,) that one observation (O,) shows."""
+        simulator = catalogue.simulator_class(self.catalogue_name)
+        return simulator.states_from_observations(np.asarray(observation)[None])[0]
+
+    def draw(self, size: int = 256, style: DrawStyle = "solid") -> np.ndarray:
+        """A (size, size, 3) uint8 picture of the present state, without OpenGL."""
+        simulator = catalogue.simulator_class(self.catalogue_name)
+        return simulator.draw(self.get_state(), self._context_row(self.context), size, style)
+
+    def _progress_instance(self) -> None:
+        super()._progress_instance()
+        self._update_context()  # CARL skips this where the context's id is the last one's
+
+    def _context_row(self, context: dict[str, float]) -> np.ndarray:
+        return np.array([context[f.name] for f in self.spec_of().features])
+
+    def _filled(self, contexts: dict[Any, dict[str, float]] | None) -> dict[Any, dict[str, float]]:
+        # CARL fills in defaults for itself, but hands its selector the contexts as they came.
+        filled = {k: {**self.get_default_context(), **c} for k, c in (contexts or {0: {}}).items()}
+        for context in filled.values():
+            self._check(context)
+        return filled
+
+    def _check(self, context: dict[str, float]) -> None:
+        known = self.get_context_features()
+        for name in context:
+            if name not in known:
+                raise unknown_name(f"context feature of {self.catalogue_name}", name, known)
+        check_contexts(self.spec_of(), self._context_row(context)[None])
+
+
+class _ClassicControl(Steerable):
+    def get_state(self) -> np.ndarray:
+        """(S,) float64, as the simulator's."""
+        return np.array(self.env.unwrapped.state, dtype=np.float64)
+
+    def set_state(self, state: np.ndarray) -> np.ndarray:
+        """Continues from (S,) and returns the observation (O,). Reset once before; the time limit's clock runs on."""
+        self.env.unwrapped.state = np.array(state, dtype=np.float64)
+        return self._observation()
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None):
+        """Starts an episode under the selector's next context; the start's range is the context's, not options'."""
+        self._progress_instance()
+        observation, info = self.env.reset(seed=seed, options=self._start_range())
+        info["context_id"] = self.context_id
+        return self._add_context_to_state(observation), info
+
+    def _start_range(self) -> dict[str, float]:
+        """Options of gymnasium's reset."""
+        raise NotImplementedError
+
+    def _observation(self) -> np.ndarray:
+        raise NotImplementedError
+
+
+class Pendulum(_ClassicControl, CARLPendulum):
+    """CARLPendulum with `g` alone for gravity, and gymnasium's start. Actions: torque in N m, (1,) in [-2, 2]."""
+
+    catalogue_name = "pendulum"
+
+    @staticmethod
+    def get_context_features() -> dict[str, ContextFeature]:
+        features = CARLPendulum.get_context_features()
+        del features["gravity"]
+        return features
+
+    def _start_range(self):
+        return {"x_init": self.context["initial_angle_max"], "y_init": self.context["initial_velocity_max"]}
+
+    def _observation(self):
+        angle, speed = self.env.unwrapped.state
+        return np.array([np.cos(angle), np.sin(angle), speed], dtype=np.float32)
+
+
+class CartPole(_ClassicControl, CARLCartPole):
+    """CARLCartPole whose derived quantities follow the context. Actions: 0 pushes left, 1 right."""
+
+    catalogue_name = "cartpole"
+
+    def set_state(self, state):
+        self.env.unwrapped.steps_beyond_terminated = None
+        return super().set_state(state)
+
+    def _start_range(self):
+        return {"low": self.context["initial_state_lower"], "high": self.context["initial_state_upper"]}
+
+    def _observation(self):
+        return np.array(self.env.unwrapped.state, dtype=np.float32)
+
+    def _update_context(self) -> None:
+        super()._update_context()
+        bare = self.env.unwrapped
+        bare.total_mass = bare.masspole + bare.masscart
+        bare.polemass_length = bare.masspole * bare.length
+
+
+class _Dmc(Steerable, CARLDmcEnv):
+    """A DMC environment whose context is written into the compiled model and whose resets follow their seed."""
+
+    def __init__(self, contexts: dict[Any, dict[str, float]] | None = None, **kwargs):
+        self._env = self._load()
+        self._physics = self._env.physics
+        self._fields = PhysicsFields(self.spec_of(), self._physics.model.ptr)
+        # CARLDmcEnv's own constructor is passed over: it loads through a task that takes a context.
+        CARLEnv.__init__(self, env=MujocoToGymWrapper(self._env), contexts=self._filled(contexts), **kwargs)
+
+    @classmethod
+    def get_context_features(cls) -> dict[str, ContextFeature]:
+        return {
+            f.name: UniformFloatContextFeature(f.name, lower=f.limits[0], upper=f.limits[1], default_value=f.default)
+            for f in cls.spec_of().features
+        }
+
+    def _load(self) -> control.Environment:
+        # An empty context leaves the model as dm_control has it.
+        return load_dmc_env(self.domain, self.task, context={}, environment_kwargs={"flat_observation": True})
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None):
+        """Starts an episode under the selector's next context, drawn from `seed` where one is given."""
+        if seed is not None:
+            self._env.task.random.seed(seed)
+        return super().reset(seed=seed, options=options)
+
+    def get_state(self) -> np.ndarray:
+        """(S,) float64, as the simulator's."""
+        return read_state(self._physics.data.ptr)
+
+    def set_state(self, state: np.ndarray) -> np.ndarray:
+        """Continues from (S,) and returns the observation (O,). Reset once before; the time limit's clock runs on."""
+        write_state(self._physics.data.ptr, state)
+        self._forward()
+        observation = self._env.task.get_observation(self._physics)
+        return np.concatenate([np.ravel(part) for part in observation.values()])
+
+    def _update_context(self) -> None:
+        self._fields.write(self._context_row(self.context))
+        self._forward()
+
+    def _forward(self) -> None:
+        # dm_control's step begins with MuJoCo's second half, which reads what derives from state and physics.
+        warm_start, sensors = self._physics.data.qacc_warmstart.copy(), self._physics.data.sensordata.copy()
+        self._physics.forward()
+        self._physics.data.qacc_warmstart[:] = warm_start
+        self._physics.data.sensordata[:] = sensors
+
+
+class BallInCup(_Dmc):
+    """dm_control's ball_in_cup (catch), which CARL lacks, under gravity and string length."""
+
+    catalogue_name = "ball_in_cup"
+    domain, task = "ball_in_cup", "catch"
+    metadata: ClassVar[dict] = {"render_modes": []}
+
+    def _load(self):
+        physics = ball_in_cup.Physics.from_xml_string(*ball_in_cup.get_model_and_assets())
+        spec = self.spec_of()
+        return control.Environment(
+            physics,
+            _Catch(),
+            time_limit=spec.episode_steps * spec.timestep,
+            control_timestep=spec.timestep,
+            flat_observation=True,
+        )
+
+
+class _Catch(ball_in_cup.BallInCup):
+    """The task, with a first position of the ball that the string can reach."""
+
+    def initialize_episode(self, physics):
+        while True:
+            physics.data.qpos[2:] = draw_ball(self.random, physics.model.tendon_range[0, 1])
+            physics.after_reset()
+            if physics.data.ncon == 0:
+                break
+        base.Task.initialize_episode(self, physics)
+
+
+_ADAPTERS = {c.catalogue_name: c for c in (Pendulum, CartPole, BallInCup)}
+
+
+def make(name: str, contexts: dict[Any, dict[str, float]] | None = None, **kwargs) -> CARLEnv:
+    """The adapter of a catalogued environment; contexts and the rest as CARL takes them.
+
+    Raises:
+        DaliError: unknown environment or context feature, or a value out of its limits.
+    """
+    if name not in _ADAPTERS:
+        raise unknown_name("environment", name, _ADAPTERS)
+    return _ADAPTERS[name](contexts=contexts, **kwargs)
