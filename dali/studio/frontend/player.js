@@ -71,9 +71,12 @@ class Player {
   showPanes() {
     const { panes } = this.film;
     const grid = this.find(".panes");
-    const wide = panes.length <= 4 ? panes.length : Math.ceil(panes.length / 2);
-    grid.style.setProperty("--columns", wide);
-    grid.style.setProperty("--columns-narrow", Math.min(2, panes.length));
+    const layout = (suffix, columns) => {
+      grid.style.setProperty(`--columns-${suffix}`, columns);
+      grid.style.setProperty(`--rows-${suffix}`, Math.ceil(panes.length / columns));
+    };
+    layout("wide", panes.length <= 4 ? panes.length : Math.ceil(panes.length / 2));
+    layout("narrow", Math.min(2, panes.length));
     while (grid.children.length > panes.length) grid.lastChild.remove();
     while (grid.children.length < panes.length) {
       const pane = html("figure", "pane");
@@ -114,6 +117,10 @@ class Player {
   }
 
   layoutTraces() {
+    const grid = this.find(".traces");
+    const most = Math.max(1, Math.floor(grid.clientWidth / 330));
+    const rows = Math.ceil(this.plots.length / most);
+    grid.style.setProperty("--columns", Math.ceil(this.plots.length / Math.max(1, rows))); // rows of even length
     for (const plot of this.plots) plot.layout(plot.plot.clientWidth || 320, this.state.hidden);
     if (this.film) this.seek(this.state.frame);
   }
