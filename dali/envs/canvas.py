@@ -19,22 +19,35 @@ BLUE, ORANGE, VERMILION, GREEN, SKY = (0, 114, 178), (230, 159, 0), (213, 94, 0)
 
 _SHIFT = 6  # OpenCV takes integer coordinates; this many of their bits are fractions of a pixel
 _ONE = 1 << _SHIFT
+_SMALLEST = 200  # pixels; pictures below are drawn at a multiple of their size
 
 
 class Canvas:
-    """A square picture of the window centred at (x, z) metres, `span` metres wide and high; z points up."""
+    """A square picture of the window centred at (x, z) metres, `span` metres wide and high; z points up.
+
+    Small pictures are drawn larger and averaged, since OpenCV's own smoothing spoils shapes of a few pixels.
+    """
 
     def __init__(self, size: int, centre: tuple[float, float], span: float, outline: bool = False):
-        self.pixels = np.full((size, size, 3), BACKGROUND, dtype=np.uint8)
-        self.scale = size / span  # pixels a metre
         self.outline = outline  # shapes are contours instead of filled
+        self._size = size
+        inner = size * max(1, -(-_SMALLEST // size))
+        self._pixels = np.full((inner, inner, 3), BACKGROUND, dtype=np.uint8)
+        self.scale = inner / span  # pixels a metre
         self._left = centre[0] - span / 2
         self._top = centre[1] + span / 2
-        self._stroke = max(1, round(size / 128))  # pixels, of contours
+        self._thinnest = inner / size  # one pixel of the picture
+        self._stroke = max(1, round(inner / 128))  # of contours
+
+    def finish(self) -> np.ndarray:
+        """The (size, size, 3) uint8 RGB picture."""
+        if len(self._pixels) == self._size:
+            return self._pixels
+        return cv2.resize(self._pixels, (self._size, self._size), interpolation=cv2.INTER_AREA)
 
     def capsule(self, a, b, radius: float, colour) -> None:
         """Everything within `radius` metres of the segment a-b (a disc where a = b)."""
-        radius = max(radius, 0.7 / self.scale)  # never thinner than what can be seen
+        radius = max(radius, 0.6 * self._thinnest / self.scale)  # never thinner than what can be seen
         along = math.atan2(b[1] - a[1], b[0] - a[0])
         steps = max(6, min(16, int(radius * self.scale)))
         points = []
@@ -47,27 +60,27 @@ class Canvas:
     def disc(self, centre, radius: float, colour) -> None:
         """A ball."""
         at = self._pixel(centre)
-        pixels = max(radius * self.scale, 1.0)
+        pixels = max(radius * self.scale, self._thinnest)
         thickness = self._stroke if self.outline else cv2.FILLED
-        cv2.circle(self.pixels, at, round(pixels * _ONE), colour, thickness, cv2.LINE_AA, _SHIFT)
+        cv2.circle(self._pixels, at, round(pixels * _ONE), colour, thickness, cv2.LINE_AA, _SHIFT)
 
     def ring(self, centre, radius: float, colour) -> None:
         """A circle's line, one stroke wide."""
-        cv2.circle(self.pixels, self._pixel(centre), round(radius * self.scale * _ONE), colour, 1, cv2.LINE_AA, _SHIFT)
+        cv2.circle(self._pixels, self._pixel(centre), round(radius * self.scale * _ONE), colour, 1, cv2.LINE_AA, _SHIFT)
 
     def polygon(self, points, colour) -> None:
         """A convex polygon."""
         corners = np.array([self._pixel(p) for p in points], dtype=np.int32)
         if self.outline:
-            cv2.polylines(self.pixels, [corners], True, colour, self._stroke, cv2.LINE_AA, _SHIFT)
+            cv2.polylines(self._pixels, [corners], True, colour, self._stroke, cv2.LINE_AA, _SHIFT)
         else:
-            cv2.fillConvexPoly(self.pixels, corners, colour, cv2.LINE_AA, _SHIFT)
+            cv2.fillConvexPoly(self._pixels, corners, colour, cv2.LINE_AA, _SHIFT)
 
     def line(self, points, colour, width: float = 0.0) -> None:
-        """A path of `width` metres (at least one stroke), the same in both styles."""
+        """A path of `width` metres (at least one pixel), the same in both styles."""
         corners = np.array([self._pixel(p) for p in points], dtype=np.int32)
-        thickness = max(1, round(width * self.scale))
-        cv2.polylines(self.pixels, [corners], False, colour, thickness, cv2.LINE_AA, _SHIFT)
+        thickness = max(round(self._thinnest), round(width * self.scale))
+        cv2.polylines(self._pixels, [corners], False, colour, thickness, cv2.LINE_AA, _SHIFT)
 
     def _pixel(self, point) -> tuple[int, int]:
         # Half a pixel off, since OpenCV's integer coordinates name the centres of pixels.

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 from carl.context.context_space import ContextFeature, UniformFloatContextFeature
 from carl.envs.carl_env import CARLEnv
+from carl.envs.dmc import CARLDmcQuadrupedEnv, CARLDmcWalkerEnv
 from carl.envs.dmc.carl_dmcontrol import CARLDmcEnv
 from carl.envs.dmc.loader import load_dmc_env
 from carl.envs.dmc.wrappers import MujocoToGymWrapper
@@ -227,6 +228,24 @@ class BallInCup(_Dmc):
         )
 
 
+class Walker(_Dmc, CARLDmcWalkerEnv):
+    """CARL's walker under gravity and motor strength."""
+
+    catalogue_name = "walker"
+
+
+class WalkerFriction(Walker):
+    """CARL's walker under gravity and friction."""
+
+    catalogue_name = "walker_friction"
+
+
+class Quadruped(_Dmc, CARLDmcQuadrupedEnv):
+    """CARL's quadruped under gravity and motor strength."""
+
+    catalogue_name = "quadruped"
+
+
 class _Catch(ball_in_cup.BallInCup):
     """The task, with a first position of the ball that the string can reach."""
 
@@ -239,7 +258,7 @@ class _Catch(ball_in_cup.BallInCup):
         base.Task.initialize_episode(self, physics)
 
 
-_ADAPTERS = {c.catalogue_name: c for c in (Pendulum, CartPole, BallInCup)}
+_ADAPTERS = {c.catalogue_name: c for c in (Pendulum, CartPole, BallInCup, Walker, WalkerFriction, Quadruped)}
 
 
 def make(name: str, contexts: dict[Any, dict[str, float]] | None = None, **kwargs) -> CARLEnv:

@@ -131,13 +131,88 @@ _BALL_IN_CUP = EnvSpec(
     train_steps=100_000,
 )
 
-CATALOGUE: dict[str, EnvSpec] = {s.name: s for s in (_PENDULUM, _CARTPOLE, _BALL_IN_CUP)}
+_WALKER_JOINTS = ("z", "x", "torso", "right hip", "right knee", "right ankle", "left hip", "left knee", "left ankle")
+_WALKER_BODIES = ("torso", "right thigh", "right leg", "right foot", "left thigh", "left leg", "left foot")
+_WALKER = EnvSpec(
+    name="walker",
+    title="Walker",
+    features=(_GRAVITY, _STRENGTH),
+    observation_names=(
+        *(f"{function} {body}" for body in _WALKER_BODIES for function in ("cos", "-sin")),
+        "height",
+        *(f"{joint} velocity" for joint in _WALKER_JOINTS),
+    ),
+    observation_units=("",) * 14 + ("m",) + ("m/s",) * 2 + ("rad/s",) * 7,
+    action_names=_WALKER_JOINTS[3:],
+    discrete=False,
+    episode_steps=1000,
+    timestep=0.025,
+    train_steps=500_000,
+)
+_WALKER_FRICTION = replace(
+    _WALKER,
+    name="walker_friction",
+    title="Walker on ice and rubber",
+    features=(
+        _GRAVITY_SPARSE,
+        ContextFeature(
+            name="friction_tangential",
+            label="friction",
+            unit="x",
+            default=1.0,
+            train=(0.3, 1.5),
+            interpolate_single=(0.3, 0.6, 1.0, 1.25, 1.5),
+            extrapolate_single=(0.05, 0.1, 0.2, 1.75, 2.0, 2.5),
+            interpolate_double=(0.3, 1.0, 1.5),
+            extrapolate_double=(0.05, 0.2, 2.0, 2.5),
+        ),
+    ),
+)
+
+_LEGS = ("front left", "front right", "back right", "back left")
+_QUADRUPED_HINGES = tuple(f"{joint} {leg}" for leg in _LEGS for joint in ("yaw", "pitch", "knee", "ankle"))
+_QUADRUPED_MOTORS = tuple(f"{motor} {leg}" for leg in _LEGS for motor in ("yaw", "lift", "extend"))
+_QUADRUPED = EnvSpec(
+    name="quadruped",
+    title="Quadruped",
+    features=(
+        _GRAVITY_SPARSE,
+        replace(_STRENGTH, extrapolate_single=(0.1, 0.3, 1.6, 1.8, 2.0), extrapolate_double=(0.1, 0.3, 1.8, 2.0)),
+    ),
+    observation_names=(
+        *_QUADRUPED_HINGES,
+        *(f"{hinge} velocity" for hinge in _QUADRUPED_HINGES),
+        *(f"{motor} activation" for motor in _QUADRUPED_MOTORS),
+        *(f"torso v{axis}" for axis in "xyz"),
+        "upright",
+        *(f"acceleration {axis}" for axis in "xyz"),
+        *(f"turning {axis}" for axis in "xyz"),
+        *(f"{kind} {leg} toe {axis}" for kind in ("force", "torque") for leg in _LEGS for axis in "xyz"),
+    ),
+    observation_units=(
+        *(("rad",) * 16 + ("rad/s",) * 16 + ("",) * 12),
+        *(("m/s",) * 3 + ("",) + ("m/s²",) * 3 + ("rad/s",) * 3),
+        *(("asinh N",) * 12 + ("asinh N m",) * 12),
+    ),
+    action_names=_QUADRUPED_MOTORS,
+    discrete=False,
+    episode_steps=1000,
+    timestep=0.02,
+    train_steps=600_000,
+)
+
+CATALOGUE: dict[str, EnvSpec] = {
+    entry.name: entry for entry in (_PENDULUM, _CARTPOLE, _BALL_IN_CUP, _WALKER, _WALKER_FRICTION, _QUADRUPED)
+}
 
 # Imported only when made, so that the pendulum and the cartpole need no MuJoCo.
 _SIMULATORS: dict[str, tuple[str, str]] = {
     "pendulum": ("dali.envs.pendulum", "Pendulum"),
     "cartpole": ("dali.envs.cartpole", "Cartpole"),
     "ball_in_cup": ("dali.envs.ball_in_cup", "BallInCup"),
+    "walker": ("dali.envs.walker", "Walker"),
+    "walker_friction": ("dali.envs.walker", "Walker"),
+    "quadruped": ("dali.envs.quadruped", "Quadruped"),
 }
 
 

@@ -3,7 +3,9 @@
 import itertools
 import math
 
-from dali.envs.canvas import BLUE, GREEN, GRID, GROUND, INK, ORANGE, SKY, VERMILION, Canvas
+import numpy as np
+
+from dali.envs.canvas import BACKGROUND, BLUE, GREEN, GRID, GROUND, INK, ORANGE, SKY, VERMILION, Canvas
 
 
 def pendulum(angle: float, length: float, size: int, style: str):
@@ -17,7 +19,7 @@ def pendulum(angle: float, length: float, size: int, style: str):
     canvas.capsule((0.0, 0.0), tip, 0.085, BLUE)
     canvas.disc(tip, 0.13, ORANGE)
     canvas.disc((0.0, 0.0), 0.05, INK)
-    return canvas.pixels
+    return canvas.finish()
 
 
 def cartpole(x: float, angle: float, half_length: float, size: int, style: str):
@@ -33,7 +35,7 @@ def cartpole(x: float, angle: float, half_length: float, size: int, style: str):
     tip = (x + 2 * half_length * math.sin(angle), 2 * half_length * math.cos(angle))
     canvas.capsule((x, 0.0), tip, 0.06, ORANGE)
     canvas.disc((x, 0.0), 0.05, SKY)
-    return canvas.pixels
+    return canvas.finish()
 
 
 # Centre lines of the model's five cup capsules, one path; metres from the cup's centre.
@@ -50,11 +52,73 @@ def ball_in_cup(position, string_length: float, size: int, style: str):
         canvas.polygon([(-2.0, 0.0), (2.0, 0.0), (2.0, -1.0), (-2.0, -1.0)], GROUND)
         inside = [(-0.05, -0.1), (0.05, -0.1), (0.05, 0.0), (-0.05, 0.0)]
         canvas.polygon([(cup[0] + x, cup[1] + z) for x, z in inside], (205, 232, 222))  # the target: light green
-    canvas.line(hanging(anchor, ball, string_length), INK, 0.005)
-    for a, b in itertools.pairwise(_CUP):
-        canvas.capsule((cup[0] + a[0], cup[1] + a[1]), (cup[0] + b[0], cup[1] + b[1]), 0.008, BLUE)
+    string = hanging(anchor, ball, string_length)
+    canvas.line([(x, max(z, 0.004)) for x, z in string], INK, 0.004)  # a slack string lies on the ground
+    path = [(cup[0] + x, cup[1] + z) for x, z in _CUP]
+    if style == "outline":
+        canvas.line(path, BLUE, 0.008)
+    else:
+        for a, b in itertools.pairwise(path):
+            canvas.capsule(a, b, 0.008, BLUE)
     canvas.disc(ball, 0.025, ORANGE)
-    return canvas.pixels
+    return canvas.finish()
+
+
+def walker(limbs, x: float, size: int, style: str):
+    """Seven capsules (end, end, radius), torso, right leg, left leg, with the window following the walker at x metres.
+
+    Marks on the ground every metre, every fifth one taller, show how far it goes.
+    """
+    canvas = _empty(size, (x, 1.05), 2.7, style)
+    if style == "solid":
+        canvas.polygon([(x - 3, 0.0), (x + 3, 0.0), (x + 3, -1.0), (x - 3, -1.0)], GROUND)
+        if math.isfinite(x):
+            for mark in range(math.floor(x) - 2, math.ceil(x) + 3):
+                height = 0.3 if mark % 5 == 0 else 0.14
+                canvas.line([(mark, 0.0), (mark, -height)], INK if mark % 5 == 0 else BACKGROUND, 0.035)
+    torso, right, left = limbs[0], limbs[1:4], limbs[4:7]
+    for (a, b, radius), colour in (*((limb, SKY) for limb in left), (torso, INK), *((limb, ORANGE) for limb in right)):
+        canvas.capsule(a, b, radius, colour)
+    return canvas.finish()
+
+
+# An oblique view without perspective: the camera looks down by 22° onto a scene turned by 35°.
+_TURN, _DOWN = math.radians(35.0), math.radians(22.0)
+_RIGHT = np.array([math.cos(_TURN), -math.sin(_TURN), 0.0])
+_UP = np.array([math.sin(_DOWN) * math.sin(_TURN), math.sin(_DOWN) * math.cos(_TURN), math.cos(_DOWN)])
+_VIEW = np.stack([_RIGHT, _UP])  # (2, 3)
+_AWAY = np.cross(_UP, _RIGHT)  # from the camera into the scene
+_BODY_COLOURS = {2: VERMILION, 3: BLUE, 4: INK, 5: SKY}  # by MuJoCo's geom types: sphere, capsule, ellipsoid, cylinder
+
+
+def bodies(shapes, centre, size: int, style: str):
+    """Solids of MuJoCo's types (type, centre (3,), axes (3, 3), size (3,)), seen from obliquely above, far ones first.
+
+    The window follows `centre` (3,) along the ground, on which a grid of 1 m moves by.
+    """
+    ground = np.array([centre[0], centre[1], 0.0])
+    middle = _VIEW @ ground
+    canvas = _empty(size, (float(middle[0]), float(middle[1]) + 0.35), 2.9, style)
+    if style == "solid" and np.isfinite(ground).all():
+        column, row = math.floor(ground[0]), math.floor(ground[1])
+        for k in range(-5, 7):
+            canvas.line([_VIEW @ (column + k, row - 6.0, 0.0), _VIEW @ (column + k, row + 7.0, 0.0)], GRID, 0.012)
+            canvas.line([_VIEW @ (column - 6.0, row + k, 0.0), _VIEW @ (column + 7.0, row + k, 0.0)], GRID, 0.012)
+    for kind, at, axes, extent in sorted(shapes, key=lambda shape: -float(_AWAY @ shape[1])):
+        colour = _BODY_COLOURS[kind]
+        if kind == 4:
+            # The silhouette of an ellipsoid without perspective: the ellipse with the projected matrix of axes.
+            spread = _VIEW @ axes @ np.diag(extent)
+            left, stretch, _ = np.linalg.svd(spread)
+            turns = np.linspace(0.0, 2 * math.pi, 28, endpoint=False)
+            rim = _VIEW @ at + (left * stretch @ np.stack([np.cos(turns), np.sin(turns)])).T
+            canvas.polygon(rim, colour)
+        elif kind == 2:
+            canvas.disc(_VIEW @ at, float(extent[0]), colour)
+        else:
+            along = axes[:, 2] * extent[1]
+            canvas.capsule(_VIEW @ (at - along), _VIEW @ (at + along), float(extent[0]), colour)
+    return canvas.finish()
 
 
 def hanging(a, b, length: float, points: int = 20) -> list[tuple[float, float]]:
