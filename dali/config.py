@@ -8,7 +8,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from dali.errors import DaliError, unknown_name
+from dali.errors import CheckpointError, DaliError, unknown_name
 from dali.methods import METHODS, Method
 
 SCHEMA = 1
@@ -112,3 +112,94 @@ class RunConfig:
 
     def to_dict(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **dataclasses.asdict(self)}
+
+    def __post_init__(self) -> None:
+        from_preset = PRESETS.get(self.preset)
+        if self.method_name not in METHODS:
+            raise unknown_name("method", self.method_name, METHODS)
+        if from_preset is None:
+            raise unknown_name("preset", self.preset, PRESETS)
+        validate(self.model, self.train)
+
+
+def validate(model: ModelConfig, train: TrainConfig) -> None:
+    """Raises DaliError for the first value that cannot work, quoting it."""
+    for part in (model, train):
+        for item in dataclasses.fields(part):
+            value = getattr(part, item.name)
+            kinds = {"int": int, "float": (int, float)}.get(str(getattr(item.type, "__name__", item.type)))
+            if kinds is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, kinds):
+                raise DaliError(f"Config field {item.name!r} is {value!r}; expected a number.")
+            if not value >= 0 or value == float("inf"):
+                raise DaliError(f"Config field {item.name!r} is {value!r}; expected a finite number of at least 0.")
+    positive = ("deter", "stoch", "classes", "hidden", "units", "layers", "code", "context_window", "context_width")
+    checks = [(name, getattr(model, name), getattr(model, name) > 0, "at least 1") for name in positive]
+    checks += [
+        ("bins", model.bins, model.bins % 2 == 1 and model.bins >= 3, "an odd number of at least 3"),
+        ("context_heads", model.context_heads, model.context_heads > 0 and model.context_width % model.context_heads == 0,
+         f"a divisor of context_width = {model.context_width}"),
+        ("unimix", model.unimix, 0 < model.unimix < 1, "between 0 and 1"),
+        ("length", train.length, train.length >= 2, "at least 2"),
+        ("stream", train.stream, train.stream >= train.length, f"at least length = {train.length}"),
+        ("prefill", train.prefill, 0 < train.prefill < train.steps, f"between 1 and steps = {train.steps}"),
+        ("explore", train.explore, train.explore <= 1, "a share between 0 and 1"),
+        ("context_decay", train.context_decay, 0 < train.context_decay <= 1, "a share above 0, at most 1"),
+        ("discount", train.discount, train.discount <= 1, "at most 1"),
+        ("pairing", train.pairing, train.pairing in ("across", "same"), "'across' or 'same'"),
+        *((name, getattr(train, name), getattr(train, name) > 0, "above 0")
+          for name in ("envs", "contexts", "batch", "starts", "horizon", "replay_ratio", "context_lengths", "capacity")),
+    ]  # fmt: skip
+    for name, value, good, expected in checks:
+        if not good:
+            raise DaliError(f"Config field {name!r} is {value!r}; expected {expected}.")
+
+
+def make_config(env: str, method: str, preset: str, seed: int, steps: int, **changes: Any) -> RunConfig:
+    """A preset with some training fields changed.
+
+    Args:
+        steps: environment steps of the run.
+        changes: fields of TrainConfig or ModelConfig by name; an unknown one raises DaliError.
+    """
+    if preset not in PRESETS:
+        raise unknown_name("preset", preset, PRESETS)
+    model, train = PRESETS[preset]
+    model_names = {f.name for f in dataclasses.fields(ModelConfig)}
+    train_names = {f.name for f in dataclasses.fields(TrainConfig)}
+    for name in changes:
+        if name not in model_names | train_names:
+            raise unknown_name("config field", name, model_names | train_names)
+    model = dataclasses.replace(model, **{k: v for k, v in changes.items() if k in model_names})
+    train = dataclasses.replace(train, steps=steps, **{k: v for k, v in changes.items() if k in train_names})
+    return RunConfig(env, method, preset, seed, model, train)
+
+
+def parse_config(data: Any, source: str) -> RunConfig:
+    """The RunConfig of a config.json.
+
+    Raises:
+        CheckpointError: another schema version, a missing or an unknown field; names the file and the field.
+    """
+    if not isinstance(data, dict) or "schema" not in data:
+        raise CheckpointError(f"{source} is not a run's configuration: it has no 'schema'.")
+    if data["schema"] != SCHEMA:
+        raise CheckpointError(f"{source} has schema {data['schema']!r}; this version reads schema {SCHEMA}.")
+    top = {k: v for k, v in data.items() if k != "schema"}
+    _check_fields(RunConfig, top, source)
+    _check_fields(ModelConfig, top["model"], source)
+    _check_fields(TrainConfig, top["train"], source)
+    try:
+        return RunConfig(**{**top, "model": ModelConfig(**top["model"]), "train": TrainConfig(**top["train"])})
+    except DaliError as error:
+        raise CheckpointError(f"{source}: {error}") from error
+
+
+def _check_fields(kind: type, values: Any, source: str) -> None:
+    expected = {f.name for f in dataclasses.fields(kind)}
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{source}: expected an object with the fields of {kind.__name__}, found {values!r}.")
+    for name in sorted(expected ^ set(values)):
+        problem = "lacks" if name in expected else "has the unknown"
+        raise CheckpointError(f"{source} {problem} field {name!r} of {kind.__name__}.")

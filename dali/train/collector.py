@@ -111,7 +111,7 @@ class Collector:
     def state(self) -> dict[str, Tensor]:
         """Simulator, running episodes and the agent's memory of them, for an exact resume."""
         arrays = {name: getattr(self, name) for name in _ARRAYS}
-        arrays |= {"simulator": self.simulator.get_state(), "elapsed": self.lengths}
+        arrays["simulator"] = self.simulator.get_state()
         memory = self.memory
         tensors = {
             "memory.deter": memory.latent.deter,

@@ -38,7 +38,7 @@ class Learner:
         behavior_loss, behavior_metrics = self._behavior_loss(output.states, output.context, batch.mask)
         loss = output.loss + behavior_loss
         metrics = {**output.metrics, **behavior_metrics, "loss/total": loss.detach()}
-        if not math.isfinite(float(loss)):
+        if not math.isfinite(metrics["loss/total"].item()):
             parts = ", ".join(f"{k} {float(v):.3g}" for k, v in metrics.items() if k.startswith("loss/"))
             raise TrainingError(f"The loss is not finite at update {self.update_count}: {parts}.")
         self.optimizer.zero_grad(set_to_none=True)

@@ -1,0 +1,147 @@
+"""Checkpoints: a folder a run. What serving needs lies apart from the trainer's own state.
+
+    config.json          RunConfig and schema version
+    model.safetensors    weights and buffers
+    metrics.jsonl        the log of training
+    latents.npz, eval.json, README.md   made from the weights by analysis
+    trainer/state.safetensors           optimizer, replay, random generators: only for --resume
+
+Every file is written under a temporary name and renamed, so that a reader never meets half a file.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from dali.config import RunConfig, parse_config
+from dali.envs import catalogue
+from dali.errors import CheckpointError
+from dali.model.agent import Agent
+
+CONFIG, WEIGHTS, METRICS = "config.json", "model.safetensors", "metrics.jsonl"
+TRAINER_STATE = Path("trainer") / "state.safetensors"
+
+
+def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+    """Calls ``write`` with a temporary path beside ``path`` and renames the result; leaves nothing behind on failure.
+
+    Raises:
+        CheckpointError: the disk is full or the folder cannot be written; the file that was there stands.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:  # safetensors wraps a full disk in its own error
+        temporary.unlink(missing_ok=True)
+        raise CheckpointError(f"Could not write {path}: {error}. What was saved before still stands.") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def save_agent(folder: Path, agent: Agent) -> None:
+    """Writes what serving needs."""
+    write_text(folder / CONFIG, json.dumps(agent.config.to_dict(), indent=2) + "\n")
+    tensors = {name: value.detach().cpu().contiguous() for name, value in agent.state_dict().items()}
+    write_atomic(folder / WEIGHTS, lambda temporary: save_file(tensors, temporary))
+
+
+def load_config(folder: Path) -> RunConfig:
+    """The run's configuration.
+
+    Raises:
+        CheckpointError: no such folder, not a checkpoint, or one of another schema.
+    """
+    path = folder / CONFIG
+    if not folder.is_dir():
+        raise CheckpointError(f"There is no checkpoint folder {folder}.")
+    if not path.is_file():
+        raise CheckpointError(f"{folder} is not a checkpoint: it holds no {CONFIG}.")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} is not valid JSON: {error}.") from error
+    return parse_config(data, str(path))
+
+
+def load_agent(folder: Path, device: str = "cpu") -> Agent:
+    """The trained agent, in evaluation mode, whatever device trained it.
+
+    Raises:
+        CheckpointError: the folder is not a readable checkpoint of this schema; says which file and why.
+    """
+    config = load_config(folder)
+    path = folder / WEIGHTS
+    agent = Agent(config, catalogue.spec(config.env))
+    try:
+        tensors = load_file(path)
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder} holds no {WEIGHTS}: the run has not been saved yet.") from None
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} cannot be read as safetensors: {error}.") from error
+    check_tensors(path, tensors, agent.state_dict())
+    agent.load_state_dict(tensors)
+    return agent.requires_grad_(False).eval().to(device)
+
+
+def check_tensors(path: Path, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    """Raises CheckpointError where names or shapes differ, naming the first."""
+    for name in sorted(set(found) ^ set(expected)):
+        state = "lacks" if name in expected else "holds an unknown"
+        raise CheckpointError(f"{path} does not fit its {CONFIG}: it {state} tensor {name!r}.")
+    for name, value in expected.items():
+        if found[name].shape != value.shape:
+            raise CheckpointError(
+                f"{path} does not fit its {CONFIG}: {name!r} has shape {tuple(found[name].shape)}, "
+                f"expected {tuple(value.shape)}."
+            )
+
+
+def list_runs(folder: Path) -> list[Path]:
+    """Folders below ``folder`` that hold a config.json, by name; an absent folder gives none."""
+    if not folder.is_dir():
+        return []
+    return sorted(child for child in folder.iterdir() if (child / CONFIG).is_file())
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 of the weights and the configuration: what a figure or film was made from."""
+    sha = hashlib.sha256()
+    for name in (CONFIG, WEIGHTS):
+        sha.update((folder / name).read_bytes())
+    return sha.hexdigest()
+
+
+def save_trainer_state(folder: Path, tensors: dict[str, Tensor], numbers: dict) -> None:
+    """Writes the trainer's state as one file, so that a kill never leaves halves of two moments."""
+    contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    header = {"state": json.dumps(numbers)}
+    write_atomic(folder / TRAINER_STATE, lambda temporary: save_file(contiguous, temporary, metadata=header))
+
+
+def load_trainer_state(folder: Path) -> tuple[dict[str, Tensor], dict]:
+    """Tensors and numbers of ``save_trainer_state``.
+
+    Raises:
+        CheckpointError: there is none, or it cannot be read.
+    """
+    path = folder / TRAINER_STATE
+    if not path.is_file():
+        raise CheckpointError(f"{folder} cannot be resumed: it holds no {TRAINER_STATE}.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            numbers = json.loads(file.metadata()["state"])
+            tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}.") from error
+    return tensors, numbers

@@ -1,0 +1,170 @@
+"""The training loop: collect, learn, log, save.
+
+All randomness comes from generators that are saved, and saving changes nothing, so that a run that was killed and
+resumed equals one that was not, bit for bit on a CPU.
+"""
+
+import json
+import signal
+import time
+from collections import defaultdict, deque
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from dali.checkpoint import load_trainer_state, save_agent, save_trainer_state
+from dali.config import RunConfig
+from dali.envs import catalogue
+from dali.errors import CheckpointError
+from dali.model.agent import Agent
+from dali.train.collector import Collector
+from dali.train.learner import Learner
+from dali.train.log import Log
+from dali.train.replay import Replay
+
+
+class Trainer:
+    """One run in one folder."""
+
+    def __init__(self, config: RunConfig, folder: Path):
+        self.config, self.folder = config, folder
+        if config.train.threads:
+            torch.set_num_threads(config.train.threads)
+        torch.set_flush_denormal(True)
+        torch.manual_seed(config.seed)  # initial weights; everything later draws from the generators below
+        self.rng = np.random.default_rng(config.seed)
+        self.noise = torch.Generator(device=config.train.device).manual_seed(config.seed)
+        spec = catalogue.spec(config.env)
+        self.agent = Agent(config, spec).to(config.train.device)
+        self.replay = Replay(spec, config.model, config.train, self.rng)
+        self.collector = Collector(self.agent, config, self.replay, self.rng)
+        self.learner = Learner(self.agent, config.train, planned_updates(config), self.noise)
+        self.env_steps = 0
+        self.episodes: deque[float] = deque(maxlen=20)  # returns of the last episodes that the policy acted
+        self.interrupted = False
+
+    def run(self, resume: bool = False) -> bool:
+        """Trains to the end, or until SIGINT or SIGTERM; saves at intervals and when it stops.
+
+        Returns:
+            True if the run is complete.
+        """
+        if resume:
+            self.load()
+        handlers = {s: signal.signal(s, self._interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
+        train, total = self.config.train, planned_updates(self.config)
+        try:
+            with (
+                Log(self.folder, self.learner.update_count) as log,
+                tqdm(total=train.steps, initial=self.env_steps, unit="step", smoothing=0.05) as bar,
+            ):
+                saved = logged = time.monotonic()
+                sums, count = defaultdict[str, Tensor | float](float), 0
+                while self.env_steps < train.steps and not self.interrupted:
+                    self._collect()
+                    for _ in range(self._updates_due(total)):
+                        for name, value in self.learner.update(self.replay.sample()).items():
+                            sums[name] += value
+                        count += 1
+                    now = time.monotonic()
+                    if count and (now - logged >= train.log_every or self.env_steps >= train.steps):
+                        means = {name: float(value) / count for name, value in sums.items()}
+                        self._log(log, bar, means, count / (now - logged))
+                        sums.clear()
+                        logged, count = now, 0
+                    if now - saved >= train.checkpoint_every:
+                        self.save()
+                        saved = time.monotonic()
+                    bar.update(self.env_steps - bar.n)
+            self.save()
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        return self.env_steps >= train.steps
+
+    def _collect(self) -> None:
+        finished = self.collector.step(self.env_steps < self.config.train.prefill, self.noise)
+        self.env_steps += self.config.train.envs
+        self.episodes.extend(e.episode_return for e in finished if not e.explored)
+
+    def _updates_due(self, total: int) -> int:
+        """Updates that the steps taken so far have earned and that have not been made."""
+        train = self.config.train
+        earned = (self.env_steps - train.prefill) * train.replay_ratio / (train.batch * train.length)
+        return max(0, min(int(earned), total) - self.learner.update_count)
+
+    def _log(self, log: Log, bar: tqdm, means: dict[str, float], rate: float) -> None:
+        row = {"env_steps": self.env_steps, "update": self.learner.update_count, "updates_per_second": rate, **means}
+        if self.episodes:
+            row["return"] = float(np.mean(self.episodes))
+        log.write(row)
+        shown = {"upd/s": f"{rate:.2f}", "loss": f"{means['loss/total']:.2f}"}
+        if self.episodes:
+            shown["return"] = f"{row['return']:.1f}"
+        bar.set_postfix(shown, refresh=False)
+
+    def _interrupt(self, number: int, frame) -> None:
+        self.interrupted = True
+
+    def save(self) -> None:
+        """Writes the agent, then the trainer's state, each file atomically."""
+        save_agent(self.folder, self.agent)
+        tensors = {f"agent.{k}": v for k, v in self.agent.state_dict().items()}
+        for part in ("replay", "collector", "learner"):
+            tensors |= {f"{part}.{k}": v for k, v in getattr(self, part).state().items()}
+        tensors["noise"] = self.noise.get_state()
+        numbers = {
+            "config": self.config.to_dict(),
+            "env_steps": self.env_steps,
+            "updates": self.learner.update_count,
+            "episodes": list(self.episodes),
+            "rng": self.rng.bit_generator.state,
+        }
+        save_trainer_state(self.folder, tensors, numbers)
+
+    def load(self) -> None:
+        """Takes up the run where its last checkpoint left it.
+
+        Raises:
+            CheckpointError: nothing to resume, or it was trained under another configuration.
+        """
+        tensors, numbers = load_trainer_state(self.folder)
+        mine = json.loads(json.dumps(self.config.to_dict()))
+        check_same_config(self.folder, numbers["config"], mine)
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+        self.agent.load_state_dict(part("agent."))
+        self.replay.load_state(part("replay."))
+        self.collector.load_state(part("collector."))
+        self.learner.load_state(part("learner."), numbers["updates"])
+        self.noise.set_state(tensors["noise"])
+        self.rng.bit_generator.state = numbers["rng"]
+        self.env_steps = numbers["env_steps"]
+        self.episodes.extend(numbers["episodes"])
+
+
+def planned_updates(config: RunConfig) -> int:
+    """Updates of a whole run."""
+    train = config.train
+    return int((train.steps - train.prefill) * train.replay_ratio / (train.batch * train.length))
+
+
+# These may differ between the parts of a resumed run: they decide when things are written, not what is learnt.
+_FREE_TO_CHANGE = ("checkpoint_every", "log_every")
+
+
+def check_same_config(folder: Path, saved: dict, asked: dict) -> None:
+    """Raises CheckpointError naming the first value that differs between a run and the one asked to resume it."""
+    for section in ("env", "method_name", "preset", "seed", "model", "train"):
+        then, now = saved[section], asked[section]
+        pairs = [(section, then, now)] if not isinstance(then, dict) else [(k, then[k], now.get(k)) for k in then]
+        for name, before, after in pairs:
+            if before != after and name not in _FREE_TO_CHANGE:
+                raise CheckpointError(
+                    f"{folder} cannot be resumed: it was trained with {name} = {before!r}, asked for {after!r}."
+                )
