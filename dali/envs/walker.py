@@ -19,6 +19,7 @@ TORSO_HEIGHT = 1.3  # m, of the model at joint positions 0
 TIMESTEP = 0.025  # s
 # The hinge of each of the seven bodies turns it against this one; -1 is the world.
 PARENTS = (-1, 0, 1, 2, 0, 4, 5)
+TURNS = np.array([-1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])  # the torso's hinge has its axis the other way
 
 
 class Walker(MujocoSimulator):
@@ -58,7 +59,7 @@ class Walker(MujocoSimulator):
         observation = np.asarray(observation, dtype=np.float64)
         bodies = np.arctan2(-observation[:, 1:14:2], observation[:, 0:14:2])  # (T, 7)
         parents = np.where(np.array(PARENTS) < 0, 0.0, bodies[:, PARENTS])
-        hinges = (bodies - parents + np.pi) % (2 * np.pi) - np.pi
+        hinges = TURNS * ((bodies - parents + np.pi) % (2 * np.pi) - np.pi)
         velocity = observation[:, 15:]
         travel = TIMESTEP * (velocity[1:, 1] + velocity[:-1, 1]) / 2
         x = np.concatenate([[0.0], np.cumsum(travel)])
@@ -99,7 +100,7 @@ def limbs(position: np.ndarray) -> list[tuple[tuple[float, float], tuple[float, 
             base, turned = (float(position[1]), TORSO_HEIGHT + float(position[0])), 0.0
         else:
             base, turned = origins[parent], angles[parent]
-        angle = turned + float(position[2 + body])
+        angle = turned + float(TURNS[body] * position[2 + body])
         anchor = _place(base, turned, (offset[0] + hinge[0], offset[1] + hinge[1]))
         origin = _place(anchor, angle, (-hinge[0], -hinge[1]))
         origins.append(origin)
