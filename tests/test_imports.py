@@ -22,8 +22,8 @@ LAYERS = (
     ("dali.checkpoint",),
     ("dali.train", "dali.analysis"),
     ("dali.figures", "dali.video"),
-    ("dali.studio", "dali.__main__"),
-    ("pages",),
+    ("dali.studio", "dali.cli"),
+    ("pages", "dali.__main__"),
     ("app",),
 )
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
