@@ -102,7 +102,7 @@ def _cached_sheets(digest: str, _frames: np.ndarray) -> list[tuple[bytes, int]]:
 def pack(film: PlayerFilm, key: str) -> bytes:
     """Everything the browser needs, in one binary message.
 
-    Layout: uint32 little-endian length of the header, the header (JSON, UTF-8), then the JPEG sheets and the series as
+    Layout: uint32 little-endian length of the header, the header (JSON, UTF-8), then the PNG sheets and the series as
     little-endian float32, at the offsets from the header's end and the lengths that the header lists.
     """
     time = check(film)
@@ -123,7 +123,7 @@ def pack(film: PlayerFilm, key: str) -> bytes:
                 "style": pane.style,
                 "width": width,
                 "height": height,
-                "sheets": [{"jpeg": add(sheet), "columns": columns} for sheet, columns in encoded],
+                "sheets": [{"png": add(sheet), "columns": columns} for sheet, columns in encoded],
             }
         )
     traces = [

@@ -17,8 +17,8 @@ async function decodeFilm({ header, body }) {
     header.panes.map(async (pane) => ({
       ...pane,
       sheets: await Promise.all(
-        pane.sheets.map(async ({ jpeg, columns }) => ({
-          picture: await createImageBitmap(new Blob([part(jpeg)], { type: "image/jpeg" })),
+        pane.sheets.map(async ({ png, columns }) => ({
+          picture: await createImageBitmap(new Blob([part(png)], { type: "image/png" })),
           columns,
         }))
       ),
