@@ -60,7 +60,8 @@ def test_probability_of_improvement_of_a_method_that_always_wins_is_certain():
 def test_profile_is_the_share_strictly_above():
     profile = gen.performance_profile(np.array([[0.0, 0.5], [0.5, 1.0]]), [-0.1, 0.0, 0.5, 1.0])
     assert profile.share.tolist() == [1.0, 0.75, 0.25, 0.0]
-    assert (profile.low <= profile.share).all() and (profile.share <= profile.high).all()
+    assert (profile.low <= profile.share).all()
+    assert (profile.share <= profile.high).all()
 
 
 def test_runs_are_drawn_within_their_context():
@@ -69,7 +70,8 @@ def test_runs_are_drawn_within_their_context():
     estimate = gen.aggregate(scores, ("mean",))["mean"]
     assert estimate.low == estimate.high == estimate.value == 3.5
     over_contexts = gen.aggregate(scores, ("mean",), resample="contexts")["mean"]
-    assert over_contexts.low < 3.0 and over_contexts.high > 4.0
+    assert over_contexts.low < 3.0
+    assert over_contexts.high > 4.0
 
 
 def test_interval_of_the_mean_has_the_width_theory_gives():
@@ -110,7 +112,8 @@ def test_context_means_cover_their_mean():
     scores = np.random.default_rng(4).normal(size=(6, 3))
     means = gen.context_means(scores)
     assert np.allclose(means.mean, scores.mean(0))
-    assert (means.low < means.mean).all() and (means.mean < means.high).all()
+    assert (means.low < means.mean).all()
+    assert (means.mean < means.high).all()
 
 
 @pytest.mark.parametrize("scores", [np.zeros(3), np.zeros((0, 3)), np.full((2, 2), np.nan)])

@@ -6,8 +6,8 @@ episodes that the classifier was not fitted on.
 
 The classifier is kernel ridge regression on labels ±1 (a regularised least-squares classifier, Rifkin et al. 2003)
 with the kernel u·v / d + exp(-|u - v|² / 2d) on standardised features of d dimensions: the first part sees a shift of
-the mean, the second a change of spread or shape, which a perturbation of random sign makes. Its scores are linear in the
-labels, so that a permutation test refits it exactly, for all permutations at once, by one product of matrices.
+the mean, the second a change of spread or shape, which a perturbation of random sign makes. Its scores are linear in
+the labels, so that a permutation test refits it exactly, for all permutations at once, by one product of matrices.
 
 Shapes: N dreams (both kinds together), d features, P permutations, G episodes.
 """

@@ -7,13 +7,10 @@ the probe's own capacity gives). Each context counts the same, however many rows
 Shapes: M rows (steps, or time-averaged episodes), Z code dimensions, F context features, E episodes, T steps.
 """
 
-import warnings
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPRegressor
 
 from dali.analysis.grouped import (
     MIN_GROUPS,
@@ -24,17 +21,13 @@ from dali.analysis.grouped import (
     group_weights,
     permute_between_groups,
 )
+from dali.analysis.probe_layers import fit_mlp, fit_ridge
 from dali.errors import DaliError, unknown_name
 
 ProbeKind = Literal["ridge", "mlp"]
 KINDS: tuple[str, ...] = ("ridge", "mlp")
 INSIDE_REGIMES = ("train", "interpolation")
 
-RIDGE_ALPHAS = np.logspace(-4, 3, 15)
-MLP_ALPHAS = (0.3, 10.0)  # penalties on the scale of one context, as those of the ridge
-MLP_UNITS = 32
-MLP_ROWS = 1500  # rows an MLP is fitted on at most, drawn evenly from the groups
-MLP_ITERATIONS = 150
 FOLDS = 5
 
 
@@ -202,7 +195,7 @@ def evaluate_probe(
     probe = _fit(fitted, kind, rng)
 
     inside_table = table.rows(inside)
-    held_inside = held_out[inside] if held_out.any() else None
+    held_inside = held_out[inside] if (held_out & inside).any() else None
     predicted, judged = _held_out_predictions(inside_table, held_inside, kind, rng, probe)
     truth = inside_table.contexts[judged]
     weights = group_weights(inside_table.index)[judged]
@@ -328,9 +321,9 @@ def _fit(table: GroupedTable, kind: str, rng: np.random.Generator) -> Probe:
     y = (table.contexts - context_mean) / context_scale
     folds = group_folds(table.index, FOLDS, rng)
     if kind == "mlp":
-        alpha, layers = _fit_mlp(x, y, table.index, folds, rng)
+        alpha, layers = fit_mlp(x, y, table.index, folds, rng)
     else:
-        alpha, layers = _fit_ridge(x, y, weights, folds)
+        alpha, layers = fit_ridge(x, y, weights, folds)
     return Probe(
         kind,
         code_mean,
@@ -339,7 +332,7 @@ def _fit(table: GroupedTable, kind: str, rng: np.random.Generator) -> Probe:
         context_scale,
         weights=tuple(w for w, _ in layers),
         biases=tuple(b for _, b in layers),
-        alpha=float(alpha),
+        alpha=alpha,
     )
 
 
@@ -348,62 +341,3 @@ def _moments(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.nd
     mean = np.average(values, axis=0, weights=weights)
     scale = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weights))
     return mean, np.where(scale > 1e-8 * (1.0 + np.abs(mean)), scale, 1.0)
-
-
-def _fit_ridge(x, y, weights, folds):
-    """Penalty of least cross-validated squared error, and the layer refitted with it on all rows.
-
-    Minimises Σ w (xW + b - y)² + alpha |W|². Weights sum to 1 in a group, so alpha is on the scale of one context.
-    Everything comes from the second moments of each fold, so that rows are read once whatever the number of penalties.
-    """
-    design = np.column_stack([x, np.ones(len(x))])
-    moments = []
-    for fold in np.unique(folds):
-        rows = folds == fold
-        weighted = design[rows] * weights[rows, None]
-        moments.append((weighted.T @ design[rows], weighted.T @ y[rows]))
-    gram, cross = sum(g for g, _ in moments), sum(c for _, c in moments)
-    penalty = np.diag([1.0] * x.shape[1] + [0.0])  # the bias goes free
-    errors = np.zeros(len(RIDGE_ALPHAS))
-    for i, alpha in enumerate(RIDGE_ALPHAS):
-        for fold_gram, fold_cross in moments:
-            layer = np.linalg.solve(gram - fold_gram + alpha * penalty, cross - fold_cross)
-            # Σ w (design @ layer - y)² over the fold, less Σ w y², which is the same for all penalties
-            errors[i] += (layer * (fold_gram @ layer - 2.0 * fold_cross)).sum()
-    alpha = RIDGE_ALPHAS[np.argmin(errors)]
-    layer = np.linalg.solve(gram + alpha * penalty, cross)
-    return alpha, [(layer[:-1], layer[-1])]
-
-
-def _fit_mlp(x, y, index, folds, rng):
-    # Rows are drawn evenly from the groups in place of weights: fewer rows, and no group counts more than another.
-    per_group = max(1, min(MLP_ROWS // (index.max() + 1), int(np.bincount(index).max())))
-    rows = np.concatenate([_draw(np.flatnonzero(index == g), per_group, rng) for g in range(index.max() + 1)])
-    x, y, folds = x[rows], y[rows], folds[rows]
-    state = int(rng.integers(2**31))
-
-    def layers(where, alpha):
-        model = MLPRegressor(
-            hidden_layer_sizes=(MLP_UNITS,),
-            alpha=alpha * per_group,
-            solver="lbfgs",
-            max_iter=MLP_ITERATIONS,
-            random_state=state,
-        )
-        with warnings.catch_warnings():
-            # The number of iterations is part of the regularisation here; stopping there is intended.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(x[where], y[where] if y.shape[1] > 1 else y[where, 0])
-        return list(zip(model.coefs_, model.intercepts_, strict=True))
-
-    train, test = folds != 0, folds == 0  # one grouped fold decides: a full cross-validation costs five times more
-    errors = []
-    for alpha in MLP_ALPHAS:
-        (w0, b0), (w1, b1) = layers(train, alpha)
-        errors.append(((np.maximum(x[test] @ w0 + b0, 0.0) @ w1 + b1 - y[test]) ** 2).sum())
-    chosen = MLP_ALPHAS[int(np.argmin(errors))]
-    return chosen, layers(np.ones(len(x), bool), chosen)
-
-
-def _draw(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    return rng.choice(rows, count, replace=len(rows) < count)

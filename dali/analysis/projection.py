@@ -7,7 +7,6 @@ Codes are centred, not rescaled: distances are those the world model sees.
 Shapes: M points, Z code dimensions, k map dimensions.
 """
 
-import warnings
 from dataclasses import dataclass
 from typing import Literal
 
@@ -140,10 +139,7 @@ def _umap(codes: np.ndarray, dimensions: int, seed: int) -> np.ndarray:
     scale = np.abs(start).max()
     start = (10.0 * start / scale if scale > 0 else start).astype(np.float32)
     reducer = umap.UMAP(n_components=dimensions, n_neighbors=neighbours, init=start, random_state=seed, n_jobs=1)
-    with warnings.catch_warnings():
-        # Internal use of a scikit-learn argument that it renamed; without effect on the result.
-        warnings.filterwarnings("ignore", message=".*force_all_finite.*", category=FutureWarning)
-        return np.asarray(reducer.fit_transform(codes), float)
+    return np.asarray(reducer.fit_transform(codes), float)
 
 
 def _tsne(codes: np.ndarray, dimensions: int, seed: int) -> np.ndarray:

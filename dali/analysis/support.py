@@ -107,7 +107,7 @@ def fit_support(codes, level: float = 0.99) -> Support:
     """Fits the support to codes (M, Z); `level` is the share of them that counts as inside.
 
     Raises:
-        DaliError: fewer rows than dimensions + 2, values that are not finite, or a level outside (0, 1).
+        DaliError: fewer rows than dimensions + 2, values that are not finite or all the same, a level outside (0, 1).
     """
     codes = np.asarray(codes, float)
     if codes.ndim != 2 or len(codes) < codes.shape[1] + 2:
@@ -117,10 +117,11 @@ def fit_support(codes, level: float = 0.99) -> Support:
     if not 0.0 < level < 1.0:
         raise DaliError(f"The level of the support must lie between 0 and 1; found {level}.")
     mean, std = codes.mean(0), codes.std(0)
+    if (np.ptp(codes, axis=0) == 0).all():
+        raise DaliError(f"All {len(codes)} codes are the same; the encoder has collapsed and there is no support.")
     # A dimension that never moves keeps a tiny scale, so that a move along it counts as far out, but not infinitely.
-    scale = np.maximum(std, 1e-3 * max(float(std.max()), 1e-12))
+    scale = np.maximum(std, 1e-3 * std.max())
     covariance, _ = ledoit_wolf((codes - mean) / scale, assume_centered=True)
-    covariance = covariance if np.trace(covariance) > 0 else np.eye(len(mean))
     precision = np.linalg.inv(covariance) / np.outer(scale, scale)
     support = Support(mean, std, precision, np.zeros(len(LEVELS)), level)
     return Support(mean, std, precision, np.quantile(support.distance(codes), LEVELS), level)
