@@ -1,4 +1,4 @@
-"""The contract of every simulator: reproducible, independent of batching, restorable bit for bit, strict about input."""
+"""The contract of every simulator: reproducible, restorable bit for bit, indifferent to batching, strict about input."""
 
 import numpy as np
 import pytest

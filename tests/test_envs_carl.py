@@ -1,5 +1,7 @@
 """The CARL adapters: the simulators are CARL's environments, and CARL's faults are put right."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,16 @@ from dali.envs import catalogue
 from dali.envs.contexts import sample_contexts
 from dali.errors import DaliError
 
-carl = pytest.importorskip("dali.envs.carl")
+with warnings.catch_warnings():
+    # CARL warns of each optional family that is not installed, ConfigSpace of unbounded features, dm_control of a
+    # missing display: none is used here.
+    warnings.simplefilter("ignore", UserWarning)
+    carl = pytest.importorskip("dali.envs.carl", exc_type=ImportError)
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:invalid value encountered in divide:RuntimeWarning:ConfigSpace"),
+    pytest.mark.filterwarnings("ignore:`in1d` is deprecated:DeprecationWarning:carl"),
+]
 
 NAMES = catalogue.names()
 
@@ -90,10 +101,9 @@ def test_resets_follow_their_seed(name):
     for seed in (5, 5, 6):
         start, _ = env.reset(seed=seed)
         runs.append((start["obs"], *run(env, spec, plan)))
-    for first, second, other in zip(*runs, strict=True):
+    for first, second in zip(runs[0], runs[1], strict=True):
         np.testing.assert_array_equal(first, second)
-        if first.ndim != 1 or first.shape == runs[0][0].shape:
-            assert not np.array_equal(first, other) or name == "cartpole"
+    assert not np.array_equal(runs[0][0], runs[2][0])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -164,7 +174,7 @@ def test_dmc_model_is_compiled_once():
 
 
 def test_limits_hold():
-    with pytest.raises(DaliError, match="'string_length' of ball_in_cup is 0.7 m"):
+    with pytest.raises(DaliError, match=r"'string_length' of ball_in_cup is 0\.7 m"):
         carl.make("ball_in_cup", {0: {"string_length": 0.7}})
     env = carl.make("ball_in_cup")
     env.reset(seed=0)

@@ -52,6 +52,7 @@ class Quadruped(MujocoSimulator):
         mujoco.mj_kinematics(self.model, data)
         mujoco.mj_comPos(self.model, data)
         mujoco.mj_comVel(self.model, data)
+        mujoco.mj_sensorPos(self.model, data)
         mujoco.mj_sensorVel(self.model, data)
 
     def _reward(self, data):
