@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from streamlit.testing.v1 import AppTest
 
 from dali.errors import DaliError
 from dali.studio import player as module
@@ -142,3 +143,16 @@ def test_every_style_has_a_line_in_the_style_sheet():
     sheet = (FRONTEND / "player.css").read_text(encoding="utf-8")
     for style in module.STYLES:
         assert f".{style}" in sheet
+
+
+def test_a_script_shows_it_without_an_exception():
+    def script():
+        import numpy as np
+
+        from dali.studio.player import Pane, PlayerFilm, player
+
+        player(PlayerFilm([Pane("Real", "", np.zeros((3, 8, 8, 3), np.uint8))]), "film")
+
+    app = AppTest.from_function(script).run()
+    assert not app.exception
+    assert [element.type for element in app.main].count("bidi_component") == 1

@@ -15,7 +15,9 @@ class Player {
     this.canvases = [];
     this.find = (selector) => root.querySelector(selector);
     this.scrub = this.find(".scrub");
-    this.resizing = new ResizeObserver(() => this.layoutTraces());
+    this.resizing = new ResizeObserver(() => {
+      if (this.find(".traces").clientWidth !== this.tracesWidth) this.layoutTraces();
+    });
     this.resizing.observe(this.find(".traces"));
     root.addEventListener("click", (event) => this.onClick(event));
     root.addEventListener("keydown", (event) => this.onKey(event));
@@ -41,15 +43,18 @@ class Player {
     if (this.wanted === digest) return;
     this.wanted = digest;
     const error = this.find(".error");
+    error.hidden = true;
+    let film;
     try {
-      const film = await decodeFilm(packed);
-      if (this.wanted !== digest) releaseFilm(film);
-      else this.replace(film);
-      error.hidden = true;
+      film = await decodeFilm(packed);
     } catch (reason) {
       error.textContent = `The film could not be decoded: ${reason.message}`;
       error.hidden = false;
+      return;
     }
+    // A newer film may have come while this one was decoded.
+    if (this.wanted === digest) this.replace(film);
+    else releaseFilm(film);
   }
 
   // Swaps the film in place at the present frame, without waiting in between: nothing half-done is ever painted.
@@ -118,7 +123,8 @@ class Player {
 
   layoutTraces() {
     const grid = this.find(".traces");
-    const most = Math.max(1, Math.floor(grid.clientWidth / 330));
+    this.tracesWidth = grid.clientWidth;
+    const most = Math.max(1, Math.floor(this.tracesWidth / 330));
     const rows = Math.ceil(this.plots.length / most);
     grid.style.setProperty("--columns", Math.ceil(this.plots.length / Math.max(1, rows))); // rows of even length
     for (const plot of this.plots) plot.layout(plot.plot.clientWidth || 320, this.state.hidden);
