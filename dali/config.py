@@ -50,8 +50,8 @@ class TrainConfig:
     starts: int = 256  # imagination starts an update, subsampled from the B x T posterior states
     horizon: int = 15  # H, imagined steps [V3]
     model_lr: float = 3e-4  # world model [ours; V3: 1e-4 for large models]
-    actor_lr: float = 1e-4
-    critic_lr: float = 1e-4
+    actor_lr: float = 3e-4  # [ours; V3: 3e-5]
+    critic_lr: float = 3e-4  # [ours; V3: 3e-5]
     clip: float = 100.0  # gradient norm; actor and critic: 100 [V3 base code: 1000 model, 100 actor and critic]
     reconstruction: float = 1.0  # weight of the decoder's loss
     dyn: float = 0.5  # KL balance: prior towards posterior [V3 base code]

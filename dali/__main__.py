@@ -1,0 +1,29 @@
+"""Entry point of the command line: ``python -m dali``."""
+
+import sys
+
+import typer
+
+from dali.cli.train import train
+from dali.errors import DaliError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.command()(train)
+
+
+@app.callback()
+def main() -> None:
+    """Train, evaluate and steer dynamics-aligned world models of contextual environments."""
+
+
+def run() -> None:
+    """Runs the command line; a DaliError ends it with its sentence and exit status 1."""
+    try:
+        app()
+    except DaliError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,207 @@
+"""Counterfactual dreams: an episode's first t steps, then H imagined steps under the same or another code.
+
+Shapes: E episodes, T steps, H horizon, O observation, A action, Z code, F context features, S simulator state.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dali.analysis.rollouts import Episodes, replay_actions
+from dali.envs import catalogue
+from dali.errors import DaliError
+from dali.model.agent import Agent
+from dali.model.imagination import imagine
+from dali.model.rssm import LatentState
+
+ActionSource = Literal["recorded", "zero", "policy"]
+ACTION_SOURCES: tuple[ActionSource, ...] = ("recorded", "zero", "policy")
+
+
+@dataclass(frozen=True)
+class Dream:
+    """What a world model imagines from E starts."""
+
+    obs: np.ndarray  # (E, H + 1, O); index 0 is the decoded start
+    reward: np.ndarray  # (E, H), expected
+    cont: np.ndarray  # (E, H), probability that the episode goes on
+    action: np.ndarray  # (E, H, A)
+
+
+@torch.inference_mode()
+def infer_start(agent: Agent, episodes: Episodes, t: int, context: Tensor, seed: int | None = None) -> LatentState:
+    """Posterior states (E, ...) at record t, from the records before it under a held context (E, X).
+
+    At most as many records are filtered as training ever carried a state for.
+    """
+    begin = max(0, t - agent.config.train.stream + 1)
+    obs = torch.from_numpy(episodes.obs[:, begin : t + 1])
+    blank = np.zeros_like(episodes.action[:, :1])
+    previous = np.concatenate([blank, episodes.action[:, begin:t]], 1)
+    held = context.unsqueeze(1).expand(-1, obs.shape[1], -1)
+    noise = _noise(agent, seed, (1, obs.shape[1]))
+    state = agent.world_model.rssm.initial(len(obs), agent.device)
+    states, _ = agent.world_model.observe(obs, torch.from_numpy(previous), held, state, noise)
+    return states.index(slice(None), -1)
+
+
+@torch.inference_mode()
+def dream(
+    agent: Agent, start: LatentState, context: Tensor, horizon: int, action: np.ndarray | None, seed: int | None
+) -> Dream:
+    """Imagines from E starts under a held context (E, X).
+
+    Args:
+        action: (E, H, A) to take, or None for the policy's own.
+        seed: draws latents and the policy's actions, the same numbers for every episode and every code, so that
+            two dreams differ by their code alone; None takes the modes.
+    """
+    latent_noise = _noise(agent, seed, (1, horizon))
+    if action is not None:
+        given = torch.from_numpy(np.ascontiguousarray(action, dtype=np.float32))
+        chosen = imagine(agent.world_model, start, context, lambda _, t: given[:, t], horizon, latent_noise)
+    else:
+        noise = None
+        if seed is not None:
+            generator = torch.Generator().manual_seed(seed + 1)
+            noise = agent.behavior.noise(
+                1, horizon, action_dim=agent.spec.action_dim, generator=generator, device=agent.device
+            )
+
+        def policy(features: Tensor, t: int) -> Tensor:
+            return agent.behavior.act(features, None if noise is None else noise[:, t].expand(len(features), -1))
+
+        chosen = imagine(agent.world_model, start, context, policy, horizon, latent_noise)
+    model = agent.world_model
+    return Dream(
+        obs=model.decode(chosen.features).numpy(),
+        reward=model.predict_reward(chosen.features[:, 1:]).numpy(),
+        cont=model.predict_continue(chosen.features[:, 1:]).numpy(),
+        action=chosen.action.numpy(),
+    )
+
+
+def _noise(agent: Agent, seed: int | None, shape: tuple[int, int]) -> Tensor | None:
+    """(1, steps, S) uniform numbers shared by all episodes; None for the mode."""
+    if seed is None:
+        return None
+    return torch.rand(*shape, agent.config.model.stoch, generator=torch.Generator().manual_seed(seed))
+
+
+def held_context(agent: Agent, episodes: Episodes, code: np.ndarray | None, context: np.ndarray) -> Tensor:
+    """The context (E, X) as the networks read it: of codes (E, Z), of true contexts (E, F) in units, or empty."""
+    if agent.method.source == "none":
+        return torch.zeros(len(episodes.obs), 0)
+    if agent.method.source == "given":
+        return torch.from_numpy(agent.spec.scale_context(context))
+    if code is None:
+        raise DaliError(f"{agent.method.title} infers its context; a code is needed to dream.")
+    return agent.world_model.condition(torch.from_numpy(np.asarray(code, np.float32)))
+
+
+def dream_pair(
+    agent: Agent,
+    episodes: Episodes,
+    t: int,
+    horizon: int,
+    dz: np.ndarray,
+    context_to: np.ndarray,
+    actions: ActionSource = "recorded",
+    seed: int | None = None,
+) -> tuple[Dream, Dream]:
+    """The factual dream under z_t and the counterfactual one under z_t + dz, from record t of each episode.
+
+    The code is held. A deep method reads z' in every imagined step. A shallow method's transition never reads a
+    code, so there z' is applied while the records before t are observed again, which changes the start.
+
+    Args:
+        dz: (E, Z). context_to: (E, F) in units, what a method with a given context dreams under.
+    """
+    code = episodes.code[:, t] if agent.method.infers_context else None
+    moved = code + dz if code is not None else None
+    given = None if actions == "policy" else recorded_actions(episodes, t, horizon, actions)
+    factual = held_context(agent, episodes, code, episodes.context)
+    changed = held_context(agent, episodes, moved, context_to)
+    start = infer_start(agent, episodes, t, factual, seed)
+    start_changed = infer_start(agent, episodes, t, changed, seed) if agent.method.shallow else start
+    return (
+        dream(agent, start, factual, horizon, given, seed),
+        dream(agent, start_changed, changed, horizon, given, seed),
+    )
+
+
+def recorded_actions(episodes: Episodes, t: int, horizon: int, actions: ActionSource) -> np.ndarray:
+    """(E, H, A) actions from record t on: those recorded, or zeros (a discrete environment's first choice).
+
+    Raises:
+        DaliError: the episodes end before t + H.
+    """
+    steps = episodes.action.shape[1]
+    if not 0 <= t <= steps or horizon < 1 or (actions == "recorded" and t + horizon > steps):
+        raise DaliError(f"Start {t} and horizon {horizon} do not fit an episode of {steps} recorded steps.")
+    if actions == "recorded":
+        return episodes.action[:, t : t + horizon]
+    if actions != "zero":
+        raise DaliError(f"Unknown actions {actions!r}; expected one of: {', '.join(ACTION_SOURCES)}.")
+    return np.zeros((len(episodes.obs), horizon, episodes.action.shape[2]), np.float32)
+
+
+@dataclass(frozen=True)
+class Counterfactual:
+    """One episode's four panes: real and dreamed, factual and counterfactual. Index 0 is the start, record t."""
+
+    real: np.ndarray  # (H + 1, O)
+    real_counterfactual: np.ndarray  # (H + 1, O)
+    dream: np.ndarray  # (H + 1, O)
+    dream_counterfactual: np.ndarray  # (H + 1, O)
+    real_state: np.ndarray  # (H + 1, S), for drawing
+    real_counterfactual_state: np.ndarray  # (H + 1, S)
+    context: np.ndarray  # (F,) factual physics, in units
+    context_counterfactual: np.ndarray  # (F,)
+    code: np.ndarray  # (Z,) z_t
+    code_counterfactual: np.ndarray  # (Z,)
+    action: np.ndarray  # (H, A) of the factual panes
+    action_counterfactual: np.ndarray  # (H, A); differs from ``action`` where the policy chooses
+    dream_reward: np.ndarray  # (2, H) expected, factual and counterfactual
+
+
+def counterfactual(
+    agent: Agent,
+    episode: Episodes,
+    t: int,
+    horizon: int,
+    dz: np.ndarray,
+    context_to: np.ndarray,
+    actions: ActionSource = "recorded",
+    seed: int | None = None,
+) -> Counterfactual:
+    """Dreams and re-simulates one episode (E = 1). A dream and the real run below it take the same actions.
+
+    Args:
+        dz: (Z,) change of the code; zero gives a counterfactual dream identical to the factual one.
+        context_to: (F,) physics of the real counterfactual, in units.
+    """
+    factual, changed = dream_pair(agent, episode, t, horizon, dz[None], context_to[None], actions, seed)
+    simulator = catalogue.make(agent.spec.name, 1)
+    start = episode.state[:, t]
+    real, real_state = replay_actions(simulator, start, episode.context, factual.action)
+    other, other_state = replay_actions(simulator, start, context_to[None], changed.action)
+    code = episode.code[0, t]
+    return Counterfactual(
+        real=real[0],
+        real_counterfactual=other[0],
+        dream=factual.obs[0],
+        dream_counterfactual=changed.obs[0],
+        real_state=real_state[0],
+        real_counterfactual_state=other_state[0],
+        context=episode.context[0],
+        context_counterfactual=context_to,
+        code=code,
+        code_counterfactual=code + dz if len(code) else code,
+        action=factual.action[0],
+        action_counterfactual=changed.action[0],
+        dream_reward=np.stack([factual.reward[0], changed.reward[0]]),
+    )

@@ -1,0 +1,162 @@
+"""Do dreams follow physics? Errors of dreams against the simulator, steering skill, effective physics, selectivity.
+
+All errors are root mean squares over observation dimensions, each divided by the data's standard deviation.
+
+Shapes: E episodes, H horizon, O observation, F context features, Z code, A action.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dali.analysis.code_map import CodeMap
+from dali.analysis.counterfactual import dream_pair
+from dali.analysis.rollouts import Episodes, replay_actions
+from dali.envs import catalogue
+from dali.envs.base import Simulator
+from dali.model.agent import Agent
+
+CANDIDATES = 41  # physics values that a dream is compared with, over the feature's limits
+
+
+def observation_scale(episodes: Episodes) -> np.ndarray:
+    """(O,) standard deviation of each observation dimension over all records that are not padding."""
+    return np.maximum(episodes.obs[episodes.alive()].std(0), 1e-6)
+
+
+def rollout_error(a: np.ndarray, b: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """(...,) error between rollouts (..., H + 1, O), the shared start at index 0 left out."""
+    return np.sqrt((((a - b)[..., 1:, :] / scale) ** 2).mean((-2, -1)))
+
+
+def step_error(a: np.ndarray, b: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """(..., H + 1) error between rollouts (..., H + 1, O) at each step."""
+    return np.sqrt((((a - b) / scale) ** 2).mean(-1))
+
+
+def steering_skill(error_moved: np.ndarray, error_unmoved: np.ndarray) -> float:
+    """1 - err(dream under z', real at c') / err(dream under z, real at c'), errors averaged over episodes first.
+
+    1 is ideal; 0 means that the slider does nothing useful; below 0 it harms.
+    """
+    return float(1.0 - error_moved.mean() / error_unmoved.mean())
+
+
+def effective_context(
+    simulator: Simulator,
+    dreamed: np.ndarray,
+    state: np.ndarray,
+    contexts: np.ndarray,
+    feature: int,
+    actions: np.ndarray,
+    scale: np.ndarray,
+) -> np.ndarray:
+    """ĉ (E,) of one feature: the physics whose real run from the same state and actions is nearest to the dream.
+
+    A grid over the feature's limits with the other features at ``contexts`` (E, F), refined by the parabola through
+    the best candidate and its neighbours.
+
+    Args:
+        simulator: of E copies. dreamed: (E, H + 1, O). state: (E, S). actions: (E, H, A).
+    """
+    low, high = simulator.spec.features[feature].limits
+    values = np.linspace(low, high, CANDIDATES)
+    errors = np.empty((CANDIDATES, len(contexts)))
+    for i, value in enumerate(values):
+        tried = contexts.copy()
+        tried[:, feature] = value
+        real, _ = replay_actions(simulator, state, tried, actions)
+        errors[i] = rollout_error(real, dreamed, scale) ** 2
+    best = errors.argmin(0)
+    middle = best.clip(1, CANDIDATES - 2)
+    rows = np.arange(len(contexts))
+    left, centre, right = errors[middle - 1, rows], errors[middle, rows], errors[middle + 1, rows]
+    curvature = left - 2 * centre + right
+    offset = np.where(curvature > 1e-12, 0.5 * (left - right) / np.maximum(curvature, 1e-12), 0.0).clip(-1.0, 1.0)
+    refined = values[middle] + offset * (values[1] - values[0])
+    return np.where(best == middle, refined, values[best])
+
+
+@dataclass(frozen=True)
+class FactorFidelity:
+    """How dreams follow one context feature, over held-out episodes inside the train range."""
+
+    name: str
+    unit: str
+    skill: dict[int, float]  # steering skill by horizon
+    skill_control: dict[int, float]  # the same with moves of the code shuffled between episodes
+    factual_error: dict[int, float]  # of the unmoved dream against the real run at the unchanged physics
+    slope: float  # of ĉ against the requested c', ideal 1
+    r2: float  # of that line, ideal 1
+    mae: float  # |ĉ - c'|, in the unit
+    selectivity: float  # mean change of ĉ in the features not asked for, in train ranges, ideal 0
+    requested: np.ndarray  # (E,) c'
+    effective: np.ndarray  # (E,) ĉ
+
+
+def evaluate_fidelity(
+    agent: Agent, episodes: Episodes, code_map: CodeMap, seed: int = 0, starts: int = 60, horizons=(25, 50)
+) -> list[FactorFidelity]:
+    """Steers held-out episodes inside the train range to other physics, one feature at a time.
+
+    Args:
+        episodes: any regimes; those of "interpolation" are used, by the policy and exploratory alike.
+        starts: the record that dreams start from. Actions are the recorded ones, latents their modes.
+    """
+    spec, longest = agent.spec, max(horizons)
+    scale = observation_scale(episodes)
+    chosen = episodes.subset((episodes.regime == "interpolation") & (episodes.length >= starts + longest))
+    rng = np.random.default_rng(seed)
+    simulator = catalogue.make(spec.name, len(chosen.obs))
+    state, actions = chosen.state[:, starts], chosen.action[:, starts : starts + longest]
+    results = []
+    for index, feature in enumerate(spec.features):
+        target = chosen.context.copy()
+        target[:, index] = rng.uniform(*feature.train, len(target))
+        dz = code_map.shift(chosen.context, target)
+        real, _ = replay_actions(simulator, state, target, actions)
+        unchanged, _ = replay_actions(simulator, state, chosen.context, actions)
+        factual, moved = dream_pair(agent, chosen, starts, longest, dz, target)
+        _, shuffled = dream_pair(agent, chosen, starts, longest, dz[rng.permutation(len(dz))], target)
+
+        def error(dreamed: np.ndarray, truth: np.ndarray, horizon: int) -> np.ndarray:
+            return rollout_error(dreamed[:, : horizon + 1], truth[:, : horizon + 1], scale)
+
+        short = min(horizons)
+        asked = effective_context(
+            simulator, moved.obs[:, : short + 1], state, target, index, actions[:, :short], scale
+        )
+        slope, intercept = np.polyfit(target[:, index], asked, 1)
+        residual = asked - slope * target[:, index] - intercept
+        results.append(
+            FactorFidelity(
+                name=feature.name,
+                unit=feature.unit,
+                skill={h: steering_skill(error(moved.obs, real, h), error(factual.obs, real, h)) for h in horizons},
+                skill_control={
+                    h: steering_skill(error(shuffled.obs, real, h), error(factual.obs, real, h)) for h in horizons
+                },
+                factual_error={h: float(error(factual.obs, unchanged, h).mean()) for h in horizons},
+                slope=float(slope),
+                r2=float(1.0 - residual.var() / asked.var()),
+                mae=float(np.abs(asked - target[:, index]).mean()),
+                selectivity=_selectivity(
+                    simulator, moved.obs[:, : short + 1], state, target, index, asked, actions[:, :short], scale
+                ),
+                requested=target[:, index],
+                effective=asked,
+            )
+        )
+    return results
+
+
+def _selectivity(simulator, dreamed, state, target, asked_index, asked, actions, scale) -> float:
+    """Mean |ĉ - c| of the other features, each fitted with the asked one at its effective value, in train ranges."""
+    at_effective = target.copy()
+    at_effective[:, asked_index] = asked
+    changes = []
+    for index, feature in enumerate(simulator.spec.features):
+        if index != asked_index:
+            found = effective_context(simulator, dreamed, state, at_effective, index, actions, scale)
+            changes.append(np.abs(found - target[:, index]).mean() / (feature.train[1] - feature.train[0]))
+    return float(np.mean(changes))

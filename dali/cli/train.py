@@ -1,0 +1,56 @@
+"""``python -m dali train``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dali.checkpoint import TRAINER_STATE
+from dali.config import make_config
+from dali.envs import catalogue
+from dali.errors import DaliError
+
+
+def train(
+    env: Annotated[str, typer.Option(help="Environment of the catalogue, such as pendulum.")],
+    method: Annotated[str, typer.Option(help="Method of the table in the README.")] = "dali_d_chi",
+    preset: Annotated[str, typer.Option(help="Sizes: tiny (tests), small (a laptop), paper.")] = "small",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    steps: Annotated[int | None, typer.Option(min=1, help="Environment steps; the environment's own by default.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Checkpoint folder; checkpoints/ENV-METHOD-sSEED by default.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")] = False,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a config field, as in --set replay_ratio=128.")
+    ] = None,
+) -> None:
+    """Train an agent; its checkpoint can be opened in the dashboard while it trains."""
+    from dali.train.trainer import Trainer  # torch takes seconds to import; other commands don't wait for it
+
+    spec = catalogue.spec(env)
+    chosen = steps or (spec.train_steps if preset != "tiny" else 600)
+    config = make_config(env, method, preset, seed, chosen, **_parse_changes(change or []))
+    folder = output or Path("checkpoints") / f"{env}-{method}-s{seed}"
+    if not resume and (folder / TRAINER_STATE).exists():
+        raise DaliError(f"{folder} already holds a run; add --resume to go on with it, or choose another --output.")
+    complete = Trainer(config, folder).run(resume)
+    typer.echo(f"{'Done' if complete else 'Interrupted and saved; go on with --resume'}: {folder}")
+
+
+def _parse_changes(pairs: list[str]) -> dict[str, int | float | str]:
+    """NAME=VALUE pairs, values as int, float or str, whichever fits first."""
+    changes: dict[str, int | float | str] = {}
+    for pair in pairs:
+        name, separator, text = pair.partition("=")
+        if not separator:
+            raise DaliError(f"--set {pair!r} is not of the form NAME=VALUE.")
+        changes[name] = _number(text)
+    return changes
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
