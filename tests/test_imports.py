@@ -29,7 +29,7 @@ LAYERS = (
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 
 # What a machine that only trains need not have.
-DASHBOARD_PACKAGES = ("streamlit", "plotly", "sklearn", "umap", "imageio")
+DASHBOARD_PACKAGES = ("streamlit", "plotly", "sklearn", "umap", "imageio", "imageio_ffmpeg")
 TRAINING_LAYERS = LAYERS[: next(i for i, parts in enumerate(LAYERS) if "dali.train" in parts)]
 TRAINING_PARTS = {"dali.train"}.union(*TRAINING_LAYERS)
 
