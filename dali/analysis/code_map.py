@@ -68,10 +68,19 @@ class CodeMap:
             DaliError: where an array is missing.
         """
         try:
-            values = {name: arrays[name] for name in cls.__dataclass_fields__}
+            return cls(
+                centres=arrays["centres"],
+                coefficients=arrays["coefficients"],
+                code_mean=arrays["code_mean"],
+                code_std=arrays["code_std"],
+                low=arrays["low"],
+                high=arrays["high"],
+                gamma=float(arrays["gamma"]),
+                alpha=float(arrays["alpha"]),
+                r2=arrays["r2"],
+            )
         except KeyError as error:
             raise DaliError(f"These arrays are not a code map: {error.args[0]!r} is missing.") from error
-        return cls(**{k: float(v) if k in ("gamma", "alpha") else v for k, v in values.items()})
 
 
 @dataclass(frozen=True)
@@ -113,7 +122,7 @@ def fit_code_map(codes, contexts, groups, low, high) -> CodeMap:
     scale = np.where(std > 0, std, 1.0)  # errors of all dimensions count alike, in σ
     target = (mean_codes - centre) / scale
 
-    best = None
+    fits = []
     for gamma in GAMMAS:
         values, vectors = np.linalg.eigh(_kernel(scaled, scaled, gamma))
         rotated = vectors.T @ target
@@ -121,10 +130,8 @@ def fit_code_map(codes, contexts, groups, low, high) -> CodeMap:
             inverse = 1.0 / (np.maximum(values, 0.0) + alpha)
             coefficients = vectors @ (inverse[:, None] * rotated)
             left_out = coefficients / (vectors**2 @ inverse)[:, None]  # (G, Z) leave-one-out residuals
-            error = float((left_out**2).sum())
-            if best is None or error < best[0]:
-                best = error, gamma, alpha, coefficients, left_out
-    _, gamma, alpha, coefficients, left_out = best
+            fits.append((float((left_out**2).sum()), gamma, alpha, coefficients, left_out))
+    _, gamma, alpha, coefficients, left_out = min(fits, key=lambda fit: fit[0])
     spread = (target**2).sum(0)
     r2 = np.where(spread > 0, 1.0 - (left_out**2).sum(0) / np.where(spread > 0, spread, 1.0), 0.0)
     return CodeMap(scaled, coefficients * scale, centre, std, low, high, float(gamma), float(alpha), r2)
@@ -153,5 +160,6 @@ def plan_move(code_map: CodeMap, probe: Probe, c_from, c_to, code=None) -> Move:
 
 def _kernel(a: np.ndarray, b: np.ndarray, gamma: float) -> np.ndarray:
     """(len(a), len(b)) values of 1 + a·b + exp(-γ |a - b|²)."""
-    square = ((a[:, None] - b[None]) ** 2).sum(-1)
-    return 1.0 + a @ b.T + np.exp(-gamma * square)
+    inner = a @ b.T
+    square = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2.0 * inner
+    return 1.0 + inner + np.exp(-gamma * np.maximum(square, 0.0))

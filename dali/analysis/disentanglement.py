@@ -109,19 +109,26 @@ def measure_disentanglement(
     for counts in bootstrap_counts(len(z), draws, rng):
         rows = np.repeat(np.arange(len(z)), counts)
         drawn.append(scores(counts, forest_importance(z[rows], c[rows], state, RESAMPLE_TREES)))
-    drawn = np.array(drawn)
     # A resample repeats contexts, which by itself inflates mutual information and correlations: the spread of the
     # draws is kept, their shift against the estimate is not.
-    low, high = np.clip(np.quantile(drawn, (0.025, 0.975), axis=0) - drawn.mean(0) + values, 0.0, 1.0)
+    quantiles = np.quantile(drawn, (0.025, 0.975), axis=0)
+    low, high = np.clip(quantiles - np.mean(drawn, axis=0) + values, 0.0, 1.0)
     low, high = np.minimum(low, values), np.maximum(high, values)
+    dci_d, dci_c, dci_i, mig_score, sap_score = (
+        Score(float(v), float(a), float(b)) for v, a, b in zip(values, low, high, strict=True)
+    )
     information, entropy = mutual_information(z, c, bins)
     return Disentanglement(
-        tuple(names),
-        spearman(z, c),
-        information,
-        entropy,
-        importance,
-        *(Score(float(v), float(a), float(b)) for v, a, b in zip(values, low, high, strict=True)),
+        names=tuple(names),
+        spearman=spearman(z, c),
+        mutual_information=information,
+        entropy=entropy,
+        importance=importance,
+        disentanglement=dci_d,
+        completeness=dci_c,
+        informativeness=dci_i,
+        mig=mig_score,
+        sap=sap_score,
         contexts=len(z),
         bins=bins,
     )

@@ -178,8 +178,8 @@ def probability_of_improvement(
     rng = np.random.default_rng(seed)
     drawn = []
     for size in _chunks(draws, wins.size):
-        x_rows, context = _indices(*x.shape, resample, size, rng)
-        y_rows, _ = _indices(*y.shape, "runs" if resample != "contexts" else "contexts", size, rng)
+        x_rows, context = _indices(x, resample, size, rng)
+        y_rows, _ = _indices(y, "contexts" if resample == "contexts" else "runs", size, rng)
         drawn.append(wins[x_rows[:, :, None], y_rows[:, None], context[:, None]].mean((1, 2, 3)))
     low, high = _interval(np.concatenate(drawn), level)
     return Estimate(float(wins.mean()), float(low), float(high), resample)
@@ -228,8 +228,9 @@ def _chunks(draws: int, size: int) -> list[int]:
     return [min(step, draws - done) for done in range(0, draws, step)]
 
 
-def _indices(runs: int, contexts: int, resample: str, draws: int, rng) -> tuple[np.ndarray, np.ndarray]:
-    """Row and column indices, broadcastable to (B, R, C), of the resampled scores."""
+def _indices(scores: np.ndarray, resample: str, draws: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column indices, broadcastable to (B, R, C), of the resampled scores (R, C)."""
+    runs, contexts = scores.shape
     if resample == "contexts":
         rows = np.broadcast_to(np.arange(runs)[:, None], (draws, runs, contexts))
     else:
@@ -246,7 +247,7 @@ def _bootstrap(scores: np.ndarray, resample: str, draws: int, seed: int, statist
     rng = np.random.default_rng(seed)
     batches = []
     for size in _chunks(draws, scores.size):
-        rows, columns = _indices(*scores.shape, resample, size, rng)
+        rows, columns = _indices(scores, resample, size, rng)
         batches.append(statistic(scores[rows, columns]))
     return np.concatenate(batches)
 

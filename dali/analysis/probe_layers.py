@@ -6,8 +6,6 @@ Shapes: M rows, Z standardised code dimensions, F standardised context features.
 import warnings
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPRegressor
 
 Layers = list[tuple[np.ndarray, np.ndarray]]  # weight (in, out) and bias (out,) of each layer, ReLU between
 
@@ -47,6 +45,10 @@ def fit_mlp(
     x: np.ndarray, y: np.ndarray, index: np.ndarray, folds: np.ndarray, rng: np.random.Generator
 ) -> tuple[float, Layers]:
     """Penalty of least error on one fold, and the two layers refitted with it on rows drawn evenly from the groups."""
+    # Only this fit needs scikit-learn: the ridge probe, and predictions of either, run on NumPy alone.
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPRegressor
+
     # Rows are drawn evenly from the groups in place of weights: fewer rows, and no group counts more than another.
     per_group = max(1, min(MLP_ROWS // (index.max() + 1), int(np.bincount(index).max())))
     rows = np.concatenate([_draw(np.flatnonzero(index == g), per_group, rng) for g in range(index.max() + 1)])

@@ -61,7 +61,6 @@ class Probe:
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays for np.savez; from_arrays gives the same probe back."""
         arrays = {
-            "kind": np.array(self.kind),
             "alpha": np.array(self.alpha),
             "code_mean": self.code_mean,
             "code_scale": self.code_scale,
@@ -82,7 +81,7 @@ class Probe:
         try:
             layers = sum(1 for name in arrays if name.startswith("weight_"))
             return cls(
-                kind=str(arrays["kind"]),
+                kind="mlp" if layers > 1 else "ridge",
                 code_mean=arrays["code_mean"],
                 code_scale=arrays["code_scale"],
                 context_mean=arrays["context_mean"],
@@ -221,8 +220,8 @@ def evaluate_probe(
         mae_outside = [float(e) for e in np.average(errors, axis=0, weights=outside_table.weights)]
 
     def control(i: int) -> float | None:
-        values = [c[i] for c in controls if c[i] is not None]
-        return float(np.mean(values)) if values else None
+        values = [r2 for r2 in (c[i] for c in controls) if r2 is not None]
+        return sum(values) / len(values) if values else None
 
     factors = tuple(
         FactorScore(name, r2[i], intervals[i], r2_outside[i], control(i), float(mae[i]), mae_outside[i])
@@ -274,7 +273,7 @@ def identified_after(estimates: np.ndarray, truth: float, tolerance: float) -> i
 def _held_out_predictions(
     table: GroupedTable,
     held_out: np.ndarray | None,
-    kind: str,
+    kind: ProbeKind,
     rng: np.random.Generator,
     probe: Probe | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -312,7 +311,7 @@ def _r2_intervals(truth, predicted, index, draws, rng) -> list[tuple[float, floa
     return intervals
 
 
-def _fit(table: GroupedTable, kind: str, rng: np.random.Generator) -> Probe:
+def _fit(table: GroupedTable, kind: ProbeKind, rng: np.random.Generator) -> Probe:
     """Standardises by the table's own weighted moments, chooses the penalty over grouped folds, refits on all rows."""
     weights = table.weights
     code_mean, code_scale = _moments(table.codes, weights)
