@@ -1,4 +1,4 @@
-"""The contract of every simulator: reproducible, restorable bit for bit, indifferent to batching, strict about input."""
+"""Every simulator is reproducible, restorable bit for bit, indifferent to batching and strict about its input."""
 
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """The CARL adapters: the simulators are CARL's environments, and CARL's faults are put right."""
 
-import warnings
-
 import numpy as np
 import pytest
 
@@ -9,11 +7,7 @@ from dali.envs import catalogue
 from dali.envs.contexts import sample_contexts
 from dali.errors import DaliError
 
-with warnings.catch_warnings():
-    # CARL warns of each optional family that is not installed, ConfigSpace of unbounded features, dm_control of a
-    # missing display: none is used here.
-    warnings.simplefilter("ignore", UserWarning)
-    carl = pytest.importorskip("dali.envs.carl", exc_type=ImportError)
+carl = pytest.importorskip("dali.envs.carl", exc_type=ImportError)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:invalid value encountered in divide:RuntimeWarning:ConfigSpace"),

@@ -86,5 +86,6 @@ class Canvas:
         # Half a pixel off, since OpenCV's integer coordinates name the centres of pixels.
         column = (point[0] - self._left) * self.scale - 0.5
         row = (self._top - point[1]) * self.scale - 0.5
-        limit = 1 << 20  # beyond any picture; keeps a diverged dream's coordinates inside OpenCV's integers
-        return round(min(max(column * _ONE, -limit), limit)), round(min(max(row * _ONE, -limit), limit))
+        # Beyond any picture; keeps a diverged dream inside OpenCV's integers. In this order NaN ends there too.
+        limit = 1 << 20
+        return round(min(limit, max(-limit, column * _ONE))), round(min(limit, max(-limit, row * _ONE)))
