@@ -4,6 +4,7 @@ Colours are Okabe and Ito's, told apart under the common colour-vision deficienc
 """
 
 import math
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -19,7 +20,10 @@ BLUE, ORANGE, VERMILION, GREEN, SKY = (0, 114, 178), (230, 159, 0), (213, 94, 0)
 
 _SHIFT = 6  # OpenCV takes integer coordinates; this many of their bits are fractions of a pixel
 _ONE = 1 << _SHIFT
+_FAR = 1 << 20  # beyond any picture; a diverged dream is drawn there, inside OpenCV's integers
 _SMALLEST = 200  # pixels; pictures below are drawn at a multiple of their size
+_TURNS = np.linspace(-math.pi / 2, math.pi / 2, 13)
+_HALF_CIRCLE = np.stack([np.cos(_TURNS), np.sin(_TURNS)], axis=1)  # (13, 2)
 
 
 class Canvas:
@@ -32,7 +36,7 @@ class Canvas:
         self.outline = outline  # shapes are contours instead of filled
         self._size = size
         inner = size * max(1, -(-_SMALLEST // size))
-        self._pixels = np.full((inner, inner, 3), BACKGROUND, dtype=np.uint8)
+        self._pixels = _blank(inner).copy()
         self.scale = inner / span  # pixels a metre
         self._left = centre[0] - span / 2
         self._top = centre[1] + span / 2
@@ -49,13 +53,9 @@ class Canvas:
         """Everything within `radius` metres of the segment a-b (a disc where a = b)."""
         radius = max(radius, 0.6 * self._thinnest / self.scale)  # never thinner than what can be seen
         along = math.atan2(b[1] - a[1], b[0] - a[0])
-        steps = max(6, min(16, int(radius * self.scale)))
-        points = []
-        for end, start in ((b, along - math.pi / 2), (a, along + math.pi / 2)):
-            for k in range(steps + 1):
-                angle = start + math.pi * k / steps
-                points.append((end[0] + radius * math.cos(angle), end[1] + radius * math.sin(angle)))
-        self.polygon(points, colour)
+        turn = radius * np.array([[math.cos(along), math.sin(along)], [-math.sin(along), math.cos(along)]])
+        half = _HALF_CIRCLE @ turn  # from the right of the direction a -> b to its left, around b
+        self.polygon(np.concatenate([half + np.asarray(b), np.asarray(a) - half]), colour)
 
     def disc(self, centre, radius: float, colour) -> None:
         """A ball."""
@@ -70,7 +70,7 @@ class Canvas:
 
     def polygon(self, points, colour) -> None:
         """A convex polygon."""
-        corners = np.array([self._pixel(p) for p in points], dtype=np.int32)
+        corners = self._corners(points)
         if self.outline:
             cv2.polylines(self._pixels, [corners], True, colour, self._stroke, cv2.LINE_AA, _SHIFT)
         else:
@@ -78,14 +78,24 @@ class Canvas:
 
     def line(self, points, colour, width: float = 0.0) -> None:
         """A path of `width` metres (at least one pixel), the same in both styles."""
-        corners = np.array([self._pixel(p) for p in points], dtype=np.int32)
+        corners = self._corners(points)
         thickness = max(round(self._thinnest), round(width * self.scale))
         cv2.polylines(self._pixels, [corners], False, colour, thickness, cv2.LINE_AA, _SHIFT)
 
-    def _pixel(self, point) -> tuple[int, int]:
+    def _corners(self, points) -> np.ndarray:
+        """(K, 2) int32 in OpenCV's units, of K points in metres."""
         # Half a pixel off, since OpenCV's integer coordinates name the centres of pixels.
-        column = (point[0] - self._left) * self.scale - 0.5
-        row = (self._top - point[1]) * self.scale - 0.5
-        # Beyond any picture; keeps a diverged dream inside OpenCV's integers. In this order NaN ends there too.
-        limit = 1 << 20
-        return round(min(limit, max(-limit, column * _ONE))), round(min(limit, max(-limit, row * _ONE)))
+        column, row = np.asarray(points, dtype=np.float64).T
+        column = (column - self._left) * self.scale - 0.5
+        row = (self._top - row) * self.scale - 0.5
+        units = np.nan_to_num(np.stack([column, row], axis=1) * _ONE, nan=-_FAR)
+        return np.clip(np.rint(units), -_FAR, _FAR).astype(np.int32)
+
+    def _pixel(self, point) -> tuple[int, int]:
+        column, row = self._corners([point])[0].tolist()
+        return column, row
+
+
+@lru_cache(maxsize=8)
+def _blank(size: int) -> np.ndarray:
+    return np.full((size, size, 3), BACKGROUND, dtype=np.uint8)

@@ -88,6 +88,9 @@ _RIGHT = np.array([math.cos(_TURN), -math.sin(_TURN), 0.0])
 _UP = np.array([math.sin(_DOWN) * math.sin(_TURN), math.sin(_DOWN) * math.cos(_TURN), math.cos(_DOWN)])
 _VIEW = np.stack([_RIGHT, _UP])  # (2, 3)
 _AWAY = np.cross(_UP, _RIGHT)  # from the camera into the scene
+_GRID_LINES = np.array(
+    [[(k, -3), (k, 4)] for k in range(-3, 5)] + [[(-3, k), (4, k)] for k in range(-3, 5)], dtype=np.float64
+)  # (16, 2, 2): ends (x, y) of the lines about the square that the centre is in
 _BODY_COLOURS = {2: VERMILION, 3: BLUE, 4: INK, 5: SKY}  # by MuJoCo's geom types: sphere, capsule, ellipsoid, cylinder
 
 
@@ -101,9 +104,8 @@ def bodies(shapes, centre, size: int, style: str):
     canvas = _empty(size, (float(middle[0]), float(middle[1]) + 0.35), 2.9, style)
     if style == "solid" and np.isfinite(ground).all():
         column, row = math.floor(ground[0]), math.floor(ground[1])
-        for k in range(-5, 7):
-            canvas.line([_VIEW @ (column + k, row - 6.0, 0.0), _VIEW @ (column + k, row + 7.0, 0.0)], GRID, 0.012)
-            canvas.line([_VIEW @ (column - 6.0, row + k, 0.0), _VIEW @ (column + 7.0, row + k, 0.0)], GRID, 0.012)
+        for line in (_GRID_LINES + np.array([column, row])) @ _VIEW[:, :2].T:
+            canvas.line(line, GRID, 0.012)
     for kind, at, axes, extent in sorted(shapes, key=lambda shape: -float(_AWAY @ shape[1])):
         colour = _BODY_COLOURS[kind]
         if kind == 4:
