@@ -74,6 +74,15 @@ def test_runs_are_drawn_within_their_context():
     assert over_contexts.high > 4.0
 
 
+def test_whole_agents_are_drawn_together():
+    # Agents differ, contexts do not: drawn together, a mean of three agents is one of ten values.
+    scores = np.tile([[0.0], [1.0], [5.0]], (1, 50))
+    drawn = gen._bootstrap(scores, "agents", 500, 0, gen.mean)
+    assert len(np.unique(drawn.round(9))) == 10
+    together, apart = (gen.aggregate(scores, ("mean",), resample)["mean"] for resample in ("agents", "runs"))
+    assert together.high - together.low > 3 * (apart.high - apart.low)
+
+
 def test_interval_of_the_mean_has_the_width_theory_gives():
     scores = np.random.default_rng(2).normal(size=(10, 40))
     estimate = gen.aggregate(scores, ("mean",), draws=4000)["mean"]

@@ -1,9 +1,18 @@
 """Scores over seeds and contexts: normalised returns, robust aggregates, intervals, comparisons.
 
 Estimators after Agarwal et al. 2021 ("Deep RL at the edge of the statistical precipice"), where a task is here a
-context. Intervals are percentile intervals of a bootstrap stratified by context: within each context its runs are drawn
-anew, the contexts stay ("runs"); with a single run only the contexts can be drawn ("contexts"), which says how much the
-figure hangs on the choice of contexts and nothing about other seeds.
+context. Intervals are percentile intervals of a bootstrap, and differ by what is drawn anew:
+
+- "runs" (the standard of the field, and the default): each context's runs on their own, stratified by context. It takes
+  the scores of one agent on two contexts for independent, and is too narrow as far as they are not.
+- "agents": whole runs, each with all of its contexts, because one agent is evaluated on every context. With R runs
+  the variance is still short by (R - 1) / R; R = 3 gives only ten different draws.
+- "contexts": the contexts, all runs kept; possible with a single run, and says nothing about other seeds.
+- "both": contexts, and runs within them.
+
+Simulated coverage of nominal 95 % intervals of a mean over 40 contexts, noise 0.2: with agents alike, 3 runs: 87 %
+("runs"), 71 % ("agents"); with agents that differ by 0.1: 40 % and 68 % (10 runs: 46 % and 89 %). So with few
+seeds no interval of either kind holds what it promises.
 
 Shapes: R runs (seeds), C contexts, E episodes, B bootstrap draws, K thresholds.
 """
@@ -16,8 +25,8 @@ import numpy as np
 
 from dali.errors import DaliError, unknown_name
 
-Resample = Literal["runs", "contexts", "both"]
-RESAMPLES: tuple[str, ...] = ("runs", "contexts", "both")
+Resample = Literal["runs", "agents", "contexts", "both"]
+RESAMPLES: tuple[str, ...] = ("runs", "agents", "contexts", "both")
 CHUNK = 2_000_000  # scores held at once while bootstrapping
 
 
@@ -179,7 +188,7 @@ def probability_of_improvement(
     drawn = []
     for size in _chunks(draws, wins.size):
         x_rows, context = _indices(x, resample, size, rng)
-        y_rows, _ = _indices(y, "contexts" if resample == "contexts" else "runs", size, rng)
+        y_rows, _ = _indices(y, "runs" if resample == "both" else resample, size, rng)
         drawn.append(wins[x_rows[:, :, None], y_rows[:, None], context[:, None]].mean((1, 2, 3)))
     low, high = _interval(np.concatenate(drawn), level)
     return Estimate(float(wins.mean()), float(low), float(high), resample)
@@ -232,10 +241,10 @@ def _indices(scores: np.ndarray, resample: str, draws: int, rng: np.random.Gener
     """Row and column indices, broadcastable to (B, R, C), of the resampled scores (R, C)."""
     runs, contexts = scores.shape
     if resample == "contexts":
-        rows = np.broadcast_to(np.arange(runs)[:, None], (draws, runs, contexts))
+        rows = np.broadcast_to(np.arange(runs)[:, None], (draws, runs, 1))
     else:
-        rows = rng.integers(runs, size=(draws, runs, contexts))
-    if resample == "runs":
+        rows = rng.integers(runs, size=(draws, runs, 1 if resample == "agents" else contexts))
+    if resample in ("runs", "agents"):
         columns = np.arange(contexts)[None, None]
     else:
         columns = rng.integers(contexts, size=(draws, 1, contexts))
