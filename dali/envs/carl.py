@@ -34,7 +34,7 @@ from dali.envs.spec import EnvSpec
 from dali.errors import unknown_name
 
 
-class Steerable:
+class Steerable(CARLEnv):
     """Mixed in before a CARL environment: contexts checked against the catalogue, state and physics set in place."""
 
     catalogue_name: ClassVar[str]
@@ -75,7 +75,8 @@ class Steerable:
         super()._progress_instance()
         self._update_context()  # CARL skips this where the context's id is the last one's
 
-    def _context_row(self, context: dict[str, float]) -> np.ndarray:
+    def _context_row(self, context: dict[str, float] | None) -> np.ndarray:
+        context = context or self.get_default_context()
         return np.array([context[f.name] for f in self.spec_of().features])
 
     def _filled(self, contexts: dict[Any, dict[str, float]] | None) -> dict[Any, dict[str, float]]:
@@ -94,13 +95,18 @@ class Steerable:
 
 
 class _ClassicControl(Steerable):
+    @property
+    def _bare(self) -> Any:
+        """gymnasium's environment, whose state and physics are plain attributes."""
+        return self.env.unwrapped
+
     def get_state(self) -> np.ndarray:
         """(S,) float64, as the simulator's."""
-        return np.array(self.env.unwrapped.state, dtype=np.float64)
+        return np.array(self._bare.state, dtype=np.float64)
 
     def set_state(self, state: np.ndarray) -> np.ndarray:
         """Continues from (S,) and returns the observation (O,). Reset once before; the time limit's clock runs on."""
-        self.env.unwrapped.state = np.array(state, dtype=np.float64)
+        self._bare.state = np.array(state, dtype=np.float64)
         return self._observation()
 
     def reset(self, *, seed: int | None = None, options: dict | None = None):
@@ -133,7 +139,7 @@ class Pendulum(_ClassicControl, CARLPendulum):
         return {"x_init": self.context["initial_angle_max"], "y_init": self.context["initial_velocity_max"]}
 
     def _observation(self):
-        angle, speed = self.env.unwrapped.state
+        angle, speed = self._bare.state
         return np.array([np.cos(angle), np.sin(angle), speed], dtype=np.float32)
 
 
@@ -143,20 +149,19 @@ class CartPole(_ClassicControl, CARLCartPole):
     catalogue_name = "cartpole"
 
     def set_state(self, state):
-        self.env.unwrapped.steps_beyond_terminated = None
+        self._bare.steps_beyond_terminated = None
         return super().set_state(state)
 
     def _start_range(self):
         return {"low": self.context["initial_state_lower"], "high": self.context["initial_state_upper"]}
 
     def _observation(self):
-        return np.array(self.env.unwrapped.state, dtype=np.float32)
+        return np.array(self._bare.state, dtype=np.float32)
 
     def _update_context(self) -> None:
         super()._update_context()
-        bare = self.env.unwrapped
-        bare.total_mass = bare.masspole + bare.masscart
-        bare.polemass_length = bare.masspole * bare.length
+        self._bare.total_mass = self._bare.masspole + self._bare.masscart
+        self._bare.polemass_length = self._bare.masspole * self._bare.length
 
 
 class _Dmc(Steerable, CARLDmcEnv):
@@ -214,7 +219,6 @@ class BallInCup(_Dmc):
 
     catalogue_name = "ball_in_cup"
     domain, task = "ball_in_cup", "catch"
-    metadata: ClassVar[dict] = {"render_modes": []}
 
     def _load(self):
         physics = ball_in_cup.Physics.from_xml_string(*ball_in_cup.get_model_and_assets())

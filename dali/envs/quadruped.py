@@ -126,7 +126,7 @@ def compiled_model() -> mujoco.MjModel:
         elif element.get("name") == "floor":
             element.set("size", f"{FLOOR_SIZE} {FLOOR_SIZE} .5")
         elif element.tag == "include":
-            element.set("file", str(path.parent / element.get("file")))
+            element.set("file", str(path.parent / element.attrib["file"]))
     return mujoco.MjModel.from_xml_string(ET.tostring(root, encoding="unicode"))
 
 

@@ -75,14 +75,15 @@ class Walker(MujocoSimulator):
         return draw.walker(capsules, float(state[1]), size, style)
 
 
-# For each body: where its frame lies in its parent's, where the hinge lies in its own, and its capsule, (x, z) metres.
-_BODIES = (
-    ((0.0, 0.0), (0.0, 0.0), (0.0, -0.3), (0.0, 0.3), 0.07),
+# Of a torso and of a leg's thigh, shin and foot: where the frame lies in its parent's, where the hinge lies in its own,
+# both ends of the capsule and its radius; (x, z) metres.
+_TORSO = ((0.0, 0.0), (0.0, 0.0), (0.0, -0.3), (0.0, 0.3), 0.07)
+_LEG = (
     ((0.0, -0.3), (0.0, 0.0), (0.0, -0.45), (0.0, 0.0), 0.05),
     ((0.0, -0.7), (0.0, 0.25), (0.0, -0.25), (0.0, 0.25), 0.04),
     ((0.06, -0.25), (-0.06, 0.0), (-0.1, 0.0), (0.1, 0.0), 0.05),
 )
-_BODIES = (*_BODIES, *_BODIES[1:])
+_BODIES = (_TORSO, *_LEG, *_LEG)
 
 
 def limbs(position: np.ndarray) -> list[tuple[tuple[float, float], tuple[float, float], float]]:
