@@ -182,11 +182,11 @@ def difference(real: np.ndarray, dream: np.ndarray) -> np.ndarray:
 def _grid(frames: np.ndarray, columns: int) -> np.ndarray:
     """Frames (T, H, W, 3) row by row in one picture; cells past the last frame are black."""
     time, height, width, _ = frames.shape
-    rows = math.ceil(time / columns)
-    cells = np.zeros((rows * columns, height, width, 3), np.uint8)
-    cells[:time] = frames
-    grid = cells.reshape(rows, columns, height, width, 3).transpose(0, 2, 1, 3, 4)
-    return grid.reshape(rows * height, columns * width, 3)
+    grid = np.zeros((math.ceil(time / columns) * height, columns * width, 3), np.uint8)
+    for t, frame in enumerate(frames):
+        y, x = t // columns * height, t % columns * width
+        grid[y : y + height, x : x + width] = frame
+    return grid
 
 
 def _encode_image(image: np.ndarray, extension: str, options: Sequence[int]) -> bytes:
