@@ -4,11 +4,13 @@ import sys
 
 import typer
 
+from dali.cli.analyse import analyse
 from dali.cli.train import train
 from dali.errors import DaliError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-app.command()(train)
+for command in (train, analyse):
+    app.command()(command)
 
 
 @app.callback()

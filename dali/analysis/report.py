@@ -11,6 +11,7 @@ from dali.analysis.fidelity import FactorFidelity, evaluate_fidelity
 from dali.analysis.probes import ProbeEvaluation, evaluate_probe
 from dali.analysis.rollouts import Episodes, collect_standard
 from dali.analysis.support import Support, fit_support
+from dali.envs.spec import EnvSpec
 from dali.errors import DaliError
 from dali.model.agent import Agent
 
@@ -69,10 +70,10 @@ def mean_codes(episodes: Episodes) -> np.ndarray:
     return (episodes.code * weight).sum(1) / weight.sum(1)
 
 
-def fit_steering(episodes: Episodes, agent: Agent) -> CodeMap:
+def fit_steering(episodes: Episodes, spec: EnvSpec) -> CodeMap:
     """The code map, from training contexts alone."""
     train = episodes.subset(episodes.regime == "train")
-    low, high = np.array([f.train for f in agent.spec.features]).T
+    low, high = np.array([f.train for f in spec.features]).T
     return fit_code_map(mean_codes(train), train.context, train.group, low, high)
 
 
@@ -97,7 +98,7 @@ def analyse(agent: Agent, seed: int = 0, contexts: int = 100) -> Analysis:
         names=tuple(f.name for f in agent.spec.features),
         seed=seed,
     )
-    code_map = fit_steering(episodes, agent)
+    code_map = fit_steering(episodes, agent.spec)
     support = fit_support(episodes.code[episodes.regime == "train"][:, SETTLED:].reshape(-1, episodes.code.shape[-1]))
     fidelity = evaluate_fidelity(agent, episodes, code_map, seed)
     return Analysis(episodes, probe, code_map, support, fidelity, seed, time.monotonic() - began)

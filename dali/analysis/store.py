@@ -1,0 +1,72 @@
+"""What analysis leaves in a checkpoint's folder for the app and the model card, tied to the weights it came from."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dali.analysis.code_map import CodeMap
+from dali.analysis.probes import Probe, fit_probe
+from dali.analysis.report import SETTLED, Analysis, fit_steering, mean_codes
+from dali.analysis.rollouts import EPISODES_FILE, Episodes
+from dali.analysis.support import Support, fit_support
+from dali.checkpoint import digest, write_text
+from dali.envs.spec import EnvSpec
+from dali.errors import CheckpointError
+
+ANALYSIS_FILE = "analysis.json"
+
+
+@dataclass(frozen=True)
+class Readout:
+    """What turns codes into physics and back, refitted in a moment from recorded episodes."""
+
+    probe: Probe  # ridge, code -> context in units
+    code_map: CodeMap  # context -> expected code
+    support: Support  # the cloud of codes met
+    code_std: np.ndarray  # (Z,) standard deviation of each code dimension, the sigma of the sliders
+
+
+def fit_readout(episodes: Episodes, spec: EnvSpec) -> Readout:
+    """Fits probe, code map and support on the training contexts of recorded episodes that carry codes."""
+    train = episodes.subset(episodes.regime == "train")
+    codes = train.code[:, SETTLED:].reshape(-1, train.code.shape[-1])
+    return Readout(
+        probe=fit_probe(mean_codes(train), train.context, train.group),
+        code_map=fit_steering(episodes, spec),
+        support=fit_support(codes),
+        code_std=codes.std(0),
+    )
+
+
+def save_analysis(folder: Path, analysis: Analysis) -> None:
+    """Writes the recorded episodes and the figures beside the weights."""
+    analysis.episodes.save(folder / EPISODES_FILE)
+    scatter = {
+        f.name: {"requested": f.requested.round(4).tolist(), "effective": f.effective.round(4).tolist()}
+        for f in analysis.fidelity
+    }
+    record = {"weights": digest(folder), "summary": analysis.summary(), "scatter": scatter}
+    write_text(folder / ANALYSIS_FILE, json.dumps(record, indent=1) + "\n")
+
+
+def load_analysis(folder: Path) -> dict[str, Any]:
+    """The record that ``save_analysis`` wrote: ``weights``, ``summary`` and ``scatter``.
+
+    Raises:
+        CheckpointError: there is none, or it is not JSON.
+    """
+    path = folder / ANALYSIS_FILE
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"There is no {path}; make it with: python -m dali analyse {folder}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} is not valid JSON: {error}.") from error
+
+
+def is_current(folder: Path, record: dict[str, Any]) -> bool:
+    """False where the weights have changed since the figures were computed."""
+    return record.get("weights") == digest(folder)

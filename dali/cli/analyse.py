@@ -1,0 +1,49 @@
+"""``python -m dali analyse``."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def analyse(
+    run: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of held-out contexts, episodes and targets.")] = 0,
+    contexts: Annotated[int, typer.Option(min=10, help="Training contexts and held-out ones, each.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    save: Annotated[bool, typer.Option(help="Write latents.npz and analysis.json into the folder, for the app.")] = True,
+) -> None:
+    """Recompute a checkpoint's figures from its weights: probes, steering skill, effective physics."""
+    from dali.analysis.report import analyse as compute
+    from dali.analysis.store import save_analysis
+    from dali.checkpoint import load_agent
+
+    result = compute(load_agent(run), seed, contexts)
+    if save:
+        save_analysis(run, result)
+    summary = result.summary()
+    typer.echo(json.dumps(summary) if as_json else _table(summary))
+
+
+def _table(summary: dict) -> str:
+    """The summary for people: one block a factor."""
+    lines = []
+    for name, probe in summary["probe"].items():
+        steering, effective = summary["steering"][name], summary["effective"][name]
+        unit = probe["unit"]
+        lines += [
+            f"{name}",
+            f"  probe R² inside {_number(probe['r2_inside'])}, outside {_number(probe['r2_outside'])}, "
+            f"shuffled control {_number(probe['r2_control'])}; error inside ±{_number(probe['mae_inside'])} {unit}",
+            f"  steering skill at 25 steps {_number(steering['skill_25'])} (shuffled moves "
+            f"{_number(steering['control_25'])}), at 50 steps {_number(steering['skill_50'])}",
+            f"  effective physics: slope {_number(effective['slope'])}, R² {_number(effective['r2'])}, "
+            f"error ±{_number(effective['mae'])} {unit}, selectivity {_number(effective['selectivity'])}",
+        ]
+    counts = ", ".join(f"{count} {regime}" for regime, count in summary["contexts"].items())
+    return "\n".join([*lines, f"contexts: {counts}; seed {summary['seed']}; {summary['seconds']} s"])
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
