@@ -189,10 +189,10 @@ def _grid(frames: np.ndarray, columns: int) -> np.ndarray:
     return grid
 
 
-def _encode_image(image: np.ndarray, extension: str, options: Sequence[int]) -> bytes:
-    ok, data = cv2.imencode(extension, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+def _encode_png(image: np.ndarray, options: Sequence[int] = ()) -> bytes:
+    ok, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     if not ok:
-        raise DaliError(f"A picture of shape {image.shape} could not be encoded as {extension}.")
+        raise DaliError(f"A picture of shape {image.shape} could not be encoded as PNG.")
     return data.tobytes()
 
 
@@ -214,7 +214,7 @@ def sprite(frames: np.ndarray) -> tuple[bytes, int]:
     columns = math.ceil(math.sqrt(len(frames)))
     quick = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
     quick += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]
-    return _encode_image(_grid(frames, columns), ".png", quick), columns
+    return _encode_png(_grid(frames, columns), quick), columns
 
 
 def png_strip(frames: np.ndarray, every: int, timestep: float | None = None) -> bytes:
@@ -232,7 +232,7 @@ def png_strip(frames: np.ndarray, every: int, timestep: float | None = None) -> 
     if timestep is not None:
         labels = [f"t = {i * timestep:.2f} s" for i in range(0, len(frames), every)]
         shown = np.concatenate([caption(frame[None], label) for frame, label in zip(shown, labels, strict=True)])
-    return _encode_image(tile([frame[None] for frame in shown], columns=len(shown))[0], ".png", [])
+    return _encode_png(tile([frame[None] for frame in shown], columns=len(shown))[0])
 
 
 def _ffmpeg() -> str:
@@ -259,9 +259,10 @@ def encode_mp4(frames: np.ndarray, fps: float) -> bytes:
     check_film(frames)
     if not (math.isfinite(fps) and fps > 0):
         raise DaliError(f"A film of {fps} frames a second cannot be encoded; expected a number above 0.")
-    odd = [(0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)]
-    frames = np.pad(frames, odd, mode="edge")
     height, width = frames.shape[1:3]
+    if height % 2 or width % 2:
+        frames = np.pad(frames, [(0, 0), (0, height % 2), (0, width % 2), (0, 0)], mode="edge")
+        height, width = frames.shape[1:3]
     colour = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
     scale = "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+full_chroma_int+bitexact"
     with tempfile.TemporaryDirectory() as folder:

@@ -23,7 +23,7 @@ STYLES = ("real_factual", "real_counterfactual", "dream_factual", "dream_counter
 _FRONTEND = Path(__file__).parent / "frontend"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pane:
     """One film with its labels.
 
@@ -38,7 +38,7 @@ class Pane:
     style: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Series:
     """One line of a plot; values that are not finite leave a gap."""
 
@@ -47,7 +47,7 @@ class Series:
     style: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trace:
     """One plot over time, of one observation dimension or one error."""
 
@@ -56,7 +56,7 @@ class Trace:
     series: Sequence[Series]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PlayerFilm:
     """Films of one length with the traces of the same T steps."""
 
@@ -137,7 +137,7 @@ def pack(film: PlayerFilm, key: str) -> bytes:
         }
         for trace in film.traces
     ]
-    header = {"key": key, "frames": time, "timestep": film.timestep, "sheet_frames": SHEET_FRAMES}
+    header = {"key": key, "frames": time, "timestep": float(film.timestep), "sheet_frames": SHEET_FRAMES}
     header |= {"panes": panes, "traces": traces}
     # Streamlit hands the message over at every rerun; by the digest the browser knows an unchanged film.
     described = json.dumps(header, allow_nan=False).encode()
