@@ -88,7 +88,9 @@ def regime_of(spec: EnvSpec, contexts: np.ndarray) -> list[Regime]:
     return regimes
 
 
-def evaluation_grid(spec: EnvSpec, size: Literal["paper", "quick"] = "paper"):
+def evaluation_grid(
+    spec: EnvSpec, size: Literal["paper", "quick"] = "paper"
+) -> tuple[np.ndarray, list[Regime], list[str]]:
     """The contexts that agents are compared on.
 
     "paper": each feature alone over its single lists with the others at their default, and the product of the double
