@@ -82,7 +82,9 @@ def start_app(checkpoints: Path, log: Path, script: Path = REPO / "app.py") -> A
         RuntimeError: the server ended, or did not answer in time; with the end of its log.
     """
     port = free_port()
-    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
+    # Where Linux offers it, the server also ends if this process is killed and can't stop it.
+    command = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+    command += [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, "--server.address", "127.0.0.1", "--server.headless", "true"],
