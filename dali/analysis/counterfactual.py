@@ -1,6 +1,6 @@
 """Counterfactual dreams: an episode's first t steps, then H imagined steps under the same or another code.
 
-Shapes: E episodes, T steps, H horizon, O observation, A action, Z code, F context features, S simulator state.
+Shapes: E episodes, T steps, H horizon, O observation, A action, Z code, F context features.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dali.analysis.rollouts import Episodes, replay_actions
-from dali.envs import catalogue
+from dali.analysis.rollouts import Episodes
 from dali.errors import DaliError
 from dali.model.agent import Agent
 from dali.model.imagination import imagine
@@ -147,61 +146,3 @@ def recorded_actions(episodes: Episodes, t: int, horizon: int, actions: ActionSo
     if actions != "zero":
         raise DaliError(f"Unknown actions {actions!r}; expected one of: {', '.join(ACTION_SOURCES)}.")
     return np.zeros((len(episodes.obs), horizon, episodes.action.shape[2]), np.float32)
-
-
-@dataclass(frozen=True)
-class Counterfactual:
-    """One episode's four panes: real and dreamed, factual and counterfactual. Index 0 is the start, record t."""
-
-    real: np.ndarray  # (H + 1, O)
-    real_counterfactual: np.ndarray  # (H + 1, O)
-    dream: np.ndarray  # (H + 1, O)
-    dream_counterfactual: np.ndarray  # (H + 1, O)
-    real_state: np.ndarray  # (H + 1, S), for drawing
-    real_counterfactual_state: np.ndarray  # (H + 1, S)
-    context: np.ndarray  # (F,) factual physics, in units
-    context_counterfactual: np.ndarray  # (F,)
-    code: np.ndarray  # (Z,) z_t
-    code_counterfactual: np.ndarray  # (Z,)
-    action: np.ndarray  # (H, A) of the factual panes
-    action_counterfactual: np.ndarray  # (H, A); differs from ``action`` where the policy chooses
-    dream_reward: np.ndarray  # (2, H) expected, factual and counterfactual
-
-
-def counterfactual(
-    agent: Agent,
-    episode: Episodes,
-    t: int,
-    horizon: int,
-    dz: np.ndarray,
-    context_to: np.ndarray,
-    actions: ActionSource = "recorded",
-    seed: int | None = None,
-) -> Counterfactual:
-    """Dreams and re-simulates one episode (E = 1). A dream and the real run below it take the same actions.
-
-    Args:
-        dz: (Z,) change of the code; zero gives a counterfactual dream identical to the factual one.
-        context_to: (F,) physics of the real counterfactual, in units.
-    """
-    factual, changed = dream_pair(agent, episode, t, horizon, dz[None], context_to[None], actions, seed)
-    simulator = catalogue.make(agent.spec.name, 1)
-    start = episode.state[:, t]
-    real, real_state = replay_actions(simulator, start, episode.context, factual.action)
-    other, other_state = replay_actions(simulator, start, context_to[None], changed.action)
-    code = episode.code[0, t]
-    return Counterfactual(
-        real=real[0],
-        real_counterfactual=other[0],
-        dream=factual.obs[0],
-        dream_counterfactual=changed.obs[0],
-        real_state=real_state[0],
-        real_counterfactual_state=other_state[0],
-        context=episode.context[0],
-        context_counterfactual=context_to,
-        code=code,
-        code_counterfactual=code + dz if len(code) else code,
-        action=factual.action[0],
-        action_counterfactual=changed.action[0],
-        dream_reward=np.stack([factual.reward[0], changed.reward[0]]),
-    )

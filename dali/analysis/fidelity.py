@@ -67,9 +67,17 @@ def effective_context(
         tried[:, feature] = value
         real, _ = replay_actions(simulator, state, tried, actions)
         errors[i] = rollout_error(real, dreamed, scale) ** 2
+    return refine_minimum(values, errors)
+
+
+def refine_minimum(values: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Where (E,) the squared errors (C, E) at evenly spaced values (C,) are least.
+
+    The best candidate, refined by the parabola through it and its neighbours; at either end the candidate itself.
+    """
     best = errors.argmin(0)
-    middle = best.clip(1, CANDIDATES - 2)
-    rows = np.arange(len(contexts))
+    middle = best.clip(1, len(values) - 2)
+    rows = np.arange(errors.shape[1])
     left, centre, right = errors[middle - 1, rows], errors[middle, rows], errors[middle + 1, rows]
     curvature = left - 2 * centre + right
     offset = np.where(curvature > 1e-12, 0.5 * (left - right) / np.maximum(curvature, 1e-12), 0.0).clip(-1.0, 1.0)
@@ -123,9 +131,7 @@ def evaluate_fidelity(
             return rollout_error(dreamed[:, : horizon + 1], truth[:, : horizon + 1], scale)
 
         short = min(horizons)
-        asked = effective_context(
-            simulator, moved.obs[:, : short + 1], state, target, index, actions[:, :short], scale
-        )
+        asked = effective_context(simulator, moved.obs[:, : short + 1], state, target, index, actions[:, :short], scale)
         slope, intercept = np.polyfit(target[:, index], asked, 1)
         residual = asked - slope * target[:, index] - intercept
         results.append(

@@ -1,0 +1,270 @@
+"""A counterfactual film as numbers: four rollouts from one start, how far they are apart, and what the dream obeys.
+
+The real factual run and the dream under z are the same for every change of the sliders, so they are made apart
+(`make_factual`) and can be kept. All errors are in standard deviations of the data (dali.analysis.fidelity).
+
+Shapes: H horizon, O observation, A action, S simulator state, F context features, Z code dimensions, C candidates.
+"""
+
+import threading
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from dali.analysis.code_map import CodeMap, way_back
+from dali.analysis.counterfactual import dream, held_context, infer_start, recorded_actions
+from dali.analysis.fidelity import (
+    CANDIDATES,
+    observation_scale,
+    refine_minimum,
+    rollout_error,
+    steering_skill,
+    step_error,
+)
+from dali.analysis.probes import Probe
+from dali.analysis.request import Request, check_request
+from dali.analysis.rollouts import Episodes, replay_actions
+from dali.analysis.support import Support, Verdict
+from dali.envs import catalogue
+from dali.envs.base import Simulator
+from dali.model.agent import Agent
+from dali.model.rssm import LatentState
+
+EFFECTIVE_STEPS = 50  # of a film that the effective physics is sought on; later ones tell more of chaos than of physics
+
+
+class Steering(Protocol):
+    """What turns physics into codes and back; a Readout of dali.artifacts is one."""
+
+    @property
+    def probe(self) -> Probe: ...
+    @property
+    def code_map(self) -> CodeMap: ...
+    @property
+    def support(self) -> Support: ...
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What all films of one checkpoint share. Safe to use from several threads: simulators are stepped under a lock."""
+
+    agent: Agent
+    episodes: Episodes
+    steering: Steering | None  # None for methods that infer no code
+    scale: np.ndarray  # (O,) standard deviation of the data
+    single: Simulator  # of 1 copy, for real runs
+    crowd: Simulator  # of F * CANDIDATES copies, for the effective physics
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One run of H steps, real or dreamed; index 0 is the start."""
+
+    obs: np.ndarray  # (H + 1, O)
+    action: np.ndarray  # (H, A)
+    state: np.ndarray  # (H + 1, S) to draw
+    reward: np.ndarray | None = None  # (H,) expected by the world model; None for real runs
+
+
+@dataclass(frozen=True)
+class Factual:
+    """The half of a film that no slider changes."""
+
+    start: LatentState  # posterior at record t under z
+    real: Rollout
+    dream: Rollout
+
+
+@dataclass(frozen=True)
+class Film:
+    """Four rollouts and what is measured on them. A dream and the real run beside it take the same actions."""
+
+    request: Request
+    context: np.ndarray  # (F,) c, in units
+    context_to: np.ndarray  # (F,) c'
+    code: np.ndarray  # (Z,) z at record t; Z is 0 for methods that infer none
+    sigmas: np.ndarray  # (Z,) z' - z in the data's standard deviations
+    moved_by_physics: np.ndarray  # (Z,) the part of it that the physics sliders ask for
+    real: Rollout
+    real_counterfactual: Rollout
+    dream: Rollout
+    dream_counterfactual: Rollout
+    error: np.ndarray  # (H + 1,) dream against real, factual
+    error_counterfactual: np.ndarray  # (H + 1,) dream under z' against real under c'
+    mean_error: float  # root mean square over the steps of ``error``
+    mean_error_counterfactual: float
+    mean_error_unsteered: float  # the dream under z, same actions, against real under c'
+    skill: float | None  # steering skill of this request; None where c' = c
+    effective: np.ndarray  # (F,) physics whose real run is nearest to the dream under z', one feature at a time
+    effective_error: np.ndarray  # (F,) how far that real run still is from the dream
+    read: np.ndarray | None  # (F,) the probe's reading of z'; None without a code
+    back_error: np.ndarray | None  # (F,) probe(m(c')) - c', the error of the way back; None without a code
+    support: Verdict | None  # of z'; None without a code
+    outside: tuple[str, ...]  # features whose c' lies outside their train range
+
+
+def make_stage(agent: Agent, episodes: Episodes, steering: Steering | None) -> Stage:
+    """Everything that films of a checkpoint need.
+
+    Args:
+        steering: None for methods that infer no code.
+    """
+    features = len(agent.spec.features)
+    return Stage(
+        agent,
+        episodes,
+        steering,
+        observation_scale(episodes),
+        catalogue.make(agent.spec.name, 1),
+        catalogue.make(agent.spec.name, features * CANDIDATES),
+    )
+
+
+def make_factual(stage: Stage, request: Request) -> Factual:
+    """The real run and the dream under the episode's own physics and code.
+
+    Raises:
+        DaliError: the request does not fit the episodes or the method.
+    """
+    check_request(request, stage.agent.spec, stage.agent.method, stage.episodes)
+    episode = _episode(stage, request)
+    context = _held(stage, request, _code(stage, request), episode.context)
+    start = infer_start(stage.agent, episode, request.t, context, request.seed)
+    dreamed = _dream(stage, request, start, context, _given_actions(stage, request))
+    return Factual(start, _real(stage, request, episode.context[0], dreamed.action), dreamed)
+
+
+def make_film(stage: Stage, request: Request, factual: Factual | None = None) -> Film:
+    """The film of a request.
+
+    Args:
+        factual: what ``make_factual`` gave for this episode, start, horizon, actions and seed, if it was kept.
+
+    Raises:
+        DaliError: the request does not fit the episodes or the method.
+    """
+    factual = factual or make_factual(stage, request)
+    check_request(request, stage.agent.spec, stage.agent.method, stage.episodes)
+    spec, method = stage.agent.spec, stage.agent.method
+    context = stage.episodes.context[request.episode]
+    context_to = request.context_to(spec, context)
+    code = _code(stage, request)
+    by_physics, sigmas = _moves(stage, request, context, context_to)
+    moved = code + sigmas * stage.steering.support.std if stage.steering else code
+    dreamed = factual.dream
+    if sigmas.any() or (method.source == "given" and (context_to != context).any()):
+        held = _held(stage, request, moved, context_to[None])
+        start = factual.start
+        if method.shallow:  # the transition never reads the code: it acts while the prefix is observed again
+            start = infer_start(stage.agent, _episode(stage, request), request.t, held, request.seed)
+        dreamed = _dream(stage, request, start, held, _given_actions(stage, request))
+    changed = (context_to != context).any() or dreamed is not factual.dream
+    real = _real(stage, request, context_to, dreamed.action) if changed else factual.real
+
+    unsteered = factual.dream
+    if request.actions == "policy" and dreamed is not factual.dream:
+        # The two dreams act differently; what the change of code brings is judged under the same actions.
+        held = _held(stage, request, code, context[None])
+        unsteered = _dream(stage, request, factual.start, held, dreamed.action[None])
+    total = rollout_error(
+        np.stack([factual.dream.obs, dreamed.obs, unsteered.obs]),
+        np.stack([factual.real.obs, real.obs, real.obs]),
+        stage.scale,
+    )
+    effective, effective_error = effective_physics(stage, request, context_to, dreamed)
+    steering = stage.steering
+    return Film(
+        request=request,
+        context=context,
+        context_to=context_to,
+        code=code,
+        sigmas=sigmas,
+        moved_by_physics=by_physics,
+        real=factual.real,
+        real_counterfactual=real,
+        dream=factual.dream,
+        dream_counterfactual=dreamed,
+        error=step_error(factual.dream.obs, factual.real.obs, stage.scale),
+        error_counterfactual=step_error(dreamed.obs, real.obs, stage.scale),
+        mean_error=float(total[0]),
+        mean_error_counterfactual=float(total[1]),
+        mean_error_unsteered=float(total[2]),
+        skill=steering_skill(total[1:2], total[2:3]) if (context_to != context).any() else None,
+        effective=effective,
+        effective_error=effective_error,
+        read=steering.probe.predict(moved) if steering else None,
+        back_error=way_back(steering.code_map, steering.probe, context_to) if steering else None,
+        support=steering.support.verdict(moved) if steering else None,
+        outside=tuple(f.name for f, c in zip(spec.features, context_to, strict=True) if not f.inside(c)),
+    )
+
+
+def effective_physics(
+    stage: Stage, request: Request, context: np.ndarray, dreamed: Rollout
+) -> tuple[np.ndarray, np.ndarray]:
+    """ĉ (F,): for each feature, the value whose real run is nearest to the dream, the others at ``context``; and the
+    error (F,) of the nearest candidate. All candidates of all features run together.
+    """
+    features = stage.agent.spec.features
+    values = np.stack([np.linspace(*f.limits, CANDIDATES) for f in features])  # (F, C)
+    tried = np.tile(context, (len(features), CANDIDATES, 1))
+    for i in range(len(features)):
+        tried[i, :, i] = values[i]
+    count, steps = stage.crowd.num, min(request.horizon, EFFECTIVE_STEPS)
+    state = np.tile(stage.episodes.state[request.episode, request.t], (count, 1))
+    actions = np.tile(dreamed.action[:steps], (count, 1, 1))
+    with stage.lock:
+        real, _ = replay_actions(stage.crowd, state, tried.reshape(count, -1), actions)
+    errors = rollout_error(real, dreamed.obs[: steps + 1], stage.scale).reshape(len(features), CANDIDATES)
+    found = [refine_minimum(v, e[:, None] ** 2)[0] for v, e in zip(values, errors, strict=True)]
+    return np.array(found), errors.min(1)
+
+
+def _moves(
+    stage: Stage, request: Request, context: np.ndarray, context_to: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The change of the code (Z,) in the data's standard deviations: what physics asks for, and all of it."""
+    size = stage.episodes.code.shape[-1]
+    if stage.steering is None:
+        return np.zeros(size), np.zeros(size)
+    std = stage.steering.support.std
+    shift = stage.steering.code_map.shift(context, context_to)
+    by_physics = shift / np.where(std > 0, std, 1.0)
+    return by_physics, by_physics + request.code_sigmas(size)
+
+
+def _episode(stage: Stage, request: Request) -> Episodes:
+    return stage.episodes.subset(slice(request.episode, request.episode + 1))
+
+
+def _code(stage: Stage, request: Request) -> np.ndarray:
+    return stage.episodes.code[request.episode, request.t]
+
+
+def _held(stage: Stage, request: Request, code: np.ndarray, context: np.ndarray) -> Tensor:
+    """The context (1, X) as the networks read it, of a code (Z,) or of physics (1, F)."""
+    return held_context(stage.agent, _episode(stage, request), code[None], context)
+
+
+def _given_actions(stage: Stage, request: Request) -> np.ndarray | None:
+    """(1, H, A), or None where the policy chooses."""
+    if request.actions == "policy":
+        return None
+    return recorded_actions(_episode(stage, request), request.t, request.horizon, request.actions)
+
+
+def _dream(stage: Stage, request: Request, start: LatentState, context: Tensor, action: np.ndarray | None) -> Rollout:
+    result = dream(stage.agent, start, context, request.horizon, action, request.seed)
+    states = catalogue.simulator_class(stage.agent.spec.name).states_from_observations(result.obs[0])
+    return Rollout(result.obs[0], result.action[0], states, result.reward[0])
+
+
+def _real(stage: Stage, request: Request, context: np.ndarray, action: np.ndarray) -> Rollout:
+    """The simulator from the start's state under physics (F,) and actions (H, A)."""
+    start = stage.episodes.state[request.episode, request.t][None]
+    with stage.lock:
+        obs, state = replay_actions(stage.single, start, context[None], action[None])
+    return Rollout(obs[0], action, state[0])
