@@ -159,9 +159,8 @@ def choose_run() -> Run:
     ``?run=NAME`` in the URL chooses first; then what the session chose before, on whatever page.
     """
     runs, damaged = list_checkpoints()
-    for item in damaged:
-        st.sidebar.error(f"**{item.folder.name}** cannot be opened. {item.reason}", icon=":material/error:")
     if not runs:
+        show_damaged(damaged)
         explain_no_checkpoints(damaged)
         st.stop()
     names = [run.name for run in runs]
@@ -175,7 +174,16 @@ def choose_run() -> Run:
     st.sidebar.selectbox("Checkpoint", names, key="run_picker", on_change=_follow_picker)
     chosen = runs[names.index(wanted)]
     st.sidebar.caption(chosen.title)
+    if damaged:
+        with st.sidebar.expander(f"{len(damaged)} cannot be opened", icon=":material/error:"):
+            show_damaged(damaged)
     return chosen
+
+
+def show_damaged(damaged: list[Damaged]) -> None:
+    """Why each of these folders is not offered."""
+    for item in damaged:
+        st.error(f"**{item.folder.name}** cannot be opened. {item.reason}")
 
 
 def explain_no_checkpoints(damaged: list[Damaged]) -> None:

@@ -1,0 +1,198 @@
+"""Maps of context codes: scatter in two and three dimensions, a grid of all pairs, the path of one episode.
+
+Shapes: M points, k map dimensions, Z code, T steps.
+"""
+
+import numpy as np
+import plotly.graph_objects as go
+
+from dali.analysis.explore import Colouring, Points, returns
+from dali.analysis.rollouts import Episodes
+from dali.envs.spec import EnvSpec
+from dali.figures.style import (
+    CONTINUOUS,
+    ORANGE,
+    PALETTE,
+    REGIME_TITLES,
+    REGIMES,
+    VERMILION,
+    compact,
+    layout,
+    with_unit,
+)
+
+HEIGHT = 620
+FADED = 0.12  # opacity of points outside a selection
+
+
+def map_figure(
+    coordinates: np.ndarray,
+    points: Points,
+    episodes: Episodes,
+    spec: EnvSpec,
+    colour: Colouring,
+    axes: tuple[str, ...],
+    selected: np.ndarray | None = None,
+    path: np.ndarray | None = None,
+    revision: str = "",
+) -> go.Figure:
+    """The map of M points, coloured; hovering tells the physics in units.
+
+    Args:
+        coordinates: (M, k), k of 2 or 3. axes: k titles. selected: (M,) bool, drawn strongly, the rest faintly.
+        path: (T, k) of one episode's records, drawn as a line whose dots tell the time.
+        revision: zoom and view are kept while it stays the same.
+    """
+    flat = coordinates.shape[1] == 2
+    figure = go.Figure()
+    scatter = go.Scattergl if flat else go.Scatter3d
+    size = (7 if points.means else 4) if flat else (5 if points.means else 2)
+    for name, where, marker in _marks(colour):
+        chosen = points.take(where)
+        marks = {
+            "x": compact(coordinates[where, 0]),
+            "y": compact(coordinates[where, 1]),
+            "mode": "markers",
+            "name": name,
+            "marker": {**marker, "size": size},
+            "customdata": _customdata(chosen, episodes, spec),
+            "text": _acted(chosen, episodes),
+            "hovertemplate": hover_template(spec, points.means),
+            "showlegend": bool(colour.categories),
+        }
+        if not flat:
+            marks["z"] = compact(coordinates[where, 2])
+            # A 3-D trace has no selection of its own; what is not selected is left out of the cloud, not faded.
+            if selected is not None:
+                marks |= {axis: np.where(selected[where], marks[axis], np.nan) for axis in "xyz"}
+        elif selected is not None:
+            marks["selectedpoints"] = np.flatnonzero(selected[where])
+            marks["unselected"] = {"marker": {"opacity": FADED}}
+        figure.add_trace(scatter(**marks))
+    if path is not None:
+        figure.add_traces(_path(path, spec.timestep))
+    titles = {f"{axis}axis": {"title": title} for axis, title in zip("xyz", axes, strict=False)}
+    if flat:
+        layout(figure, HEIGHT, dragmode="lasso", uirevision=revision, **titles)
+    else:
+        layout(figure, HEIGHT, scene={**titles, "uirevision": revision}, uirevision=revision)
+    return figure
+
+
+def pair_grid(
+    points: Points, episodes: Episodes, spec: EnvSpec, colour: Colouring, selected: np.ndarray | None = None
+) -> go.Figure:
+    """All pairs of raw code dimensions, as one figure (one WebGL context)."""
+    size = points.code.shape[1]
+    figure = go.Figure()
+    for name, where, marker in _marks(colour):
+        chosen = points.take(where)
+        trace = go.Splom(
+            dimensions=[{"label": f"z{i}", "values": compact(chosen.code[:, i])} for i in range(size)],
+            marker={**marker, "size": 3},
+            name=name,
+            customdata=_customdata(chosen, episodes, spec),
+            text=_acted(chosen, episodes),
+            hovertemplate=hover_template(spec, points.means),
+            diagonal_visible=False,
+            showupperhalf=False,
+            showlegend=bool(colour.categories),
+        )
+        if selected is not None:
+            trace.update(selectedpoints=np.flatnonzero(selected[where]), unselected={"marker": {"opacity": FADED}})
+        figure.add_trace(trace)
+    return layout(figure, 860, dragmode="select")
+
+
+def hover_template(spec: EnvSpec, means: bool) -> str:
+    """What hovering tells of a point whose customdata are (episode, t, context..., return) and text who acted."""
+    lines = ["episode %{customdata[0]}" + (" (mean code)" if means else ", step %{customdata[1]}")]
+    lines += [
+        f"{feature.label} {feature.name} = %{{customdata[{i + 2}]:.3g}} {_unit(feature.unit)}"
+        for i, feature in enumerate(spec.features)
+    ]
+    lines += ["%{text}", f"return %{{customdata[{len(spec.features) + 2}]:.1f}}"]
+    return "<br>".join(lines) + "<extra></extra>"
+
+
+def context_histogram(
+    episodes: Episodes, spec: EnvSpec, feature: int, selected: np.ndarray, bins: int = 30
+) -> go.Figure:
+    """True values of one context feature, of the selected records (E, T + 1) against all, as shares of each."""
+    values = episodes.context[:, feature]
+    edges = np.histogram_bin_edges(values, bins)
+    middle, width = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
+    everything, held = episodes.alive().sum(1), (selected & episodes.alive()).sum(1)
+    item = spec.features[feature]
+    figure = go.Figure()
+    for name, weight, colour in (("all", everything, "#B5BCC6"), ("selected", held, ORANGE)):
+        share = np.histogram(values, edges, weights=weight)[0] / max(weight.sum(), 1)
+        hover = f"%{{x:.3g}} {_unit(item.unit)}: %{{y:.1%}} of {name}<extra></extra>"
+        marker = {"color": colour, "opacity": 0.75}
+        figure.add_bar(x=middle, y=share, width=width, name=name, marker=marker, hovertemplate=hover)
+    figure.add_vrect(*item.train, line_width=0, fillcolor="#7F7F7F", opacity=0.12, layer="below")
+    return layout(
+        figure,
+        260,
+        barmode="overlay",
+        xaxis_title=with_unit(f"{item.label} {item.name}, grey: train range", item.unit),
+        yaxis={"title": "share of records", "tickformat": ".0%"},
+    )
+
+
+def _marks(colour: Colouring) -> list[tuple[str, np.ndarray, dict]]:
+    """Name, rows and marker of each trace: one for numbers, one a category for names."""
+    if not colour.categories:
+        bar = {"title": {"text": with_unit(colour.label, colour.unit), "side": "right"}, "thickness": 14}
+        marker = {"color": compact(colour.values), "colorscale": CONTINUOUS, "colorbar": bar, "opacity": 0.75}
+        return [(colour.label, np.arange(len(colour.values)), marker)]
+    marks = []
+    for i, category in enumerate(colour.categories):
+        shade, symbol = REGIMES.get(category, (PALETTE[i], ("circle", "x")[i % 2]))
+        where = np.flatnonzero(colour.values == category)
+        marks.append((REGIME_TITLES.get(category, category), where, {"color": shade, "symbol": symbol, "opacity": 0.6}))
+    return marks
+
+
+def _customdata(points: Points, episodes: Episodes, spec: EnvSpec) -> np.ndarray:
+    columns = [points.episode, points.step, *episodes.context[points.episode].T, returns(episodes)[points.episode]]
+    return compact(np.stack(columns, 1))
+
+
+def _acted(points: Points, episodes: Episodes) -> np.ndarray:
+    """Regime and who acted, in few letters: 100,000 of them travel to the browser."""
+    acted = np.where(episodes.explored, " · exploring", " · policy")
+    return np.char.add(episodes.regime, acted)[points.episode]
+
+
+def _path(path: np.ndarray, timestep: float) -> list:
+    """The line of a path (T, k) and its dots, coloured by time; start and end are named."""
+    seconds = np.arange(len(path)) * timestep
+    ends = [""] * len(path)
+    ends[0], ends[-1] = "start", f"{seconds[-1]:.1f} s"
+    common = {"x": path[:, 0], "y": path[:, 1], "name": "one episode", "showlegend": False}
+    hover = "z(t) at %{customdata:.2f} s<extra></extra>"
+    dots = {"color": seconds, "colorscale": "Reds", "showscale": False}
+    if path.shape[1] == 3:
+        kind = go.Scatter3d
+        common |= {"z": path[:, 2]}
+        line, dot_size = {"color": VERMILION, "width": 4}, 4
+    else:
+        kind = go.Scattergl
+        line, dot_size = {"color": VERMILION, "width": 2}, 7
+    text = {"text": ends, "textposition": "top center", "textfont": {"color": VERMILION, "size": 14}}
+    return [
+        kind(**common, mode="lines", line=line, hoverinfo="skip"),
+        kind(
+            **common,
+            mode="markers+text",
+            marker={**dots, "size": dot_size},
+            customdata=seconds,
+            hovertemplate=hover,
+            **text,
+        ),
+    ]
+
+
+def _unit(unit: str) -> str:
+    return "× its model's own" if unit == "x" else unit

@@ -1,0 +1,125 @@
+"""What the code tells of the physics: estimates over time, scores of probes, associations per dimension."""
+
+import numpy as np
+import plotly.graph_objects as go
+
+from dali.envs.spec import ContextFeature
+from dali.figures.style import (
+    BLUE,
+    CONTINUOUS,
+    DIVERGING,
+    GREEN,
+    GREY,
+    ORANGE,
+    VERMILION,
+    layout,
+    translucent,
+    with_unit,
+)
+
+
+def estimate_over_time(
+    seconds: np.ndarray, estimate: np.ndarray, error: np.ndarray, truth: float, feature: ContextFeature
+) -> go.Figure:
+    """The probe's reading (T,) of a feature over an episode, the error (T,) usual at that time, and the truth."""
+    unit = feature.unit
+    figure = go.Figure()
+    figure.add_scatter(
+        x=np.concatenate([seconds, seconds[::-1]]),
+        y=np.concatenate([estimate + error, (estimate - error)[::-1]]),
+        fill="toself",
+        fillcolor=translucent(BLUE, 0.2),
+        line={"width": 0},
+        hoverinfo="skip",
+        name="± mean error on held-out contexts",
+    )
+    figure.add_scatter(
+        x=seconds,
+        y=estimate,
+        line={"color": BLUE, "width": 2},
+        name="read from the code",
+        customdata=error,
+        hovertemplate=f"%{{x:.2f}} s: %{{y:.3g}} ± %{{customdata:.2g}} {unit}<extra></extra>",
+    )
+    figure.add_scatter(
+        x=seconds[[0, -1]],
+        y=[truth, truth],
+        mode="lines",
+        line={"color": VERMILION, "width": 2, "dash": "dash"},
+        name="true",
+        hovertemplate=f"true: %{{y:.3g}} {unit}<extra></extra>",
+    )
+    return layout(
+        figure,
+        320,
+        xaxis_title="time in the episode (s)",
+        yaxis_title=with_unit(f"{feature.label} {feature.name}", unit),
+    )
+
+
+def probe_bars(scores: dict[str, dict[str, float | None]], names: list[str]) -> go.Figure:
+    """R² of each kind of score for each feature: scores[kind][name], missing ones left out."""
+    shades = dict(zip(scores, (BLUE, GREEN, ORANGE, VERMILION, GREY), strict=False))
+    figure = go.Figure()
+    for kind, values in scores.items():
+        heights = [values[name] for name in names]
+        figure.add_bar(
+            x=names,
+            y=heights,
+            name=kind,
+            marker_color=shades[kind],
+            hovertemplate=f"%{{x}}: R² %{{y:.3f}} ({kind})<extra></extra>",
+        )
+    return layout(figure, 320, barmode="group", yaxis={"title": "R²", "range": [-0.3, 1.05]})
+
+
+def association(values: np.ndarray, names: list[str], title: str, signed: bool) -> go.Figure:
+    """A heat map (Z, F) of code dimensions against features, each cell with its number."""
+    limit = 1.0 if signed else max(float(values.max(initial=0.0)), 1e-9)
+    figure = go.Figure(
+        go.Heatmap(
+            z=values,
+            x=names,
+            y=[f"z{i}" for i in range(len(values))],
+            colorscale=DIVERGING if signed else CONTINUOUS,
+            zmin=-limit if signed else 0.0,
+            zmax=limit,
+            texttemplate="%{z:.2f}",
+            colorbar={"title": {"text": title, "side": "right"}, "thickness": 12},
+            hovertemplate=f"%{{y}}, %{{x}}: {title} %{{z:.3f}}<extra></extra>",
+        )
+    )
+    return layout(
+        figure, 360, yaxis={"autorange": "reversed", "title": "code dimension"}, xaxis_title="context feature"
+    )
+
+
+def effects(decodability: np.ndarray, auc: np.ndarray, low: np.ndarray, high: np.ndarray, label: str) -> go.Figure:
+    """Per code dimension: what it tells of the physics beside what moving it does to dreams.
+
+    Args:
+        decodability: (Z,) in [0, 1], named by `label`. auc, low, high: (Z,) of the plausibility test with its interval.
+    """
+    dims = [f"z{i}" for i in range(len(auc))]
+    figure = go.Figure()
+    figure.add_bar(
+        x=dims,
+        y=decodability,
+        name=label,
+        marker_color=BLUE,
+        offsetgroup="told",
+        hovertemplate=f"%{{x}}: %{{y:.2f}} ({label})<extra></extra>",
+    )
+    figure.add_bar(
+        x=dims,
+        y=auc,
+        name="plausibility AUC of its dreams",
+        marker_color=ORANGE,
+        offsetgroup="done",
+        error_y={"type": "data", "array": high - auc, "arrayminus": auc - low, "color": GREY},
+        customdata=np.stack([low, high], 1),
+        hovertemplate="%{x}: AUC %{y:.2f} (95 % %{customdata[0]:.2f} to %{customdata[1]:.2f})<extra></extra>",
+    )
+    figure.add_hline(0.5, line={"color": GREY, "dash": "dot"}, annotation_text="AUC of chance")
+    scores = {"title": "score (no unit)", "range": [0, 1.05]}
+    return layout(figure, 360, barmode="group", xaxis_title="code dimension", yaxis=scores)

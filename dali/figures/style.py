@@ -1,0 +1,52 @@
+"""What all figures share: colours that stay apart with every colour vision deficiency, axes with units, margins."""
+
+import numpy as np
+import plotly.graph_objects as go
+
+# Okabe & Ito (2008).
+BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
+SKY, VERMILION, YELLOW, GREY = "#56B4E9", "#D55E00", "#F0E442", "#7F7F7F"
+PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, YELLOW, GREY)
+CONTINUOUS = "Cividis"  # perceptually uniform, also for red-green deficiencies (Nuñez et al. 2018)
+DIVERGING = "RdBu"
+# A regime is told by its colour and its mark alike.
+REGIMES = {
+    "train": (BLUE, "circle"),
+    "interpolation": (GREEN, "triangle-up"),
+    "extrapolation": (VERMILION, "x"),
+    "mixed": (PINK, "diamond"),
+}
+REGIME_TITLES = {
+    "train": "trained on",
+    "interpolation": "held out, inside the train range",
+    "extrapolation": "outside the train range",
+    "mixed": "partly outside the train range",
+}
+
+
+def with_unit(label: str, unit: str) -> str:
+    """An axis title such as "gravity (m/s²)"; a label without a unit stays as it is."""
+    return f"{label} ({unit})" if unit else label
+
+
+def layout(figure: go.Figure, height: int, **changes) -> go.Figure:
+    """Sets the common layout on a figure and returns it."""
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 36, "b": 8},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0.0, "title": None},
+        hoverlabel={"align": "left"},
+    )
+    figure.update_layout(**changes)
+    return figure
+
+
+def translucent(colour: str, alpha: float) -> str:
+    """A hex colour as rgba."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{alpha})"
+
+
+def compact(values: np.ndarray) -> np.ndarray:
+    """float32, which plotly sends as half the bytes; no screen shows more."""
+    return np.ascontiguousarray(values, dtype=np.float32)
