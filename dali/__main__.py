@@ -5,11 +5,13 @@ import sys
 import typer
 
 from dali.cli.analyse import analyse
+from dali.cli.evaluate import evaluate
+from dali.cli.reference import reference
 from dali.cli.train import train
 from dali.errors import DaliError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-for command in (train, analyse):
+for command in (train, evaluate, analyse, reference):
     app.command()(command)
 
 

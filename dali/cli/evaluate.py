@@ -1,0 +1,68 @@
+"""``python -m dali evaluate``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from dali.analysis.evaluate import Evaluation
+    from dali.envs.spec import EnvSpec
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
+    grid: Annotated[
+        Literal["paper", "quick"], typer.Option(help="All contexts of the protocol, or a dozen.")
+    ] = "paper",
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes a context (the paper: 50).")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the start states.")] = 0,
+) -> None:
+    """Play a checkpoint under physics it was not trained on; every return goes to eval.json in its folder.
+
+    Episodes already there are kept, so that a larger grid, more episodes or a killed evaluation go on from them.
+    """
+    from tqdm import tqdm
+
+    from dali.analysis.evaluate import evaluate as play
+    from dali.checkpoint import load_agent
+    from dali.envs.contexts import check_held_out, evaluation_grid, sample_contexts
+    from dali.errors import CheckpointError
+    from dali.scores import EVAL_FILE, load_evaluation, save_evaluation
+
+    agent = load_agent(run)
+    contexts, regimes, grids = evaluation_grid(agent.spec, grid)
+    trained = sample_contexts(agent.spec, agent.config.train.contexts, agent.config.seed)
+    check_held_out(agent.spec, contexts, trained)
+    typer.echo(f"None of the {len(contexts)} evaluation contexts is among the {len(trained)} training contexts.")
+
+    try:
+        known = load_evaluation(run)
+    except CheckpointError:
+        known = None  # none yet, or of other weights: nothing of it can be kept
+    if known is not None and known.seed != seed:
+        known = None
+    with tqdm(unit="episode") as bar:
+
+        def on_batch(so_far: "Evaluation", done: int, total: int) -> None:
+            save_evaluation(run, so_far)
+            bar.total = total
+            bar.update(done - bar.n)
+
+        result = play(agent, contexts, regimes, grids, episodes, seed, known, on_batch)
+    typer.echo(_table(agent.spec, result))
+    typer.echo(f"Wrote {run / EVAL_FILE}")
+
+
+def _table(spec: "EnvSpec", result: "Evaluation") -> str:
+    """Interquartile means by regime, the random policy beside the agent."""
+    from dali.analysis.scoring import by_regime, score
+
+    scores = score(spec, [result])
+    lines = [f"{scores.measure}, interquartile mean over contexts [95 % interval, over contexts]"]
+    for row in by_regime(scores):
+        shown = [f"{e.value:8.2f} [{e.low:.2f}, {e.high:.2f}]" for e in (row.agent, row.random)]
+        lines.append(f"  {row.regime:14s} {row.contexts:3d} contexts  agent {shown[0]}  random {shown[1]}")
+    if scores.reference:
+        lines.append(f"0: random policy; 1: {scores.reference}")
+    return "\n".join(lines)

@@ -1,0 +1,33 @@
+"""``python -m dali reference``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def reference(
+    env: Annotated[str, typer.Argument(help="Environment of the catalogue, such as pendulum.")],
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes a context.")] = 50,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the start states.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option(help="JSON file; the one that ships with the package by default.")
+    ] = None,
+) -> None:
+    """Recompute the reference returns (random policy, expert) that normalised scores are made of."""
+    from tqdm import tqdm
+
+    from dali.analysis.reference import compute_references, reference_path, save_references
+    from dali.envs import catalogue
+
+    spec = catalogue.spec(env)
+    path = output or reference_path(env)
+    with tqdm(unit="context") as bar:
+
+        def on_context(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        found = compute_references(spec, episodes, seed, on_context)
+    save_references(path, found, spec, episodes, seed)
+    typer.echo(f"{len(found.contexts)} contexts; expert: {found.expert_kind}. Wrote {path}")
