@@ -1,0 +1,102 @@
+"""The manifest of an exported film: everything it was made from, and the command line that makes it again."""
+
+import hashlib
+import platform
+import shlex
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from dali.analysis.film import Film
+from dali.analysis.rollouts import Episodes
+from dali.envs.spec import EnvSpec
+from dali.export.pictures import SIZE
+
+SCHEMA = 1
+PACKAGES = ("numpy", "torch", "mujoco", "opencv-python-headless", "imageio-ffmpeg", "pillow")
+
+
+def command_line(run: Path, film: Film, output: str, size: int, extras: Sequence[str], expect: str) -> str:
+    """The ``python -m dali counterfactual`` line that makes the film again, byte for byte with the same versions.
+
+    Args:
+        expect: digest of the checkpoint; the command refuses another one.
+    """
+    words = ["python", "-m", "dali", "counterfactual", str(run), *film.request.arguments()]
+    if size != SIZE:
+        words += ["--size", str(size)]
+    for extra in extras:
+        words += ["--extra", extra]
+    return shlex.join([*words, "--expect", expect[:16], "--output", output])
+
+
+def episode_digest(episodes: Episodes, index: int) -> str:
+    """SHA-256 of all that a film reads of one recorded episode."""
+    sha = hashlib.sha256()
+    for name in ("obs", "action", "state", "code", "context"):
+        sha.update(getattr(episodes, name)[index].tobytes())
+    return sha.hexdigest()
+
+
+def make_manifest(
+    film: Film,
+    spec: EnvSpec,
+    episodes: Episodes,
+    run: Path,
+    checkpoint: str,
+    files: dict[str, bytes],
+    command: str,
+) -> dict[str, Any]:
+    """Plain data for JSON.
+
+    Args:
+        run: the checkpoint's folder. checkpoint: its digest.
+        files: what was exported, by name.
+        command: of ``command_line``.
+    """
+
+    def in_units(values) -> dict[str, dict[str, Any]]:
+        return {f.name: {"value": float(v), "unit": f.unit} for f, v in zip(spec.features, values, strict=True)}
+
+    return {
+        "schema": SCHEMA,
+        "command": command,
+        "checkpoint": {"name": run.name, "sha256": checkpoint},
+        "environment": spec.name,
+        "episode": {"index": film.request.episode, "sha256": episode_digest(episodes, film.request.episode)},
+        "request": film.request.to_dict(),
+        "physics": {"factual": in_units(film.context), "counterfactual": in_units(film.context_to)},
+        "code": {
+            "z": film.code.tolist(),
+            "change_sigmas": film.sigmas.tolist(),
+            "change_sigmas_by_physics": film.moved_by_physics.tolist(),
+        },
+        "actions_sha256": {
+            "factual": hashlib.sha256(film.dream.action.tobytes()).hexdigest(),
+            "counterfactual": hashlib.sha256(film.dream_counterfactual.action.tobytes()).hexdigest(),
+        },
+        "measured": {
+            "error_factual_sigmas": film.mean_error,
+            "error_counterfactual_sigmas": film.mean_error_counterfactual,
+            "error_unsteered_sigmas": film.mean_error_unsteered,
+            "steering_skill": film.skill,
+            "effective_physics": in_units(film.effective),
+            "way_back_error": None if film.back_error is None else in_units(film.back_error),
+            "outside_train_range": list(film.outside),
+            "code_support": None if film.support is None else film.support.text,
+        },
+        "files": {name: {"sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()},
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a film's bytes; "-" where a package is missing."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for name in ("dali-studio", *PACKAGES):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "-"
+    return found

@@ -1,0 +1,145 @@
+"""A counterfactual film drawn: labelled panes of real and dreamed runs, and the tiled, captioned film of them.
+
+Shapes: T = H + 1 frames, P pixels, S simulator state, F context features.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from dali.analysis.film import Film, Rollout
+from dali.envs import catalogue
+from dali.envs.spec import ContextFeature, EnvSpec
+from dali.errors import unknown_name
+from dali.methods import Method
+from dali.video import caption, difference, ghost, tile
+
+Extra = Literal["ghost", "difference"]
+EXTRAS: tuple[Extra, ...] = ("ghost", "difference")
+SIZE = 256  # P, pixels a side
+
+Keep = Callable[[str, Callable[[], np.ndarray]], np.ndarray]  # digest, how to make the frames -> the frames
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One pane. Equal digests mean equal frames; ``style`` names the run it shows, as the traces do."""
+
+    title: str
+    caption: str
+    frames: np.ndarray  # (T, P, P, 3) uint8
+    digest: str
+    style: str = ""
+
+
+def quantity(feature: ContextFeature, value: float) -> str:
+    """A value of a context feature for people: "4.90 m/s²", "1.20×"."""
+    digits = 2 if feature.limits[1] - feature.limits[0] > 0.5 else 3
+    return f"{value:.{digits}f}×" if feature.unit == "x" else f"{value:.{digits}f} {feature.unit}"
+
+
+def physics_text(spec: EnvSpec, context: np.ndarray) -> str:
+    """ "gravity 4.90 m/s², rod length 1.00 m" for a context (F,)."""
+    return ", ".join(f"{f.label} {quantity(f, c)}" for f, c in zip(spec.features, context, strict=True))
+
+
+def code_text(film: Film) -> str:
+    """The code sliders that are not at rest: "z3 +1.5 σ"."""
+    return ", ".join(f"z{j} {k:+.1f} σ" for j, k in film.request.code if k)
+
+
+def make_afresh(digest: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+    """Keeps nothing."""
+    del digest
+    return make()
+
+
+def draw_pictures(
+    film: Film,
+    spec: EnvSpec,
+    method: Method,
+    size: int = SIZE,
+    extras: Sequence[Extra] = (),
+    keep: Keep = make_afresh,
+) -> list[Picture]:
+    """The panes of a film: real and dreamed, factual and counterfactual, then those asked for besides.
+
+    A method that reads no context dreams one film alone, so it has three panes. Runs that are the same are drawn once.
+
+    Args:
+        extras: "ghost" lays the dream over the real run, "difference" shows where their pixels differ.
+        keep: may return kept frames for a digest; it is asked for the factual panes alone.
+    """
+    for extra in extras:
+        if extra not in EXTRAS:
+            raise unknown_name("extra pane", extra, EXTRAS)
+    real = _draw("Real, factual", "real_factual", film.real, film.context, spec, size, keep)
+    dreamed = _draw("Dream, factual", "dream_factual", film.dream, film.context, spec, size, keep)
+    drawn = {real.digest: real.frames, dreamed.digest: dreamed.frames}
+
+    def reuse(digest: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+        return drawn[digest] if digest in drawn else make()
+
+    other = _draw(
+        "Real, counterfactual", "real_counterfactual", film.real_counterfactual, film.context_to, spec, size, reuse
+    )
+    pairs = [(real, dreamed, "factual", keep)]
+    panes = [real, other, dreamed]
+    if method.source != "none":
+        changed = _draw(
+            "Dream, counterfactual",
+            "dream_counterfactual",
+            film.dream_counterfactual,
+            film.context_to,
+            spec,
+            size,
+            reuse,
+            code_text(film),
+        )
+        panes.append(changed)
+        pairs.append((other, changed, "counterfactual", make_afresh))
+    for extra in extras:
+        panes += [_combine(extra, first, second, name, kept) for first, second, name, kept in pairs]
+    return panes
+
+
+def draw_pinned(film: Film, spec: EnvSpec, size: int = SIZE, keep: Keep = make_afresh) -> Picture:
+    """The counterfactual dream of a film that is kept for comparison."""
+    run = film.dream_counterfactual
+    return _draw("Dream, pinned", "pinned", run, film.context_to, spec, size, keep, code_text(film))
+
+
+def tile_pictures(pictures: Sequence[Picture], columns: int | None = None) -> np.ndarray:
+    """All panes with their captions in one film: four in 2 x 2, more in rows of four."""
+    if columns is None and len(pictures) > 4:
+        columns = 4 if len(pictures) % 4 == 0 else 3
+    return tile([caption(p.frames, p.title, p.caption) for p in pictures], columns)
+
+
+def draw_rollout(env: str, state: np.ndarray, context: np.ndarray, size: int) -> np.ndarray:
+    """Frames (T, P, P, 3) of states (T, S) under one context (F,)."""
+    simulator = catalogue.simulator_class(env)
+    return np.stack([simulator.draw(row, context, size) for row in state])
+
+
+def _draw(
+    title: str, style: str, run: Rollout, context: np.ndarray, spec: EnvSpec, size: int, keep: Keep, note: str = ""
+) -> Picture:
+    parts = (spec.name.encode(), np.int64(size).tobytes(), context.tobytes(), run.state.tobytes())
+    digest = hashlib.blake2b(b"".join(parts), digest_size=16).hexdigest()
+    frames = keep(digest, lambda: draw_rollout(spec.name, run.state, context, size))
+    text = physics_text(spec, context)
+    return Picture(title, f"{text}; {note}" if note else text, frames, digest, style)
+
+
+def _combine(extra: Extra, real: Picture, dreamed: Picture, name: str, keep: Keep) -> Picture:
+    kinds = {
+        "ghost": ("Ghost", ghost, "dream in ink over the faded real run"),
+        "difference": ("Difference", difference, "real minus dream: dark 0, bright 255"),
+    }
+    title, combine, note = kinds[extra]
+    digest = f"{extra}-{real.digest}-{dreamed.digest}"
+    return Picture(f"{title}, {name}", note, keep(digest, lambda: combine(real.frames, dreamed.frames)), digest)

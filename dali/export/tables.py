@@ -1,0 +1,75 @@
+"""A counterfactual film's traces as CSV and NPZ.
+
+Shapes: H horizon, O observation, A action, F context features, Z code dimensions.
+"""
+
+import csv
+import io
+
+import numpy as np
+
+from dali.analysis.film import Film, Rollout
+from dali.envs.spec import EnvSpec
+
+
+def runs(film: Film) -> dict[str, Rollout]:
+    """The four runs by the names that styles, columns and arrays carry."""
+    return {
+        "real_factual": film.real,
+        "real_counterfactual": film.real_counterfactual,
+        "dream_factual": film.dream,
+        "dream_counterfactual": film.dream_counterfactual,
+    }
+
+
+def to_csv(film: Film, spec: EnvSpec) -> str:
+    """One row a step: observations of all runs, actions, expected rewards and errors, each headed with its unit.
+
+    What is taken or received between two steps stands in the row of the first; the last row leaves it empty.
+    """
+    steps = len(film.error)
+    columns: dict[str, list] = {
+        "step": list(range(steps)),
+        "time [s]": [round(t * spec.timestep, 6) for t in range(steps)],
+    }
+    for name, run in runs(film).items():
+        label = name.replace("_", " ")
+        for i, (dimension, unit) in enumerate(zip(spec.observation_names, spec.observation_units, strict=True)):
+            columns[f"{label}: {dimension} [{unit or '1'}]"] = run.obs[:, i].tolist()
+    for name, run in (("factual", film.dream), ("counterfactual", film.dream_counterfactual)):
+        for i, action in enumerate(spec.action_names):
+            columns[f"{name}: action {action} [1]"] = [*run.action[:, i].tolist(), ""]
+        if run.reward is not None:
+            columns[f"dream {name}: expected reward [1]"] = [*run.reward.tolist(), ""]
+    columns["error of the dream, factual [σ]"] = film.error.tolist()
+    columns["error of the dream, counterfactual [σ]"] = film.error_counterfactual.tolist()
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return out.getvalue()
+
+
+def to_npz(film: Film, spec: EnvSpec) -> bytes:
+    """All arrays of a film, to be read with ``np.load(..., allow_pickle=False)``; the same film gives the same bytes."""
+    arrays = {
+        "observation_names": np.array(spec.observation_names),
+        "observation_units": np.array(spec.observation_units),
+        "features": np.array([f.name for f in spec.features]),
+        "feature_units": np.array([f.unit for f in spec.features]),
+        "timestep": np.array(spec.timestep),
+        "context": film.context,
+        "context_counterfactual": film.context_to,
+        "code": film.code,
+        "code_change_sigmas": film.sigmas,
+        "error_factual": film.error,
+        "error_counterfactual": film.error_counterfactual,
+        "effective_context": film.effective,
+    }
+    for name, run in runs(film).items():
+        arrays |= {f"{name}_obs": run.obs, f"{name}_state": run.state, f"{name}_action": run.action}
+        if run.reward is not None:
+            arrays[f"{name}_reward"] = run.reward
+    out = io.BytesIO()
+    np.savez_compressed(out, **arrays)
+    return out.getvalue()
