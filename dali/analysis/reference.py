@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from dali.analysis.evaluate import episode_seeds, play_actions, play_random
-from dali.envs.contexts import evaluation_grid
+from dali.envs.contexts import evaluation_grid, held_out_contexts
 from dali.envs.pendulum import MASS, MAX_SPEED, MAX_TORQUE
 from dali.envs.spec import EnvSpec
 from dali.errors import DaliError
@@ -31,7 +31,7 @@ BOUND = "largest possible return: one point a step"
 CONTROLLER = "dynamic programming controller that knows the physics"
 ANGLES, SPEEDS, TORQUES = 256, 161, 31  # grid of the controller's value function, and torques tried at each node
 TORQUES_PLAYED = 201  # torques tried when it plays
-PLAYED_TOGETHER = 64
+CARD_CONTEXTS = 20
 
 
 @dataclass(frozen=True)
@@ -71,17 +71,22 @@ def paper_figures() -> dict[str, Any]:
     return json.loads((DATA / "paper_results.json").read_text(encoding="utf-8"))
 
 
+def card_contexts(spec: EnvSpec) -> np.ndarray:
+    """(20, F) held-out contexts inside the train range, on which every model card reports."""
+    return held_out_contexts(spec, CARD_CONTEXTS, 0, "interpolation")
+
+
 def compute_references(
     spec: EnvSpec, episodes: int, seed: int, on_context: Callable[[int, int], None] | None = None
 ) -> References:
-    """References on the environment's whole grid, from E episodes a context.
+    """References on the environment's whole grid and on the model card's contexts, from E episodes a context.
 
     Args:
         on_context: called with the contexts done and those to do.
     """
     if episodes < 1:
         raise DaliError(f"Episodes a context: found {episodes}; expected at least 1.")
-    contexts, _, _ = evaluation_grid(spec, "paper")
+    contexts = np.concatenate([evaluation_grid(spec, "paper")[0], card_contexts(spec)])
     seeds = episode_seeds(contexts, episodes, seed)
     random, expert = np.empty(len(contexts)), np.full(len(contexts), float(spec.episode_steps))
     for row, context in enumerate(contexts):

@@ -1,0 +1,89 @@
+"""The model card says what was reached, and what was not."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from dali.__main__ import app
+from dali.analysis.card import PlayedReturns, render_card
+from dali.checkpoint import save_agent
+from dali.config import make_config
+from dali.envs import catalogue
+from dali.model.agent import Agent
+
+TRAINING = {
+    "command": "python -m dali train --env pendulum --seed 0",
+    "wall_seconds": 3960.0,
+    "env_steps": 600,
+    "updates": 12,
+    "machine": "2 CPU cores",
+    "versions": {"torch": "2.13.0"},
+}
+RANDOM = np.array([-1000.0, -1200.0])
+
+
+def make_agent(method: str = "dali_d_chi") -> Agent:
+    torch.manual_seed(0)
+    return Agent(make_config("pendulum", method, "tiny", 0, 600), catalogue.spec("pendulum")).eval()
+
+
+def played(returns: list[float]) -> PlayedReturns:
+    return PlayedReturns(20, np.array(returns), RANDOM, -100.0, "a controller")
+
+
+def summary(r2: float, skill: float) -> dict:
+    probe = {"r2_inside": r2, "r2_outside": 0.5, "r2_control": None, "unit": "m"}
+    factor = {"g": probe, "l": probe}
+    steering = {"skill_25": skill, "skill_50": skill}
+    return {
+        "probe": factor,
+        "steering": {"g": steering, "l": steering},
+        "effective": {name: {"slope": 0.9} for name in factor},
+        "contexts": {"train": 8},
+        "seed": 0,
+    }
+
+
+def render(returns: list[float], training: dict | None = TRAINING, found: dict | None = None, **options) -> str:
+    agent = options.get("agent") or make_agent()
+    return render_card("name", agent, training, played(returns), played(returns), found, "python -m dali card x")
+
+
+def test_a_good_agent():
+    text = render([-200.0, -220.0], found=summary(0.95, 0.8))
+    # (-210 + 1100) / (-100 + 1100) = 89 % of the way.
+    assert "89%" in text
+    assert "1 h 6 min" in text
+    assert "| gravity | 0.95 | 0.50 | - | 0.80 | 0.80 | 0.90 |" in text
+    assert "Not reached" not in text
+    assert "not clearly better" not in text
+    assert "stopped after" not in text
+
+
+def test_a_poor_agent_is_called_poor():
+    text = render([-1000.0, -1200.0], {**TRAINING, "env_steps": 300}, summary(0.1, 0.02))
+    assert "not clearly better than random" in text
+    assert "stopped after 300 of the 600" in text
+    assert "does not tell gravity well (R² 0.10)" in text
+    assert "steering rod length changes its dreams little (skill 0.02)" in text
+
+
+def test_what_is_missing_is_said():
+    text = render([-200.0, -220.0], training=None)
+    assert "were not recorded" in text
+    assert "Not analysed yet: `python -m dali analyse checkpoints/name`" in text
+    assert "infers no code" in render([-200.0, -220.0], agent=make_agent("dreamer_dr"))
+
+
+@pytest.mark.parametrize("method", ["dali_d_chi", "crssm_d"])
+def test_the_command(tmp_path, method):
+    save_agent(tmp_path, make_agent(method))
+    (tmp_path / "training.json").write_text(json.dumps(TRAINING))
+    result = CliRunner().invoke(app, ["card", str(tmp_path), "--episodes", "1"])
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "README.md").read_text()
+    assert "| 20 held-out contexts inside the train range | 20 |" in text
+    assert "2 CPU cores" in text

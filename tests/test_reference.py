@@ -1,0 +1,120 @@
+"""The references that define a normalised score: the shipped numbers, and the controller that knows the physics."""
+
+import numpy as np
+import pytest
+
+from dali.analysis import reference
+from dali.analysis.evaluate import episode_seeds, play_random
+from dali.envs import catalogue
+from dali.envs.contexts import evaluation_grid
+
+SPEC = catalogue.spec("pendulum")
+SHIPPED = ("pendulum", "cartpole", "ball_in_cup")
+
+
+@pytest.fixture
+def coarse(monkeypatch):
+    """A controller that is found in a moment."""
+    for name, value in {"ANGLES": 64, "SPEEDS": 41, "TORQUES": 9, "TORQUES_PLAYED": 21}.items():
+        monkeypatch.setattr(reference, name, value)
+
+
+@pytest.mark.usefixtures("coarse")
+def test_the_grids_step_is_the_simulators():
+    rng = np.random.default_rng(0)
+    contexts = rng.uniform([1.0, 0.1], [20.0, 2.0], (20, 2))
+    states = rng.uniform([-9.0, -8.0], [9.0, 8.0], (20, 2))
+    torque = rng.uniform(-2.0, 2.0, 20)
+    simulator = catalogue.make("pendulum", 20)
+    simulator.set_context(contexts)
+    simulator.set_state(states)
+    step = simulator.step(torque[:, None] / reference.MAX_TORQUE)
+    reached = simulator.get_state()
+    for i in range(20):
+        one = states[i, :1], states[i, 1:], torque[i, None, None]
+        reward, index, weight = reference._transition(*one, contexts[i], SPEC.timestep)
+        assert np.isclose(reward[0, 0], step.reward[i], atol=1e-5)
+        # Bilinear weights give back any function that is linear in the cell: here, the speed and the angle.
+        angles, speeds = reference._angle_nodes()[index // 41], reference._speed_nodes()[index % 41]
+        assert weight.sum() == pytest.approx(1.0)
+        assert (weight * speeds).sum() == pytest.approx(reached[i, 1])
+        around = np.angle((weight * np.exp(1j * angles)).sum() * np.exp(-1j * reached[i, 0]))
+        assert abs(around) < 0.01
+
+
+@pytest.mark.usefixtures("coarse")
+def test_values_of_the_last_steps():
+    values = reference.pendulum_values(SPEC.default_context, SPEC.timestep, 3)
+    angle, speed = np.meshgrid(reference._angle_nodes(), reference._speed_nodes(), indexing="ij")
+    assert (values[3] == 0).all()
+    assert np.allclose(values[2], -(angle**2 + 0.1 * speed**2), atol=1e-5)  # no torque pays with one reward to come
+    assert values[0, 32, 20] == pytest.approx(0.0, abs=1e-6)  # at rest upright, all that follows costs nothing
+    assert (values[0] <= values[1] + 1e-6).all()
+
+
+@pytest.mark.usefixtures("coarse")
+def test_the_controller_keeps_its_promise():
+    """What it earns in the simulator is what its value function says, and far more than random play."""
+    context = np.array([10.0, 0.5])
+    seeds = np.arange(8)
+    earned = reference.play_pendulum_expert(SPEC, context, seeds)
+    simulator = catalogue.make("pendulum", 8)
+    simulator.reset(seeds, np.tile(context, (8, 1)))
+    angle, speed = simulator.get_state().T
+    values = reference.pendulum_values(context, SPEC.timestep, SPEC.episode_steps)
+    promised = reference.lookahead(
+        values[1],
+        angle,
+        speed,
+        reference.torques_to_try(angle, speed, context, SPEC.timestep, 21),
+        context,
+        SPEC.timestep,
+    ).max(-1)
+    assert np.allclose(earned.mean(), promised.mean(), rtol=0.1)
+    assert earned.mean() > 0.25 * play_random(SPEC, np.tile(context, (8, 1)), seeds)[0].mean()
+
+
+@pytest.mark.parametrize("env", SHIPPED)
+def test_shipped_references_cover_the_grid_and_the_card(env):
+    spec = catalogue.spec(env)
+    found = reference.load_references(env)
+    random, expert = found.at(np.concatenate([evaluation_grid(spec)[0], reference.card_contexts(spec)]))
+    assert (expert > random).all()
+    assert np.isnan(found.at(spec.default_context[None] * 1.0001)[0]).all()
+
+
+def test_shipped_random_returns_are_recomputed():
+    found = reference.load_references("pendulum")
+    for row in (0, 40):
+        context = found.contexts[row]
+        seeds = episode_seeds(context[None], 50, 0)[0]
+        assert play_random(SPEC, np.tile(context, (50, 1)), seeds)[0].mean() == pytest.approx(
+            found.random[row], abs=0.01
+        )
+
+
+def test_a_shipped_expert_is_recomputed():
+    found = reference.load_references("pendulum")
+    seeds = episode_seeds(found.contexts[3:4], 50, 0)[0]
+    earned = reference.play_pendulum_expert(SPEC, found.contexts[3], seeds).mean()
+    assert earned == pytest.approx(found.expert[3], abs=0.5)  # other machines round otherwise
+
+
+@pytest.mark.usefixtures("coarse")
+def test_the_file_gives_back_what_was_computed(tmp_path, monkeypatch):
+    monkeypatch.setattr(reference, "DATA", tmp_path)
+    monkeypatch.setattr(reference, "evaluation_grid", lambda spec, size: (np.array([[10.0, 1.0]]), [], []))
+    monkeypatch.setattr(reference, "CARD_CONTEXTS", 1)
+    assert reference.load_references("pendulum") is None
+    found = reference.compute_references(SPEC, 2, 0)
+    reference.save_references(reference.reference_path("pendulum"), found, SPEC, 2, 0)
+    again = reference.load_references("pendulum")
+    assert np.array_equal(again.contexts, found.contexts)
+    assert np.allclose([again.random, again.expert], [found.random, found.expert], atol=1e-3)
+    assert again.expert_kind == reference.CONTROLLER
+
+
+def test_the_papers_figures_are_apart():
+    figures = reference.paper_figures()
+    assert "not re-run" in figures["_source"]
+    assert figures["ball_in_cup"]["featurized"]["extrapolation"]["dali_s_chi"] == 0.372
