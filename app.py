@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from dali.studio.style import set_spacing
+from dali.studio.style import ICON, LOGO, set_spacing
 
-st.set_page_config(page_title="DALI Studio", page_icon=":material/orbit:", layout="wide")
+st.set_page_config(page_title="DALI Studio", page_icon=ICON, layout="wide")
+st.logo(LOGO, icon_image=ICON, size="large")
 set_spacing()
 st.navigation(
     [

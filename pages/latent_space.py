@@ -6,6 +6,8 @@ from dali.errors import DaliError
 from dali.studio.loaders import choose_run, load_episodes, stop_with
 from dali.studio.style import header
 
+VIEWS = ("Map", "One episode", "Probes", "Dimensions")
+
 header(
     "Latent space",
     "Each point is the code z that the agent inferred from its last moments; colours and axes tell the true physics, "
@@ -20,16 +22,25 @@ if not run.config.method.infers_context:
     )
     st.page_link("pages/overview.py", label="Overview", icon=":material/home:", query_params={"run": run.name})
     st.stop()
+view = st.segmented_control(
+    "View", VIEWS, default=VIEWS[0], required=True, key="latent_view", persist_state="session",
+    label_visibility="collapsed",
+)  # fmt: skip
 try:
     episodes = load_episodes(run)
+    # scikit-learn takes seconds to import, and what stands above needs none of it
+    from dali.studio import latent_episode, latent_map, latent_probes
+
+    if view == "Map":
+        latent_probes.show_summary(run, episodes)
+        latent_map.show_map(run, episodes, latent_map.settings(run, episodes))
+        latent_map.show_selection(run, episodes)
+    elif view == "One episode":
+        latent_episode.show_episode(run, episodes)
+    elif view == "Probes":
+        latent_probes.show_verdicts(run, episodes)
+        latent_probes.show_probes(run, episodes)
+    else:
+        latent_probes.show_associations(run, episodes)
 except DaliError as error:
     stop_with(error)
-
-from dali.studio import latent_map  # noqa: E402  scikit-learn takes seconds to import; the states above need none of it
-
-chosen = latent_map.settings(run, episodes)
-try:
-    latent_map.show_map(run, episodes, chosen)
-except DaliError as error:
-    stop_with(error)
-latent_map.show_selection(run, episodes)

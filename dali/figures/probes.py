@@ -19,9 +19,18 @@ from dali.figures.style import (
 
 
 def estimate_over_time(
-    seconds: np.ndarray, estimate: np.ndarray, error: np.ndarray, truth: float, feature: ContextFeature
+    seconds: np.ndarray,
+    estimate: np.ndarray,
+    error: np.ndarray,
+    truth: float,
+    feature: ContextFeature,
+    now: float | None = None,
 ) -> go.Figure:
-    """The probe's reading (T,) of a feature over an episode, the error (T,) usual at that time, and the truth."""
+    """The probe's reading (T,) of a feature over an episode, the error (T,) usual at that time, and the truth.
+
+    Args:
+        now: a time in s to mark.
+    """
     unit = feature.unit
     figure = go.Figure()
     figure.add_scatter(
@@ -49,6 +58,8 @@ def estimate_over_time(
         name="true",
         hovertemplate=f"true: %{{y:.3g}} {unit}<extra></extra>",
     )
+    if now is not None:
+        figure.add_vline(now, line={"color": GREY, "dash": "dot", "width": 1})
     return layout(
         figure,
         320,

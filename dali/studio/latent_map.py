@@ -55,27 +55,38 @@ def set_focus(run: Run, episode: int, step: int) -> None:
 
 def settings(run: Run, episodes: Episodes) -> Settings:
     """The controls above the map."""
-    columns = st.columns([2, 1, 2, 2, 1.4, 1.6], vertical_alignment="bottom")
-    options = [*MAP_TITLES, PAIRS]
-    keep = {"persist_state": "session"}
-    method = columns[0].selectbox("Map", options, format_func=lambda m: MAP_TITLES.get(m, m), key="map_method", **keep)
-    dimensions = columns[1].selectbox("Dimensions", [2, 3], disabled=method == PAIRS, key="map_dimensions", **keep)
-    rows = columns[2].selectbox("Points", [RECORDS, MEANS], key="map_points", **keep)
     names = explore.colour_names(run.spec)
     labels = {f.name: f"{f.label} {f.name} ({f.unit})" for f in run.spec.features} | {"time": "time (s)"}
-    colour = columns[3].selectbox("Colour", names, format_func=lambda c: labels.get(c, c), key="map_colour", **keep)
-    drawn = columns[4].selectbox("Drawn, at most", DRAWN, 1, format_func="{:,}".format, key="map_drawn", **keep)
-    shown = columns[5].number_input(
-        "Path of episode",
-        min_value=0,
-        max_value=len(episodes.obs) - 1,
-        value=None,
-        placeholder="none",
-        key="map_path",
-        help="Draws z(t) of this episode over the map, dark where it ends.",
-        disabled=method == PAIRS,
-        **keep,
-    )
+    keep = {"persist_state": "session"}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        method = st.selectbox(
+            "Map", [*MAP_TITLES, PAIRS], format_func=lambda m: MAP_TITLES.get(m, m), key="map_method", width=140, **keep
+        )
+        dimensions = st.selectbox(
+            "Dimensions", [2, 3], disabled=method == PAIRS, key="map_dimensions", width=110, **keep
+        )
+        rows = st.selectbox("Points", [RECORDS, MEANS], key="map_points", width=200, **keep)
+        colour = st.selectbox(
+            "Colour",
+            names,
+            format_func=lambda c: labels.get(c, c),
+            key=f"map_colour:{run.config.env}",
+            width=190,
+            **keep,
+        )
+        drawn = st.selectbox("Drawn, at most", DRAWN, 1, format_func="{:,}".format, key="map_drawn", width=130, **keep)
+        shown = st.number_input(
+            "Path of episode",
+            min_value=0,
+            max_value=len(episodes.obs) - 1,
+            value=None,
+            placeholder="none",
+            key=f"map_path:{run.folder}",
+            help="Draws z(t) of this episode over the map, dark where it ends.",
+            disabled=method == PAIRS,
+            width=150,
+            **keep,
+        )
     return Settings(method, dimensions, rows == MEANS, colour, drawn, shown)
 
 

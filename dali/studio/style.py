@@ -1,9 +1,13 @@
 """Small pieces that pages share, so that they look and speak alike."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import streamlit as st
 
+_FRONTEND = Path(__file__).parent / "frontend"
+# Files of our own: Streamlit would fetch a Material symbol from the network for the tab.
+ICON, LOGO = str(_FRONTEND / "icon.svg"), str(_FRONTEND / "logo.svg")
 MISSING = "–"
 
 

@@ -1,0 +1,103 @@
+"""One record and its episode: what the code says of the physics as evidence accumulates, and who is near."""
+
+import numpy as np
+import streamlit as st
+
+from dali.analysis.explore import nearest
+from dali.analysis.identification import Estimates, default_tolerance, estimates, identification
+from dali.analysis.probes import identified_after
+from dali.analysis.rollouts import Episodes
+from dali.envs.spec import ContextFeature
+from dali.figures.probes import estimate_over_time
+from dali.figures.style import REGIME_TITLES
+from dali.studio.latent_map import describe, focus, set_focus
+from dali.studio.loaders import Run, load_readout
+from dali.studio.style import number
+
+
+def show_episode(run: Run, episodes: Episodes) -> None:
+    """The episode of the focused record: the probe's estimate over time, in units, with the error usual by then."""
+    episode, step = choose_record(run, episodes)
+    st.markdown(f"**Episode {episode}:** {describe(run, episodes, episode)}.")
+    probe = load_readout(run).probe
+    read = estimates(episodes, probe, episode)
+    for i, (feature, column) in enumerate(zip(run.spec.features, st.columns(len(run.spec.features)), strict=True)):
+        with column:
+            _show_feature(run, episodes, read, feature, i, step)
+    st.caption(
+        "A ridge probe, fitted on the mean codes of training contexts, reads the physics from z at every step. The "
+        "band is its mean absolute error at that time over held-out episodes inside the train range; the dotted line "
+        "is the chosen record. Identified means: within the tolerance from then to the end."
+    )
+    st.markdown(f"**Nearest codes** to episode {episode} at step {step}, one record of each other episode, by distance "
+                "in the code space itself and not on the map:")  # fmt: skip
+    st.dataframe(neighbour_table(run, episodes, episode, step), hide_index=True)
+
+
+def choose_record(run: Run, episodes: Episodes) -> tuple[int, int]:
+    """Episode and step, as clicked on the map or typed here."""
+    episode, step = focus(run, episodes)
+    last = int(episodes.length[episode])
+
+    def follow() -> None:
+        typed = st.session_state["record_episode"]
+        set_focus(run, typed, min(st.session_state["record_step"], int(episodes.length[typed])))
+
+    # The widgets follow the focus, which a click on the map sets too.
+    st.session_state["record_episode"], st.session_state["record_step"] = episode, step
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.number_input("Episode", 0, len(episodes.obs) - 1, key="record_episode", on_change=follow, width=160)
+        st.number_input(f"Step t (of {last})", 0, last, key="record_step", on_change=follow, width=160)
+        open_in_studio(run, episode, step)
+    return episode, step
+
+
+def open_in_studio(run: Run, episode: int, step: int) -> None:
+    """Goes to the counterfactuals of this record."""
+
+
+def neighbour_table(run: Run, episodes: Episodes, episode: int, step: int) -> list[dict]:
+    """One row a neighbour."""
+    found = nearest(episodes, episode, step)
+    return [
+        {
+            "Episode": int(e),
+            "Step": int(t),
+            "Distance (code units)": round(float(d), 4),
+            **{
+                f"{f.label} {f.name} ({f.unit})": round(float(episodes.context[e, i]), 3)
+                for i, f in enumerate(run.spec.features)
+            },
+            "Physics": REGIME_TITLES.get(str(episodes.regime[e]), str(episodes.regime[e])),
+        }
+        for e, t, d in zip(found.episode, found.step, found.distance, strict=True)
+    ]
+
+
+def _show_feature(
+    run: Run, episodes: Episodes, read: Estimates, feature: ContextFeature, index: int, step: int
+) -> None:
+    unit = feature.unit
+    tolerance = st.number_input(
+        f"Tolerance for {feature.label} ({unit})",
+        min_value=0.0,
+        value=default_tolerance(run.spec, index),
+        step=default_tolerance(run.spec, index) / 5,
+        key=f"tolerance:{run.config.env}:{feature.name}",
+        persist_state="session",
+        width=220,
+    )
+    seconds = np.arange(len(read.value)) * run.spec.timestep
+    figure = estimate_over_time(
+        seconds, read.value[:, index], read.usual_error[:, index], read.truth[index], feature, step * run.spec.timestep
+    )
+    st.plotly_chart(figure, key=f"estimate:{feature.name}")
+    after = identified_after(read.value[:, index], read.truth[index], tolerance)
+    within = f"to ± {number(tolerance, 2, unit)}"
+    if after is None:
+        here = f"This episode does not identify {feature.label} {within} by its end."
+    else:
+        here = f"Identified {feature.label} {within} after {after} steps ({after * run.spec.timestep:.2f} s)."
+    everywhere = identification(episodes, load_readout(run).probe, index, tolerance)
+    middle = "never" if everywhere.median is None else f"after {everywhere.median} steps"
+    st.markdown(f"{here} Of {everywhere.episodes} held-out episodes {everywhere.share:.0%} do; the median {middle}.")

@@ -1,0 +1,134 @@
+"""Probes and dimensions: how well the physics can be read from the code, and where in it."""
+
+import streamlit as st
+
+from dali.analysis.disentanglement import Disentanglement, Score, measure_disentanglement, verdicts
+from dali.analysis.probes import ProbeEvaluation, ProbeKind, evaluate_probe
+from dali.analysis.report import mean_codes
+from dali.analysis.rollouts import Episodes
+from dali.artifacts import EPISODES_FILE
+from dali.figures import probes as figures
+from dali.studio.loaders import Run, Stamp, stamp
+from dali.studio.style import listed, number, recomputed_by
+
+KIND_TITLES: dict[ProbeKind, str] = {"ridge": "ridge (linear)", "mlp": "MLP (32 hidden units)"}
+
+
+def feature_names(run: Run) -> tuple[str, ...]:
+    return tuple(f.name for f in run.spec.features)
+
+
+def load_probe(run: Run, episodes: Episodes, kind: ProbeKind) -> ProbeEvaluation:
+    """The scores of a probe on mean codes: fitted on training contexts, judged on held-out ones."""
+    return _evaluate(stamp(run.folder, EPISODES_FILE), kind, feature_names(run), episodes)
+
+
+def load_disentanglement(run: Run, episodes: Episodes) -> Disentanglement:
+    """Associations and summary scores of mean codes, over all contexts of the episodes."""
+    return _measure(stamp(run.folder, EPISODES_FILE), feature_names(run), episodes)
+
+
+def show_summary(run: Run, episodes: Episodes) -> None:
+    """The linear probe's scores, in one line."""
+    linear = load_probe(run, episodes, "ridge")
+    parts = []
+    for feature in run.spec.features:
+        score = linear.factor(feature.name)
+        error = number(score.mae_inside, 2, feature.unit)
+        parts.append(f"**{feature.label}** R² {number(score.r2_inside)} (± {error})")
+    st.markdown("Linear probe on contexts never trained on: " + listed(parts))
+
+
+def show_verdicts(run: Run, episodes: Episodes) -> None:
+    """One plain sentence a feature."""
+    linear, nonlinear = (load_probe(run, episodes, kind) for kind in KIND_TITLES)
+    for sentence in verdicts(load_disentanglement(run, episodes), linear, nonlinear):
+        st.markdown(f"- {sentence}")
+
+
+def show_probes(run: Run, episodes: Episodes) -> None:
+    """R² and errors in units of both probes, inside and outside the train range, beside the shuffled control."""
+    scored = {kind: load_probe(run, episodes, kind) for kind in KIND_TITLES}
+    names = list(feature_names(run))
+    bars: dict[str, dict[str, float | None]] = {}
+    for kind, evaluation in scored.items():
+        bars[f"{kind}, inside"] = {f.name: f.r2_inside for f in evaluation.factors}
+    bars["ridge, outside"] = {f.name: f.r2_outside for f in scored["ridge"].factors}
+    bars["mlp, outside"] = {f.name: f.r2_outside for f in scored["mlp"].factors}
+    bars["ridge, shuffled control"] = {f.name: f.r2_shuffled for f in scored["ridge"].factors}
+    left, right = st.columns([2, 3])
+    left.plotly_chart(figures.probe_bars(bars, names), key="probe_bars")
+    right.dataframe(probe_table(run, scored), hide_index=True)
+    linear = scored["ridge"]
+    right.caption(
+        f"Fitted on the mean codes of {linear.contexts_fitted} training contexts; judged on contexts never trained on, "
+        f"inside the train range and on {linear.contexts_outside} outside it. In brackets the 95 % interval, contexts "
+        "drawn with replacement. The control is the same procedure with contexts shuffled, and should be about 0."
+    )
+    with right:
+        recomputed_by(f"python -m dali analyse {run.folder}")
+
+
+def probe_table(run: Run, scored: dict[ProbeKind, ProbeEvaluation]) -> list[dict]:
+    """One row a feature and kind of probe."""
+    rows = []
+    for feature in run.spec.features:
+        for kind, evaluation in scored.items():
+            score = evaluation.factor(feature.name)
+            low_high = f" ({score.r2_interval[0]:.2f} to {score.r2_interval[1]:.2f})" if score.r2_interval else ""
+            rows.append(
+                {
+                    "Feature": f"{feature.label} {feature.name}",
+                    "Probe": KIND_TITLES[kind],
+                    "R² inside": number(score.r2_inside) + low_high,
+                    "R² outside": number(score.r2_outside),
+                    "R² shuffled": number(score.r2_shuffled),
+                    "Error inside": f"± {number(score.mae_inside, 2, feature.unit)}",
+                    "Error outside": f"± {number(score.mae_outside, 2, feature.unit)}",
+                }
+            )
+    return rows
+
+
+def show_associations(run: Run, episodes: Episodes) -> None:
+    """Which dimension goes with which feature, and the summary scores."""
+    measured = load_disentanglement(run, episodes)
+    names = list(measured.names)
+    left, middle, right = st.columns([3, 3, 2])
+    left.plotly_chart(figures.association(measured.spearman, names, "Spearman's ρ", signed=True), key="spearman")
+    information = measured.mutual_information
+    middle.plotly_chart(
+        figures.association(information, names, "mutual information (nats)", signed=False), key="information"
+    )
+    with right:
+        st.dataframe([_score_row(n, getattr(measured, a), t) for n, a, t in SCORES], hide_index=True)
+        st.caption(
+            f"Over {measured.contexts} contexts, 95 % intervals by bootstrap over contexts. Mutual information: in "
+            f"{measured.bins} equal bins, at most {measured.entropy.max():.2f} nats. Low DCI, MIG or SAP beside "
+            "a high probe R² means that the physics is spread over dimensions, not that it is absent."
+        )
+
+
+SCORES = (
+    ("DCI disentanglement", "disentanglement", "a dimension serves one feature"),
+    ("DCI completeness", "completeness", "a feature uses one dimension"),
+    ("DCI informativeness", "informativeness", "out-of-bag R² of forests"),
+    ("MIG", "mig", "gap of mutual information"),
+    ("SAP", "sap", "gap of single-dimension R²"),
+)
+
+
+def _score_row(name: str, score: Score, meaning: str) -> dict:
+    return {"Score": name, "Value": f"{score.value:.2f} ({score.low:.2f} to {score.high:.2f})", "1 means": meaning}
+
+
+@st.cache_resource(max_entries=16, show_spinner="Fitting probes …")
+def _evaluate(files: Stamp, kind: ProbeKind, names: tuple[str, ...], _episodes: Episodes) -> ProbeEvaluation:
+    inside = _episodes.regime == "interpolation"
+    codes = mean_codes(_episodes)
+    return evaluate_probe(codes, _episodes.context, _episodes.group, _episodes.regime, inside, kind, names)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Measuring which dimension tells what (some seconds) …")
+def _measure(files: Stamp, names: tuple[str, ...], _episodes: Episodes) -> Disentanglement:
+    return measure_disentanglement(mean_codes(_episodes), _episodes.context, _episodes.group, names)
