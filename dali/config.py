@@ -21,8 +21,8 @@ class ModelConfig:
     deter: int = 256  # D, width of the recurrent state
     stoch: int = 16  # S, groups of categorical latents
     classes: int = 16  # C, classes a group
-    hidden: int = 256  # width inside the sequence model, the prior and the posterior
-    units: int = 256  # width of encoder, decoder, heads, actor and critic
+    hidden: int = 192  # width inside the sequence model, the prior and the posterior
+    units: int = 192  # width of encoder, decoder, heads, actor and critic
     layers: int = 2  # hidden layers of encoder, decoder, actor and critic [V3 small: 2]
     head_layers: int = 1  # hidden layers of the reward and continue heads
     bins: int = 255  # two-hot bins of reward and value heads [V3]
@@ -46,7 +46,7 @@ class TrainConfig:
     batch: int = 64  # B, sequences an update
     length: int = 16  # T, steps a sequence; B x T = 1,024 as in [V3] (16 x 64)
     stream: int = 128  # steps a sequence is followed with its latent state carried from update to update [ours]
-    replay_ratio: float = 256.0  # replayed steps per environment step [V3: 512 at the paper's preset]
+    replay_ratio: float = 192.0  # replayed steps per environment step [ours; V3: 512]
     starts: int = 256  # imagination starts an update, subsampled from the B x T posterior states
     horizon: int = 15  # H, imagined steps [V3]
     model_lr: float = 3e-4  # world model [ours; V3: 1e-4 for large models]
@@ -65,7 +65,8 @@ class TrainConfig:
     context_lr: float = 3e-3  # context encoder, decays by a cosine [ours, measured]
     context_lr_final: float = 1e-4
     context_decay: float = 0.6  # share of the updates after which the encoder's learning rate stands at its last value
-    context_lengths: int = 4  # window lengths, drawn from 4..K, whose codes are trained per sequence and update [ours]
+    context_lengths: int = 2  # window lengths, drawn from 4..K, whose codes are trained per sequence and update [ours]
+    context_targets: int = 32  # transitions outside the window that each code must predict [ours, measured]
     cross_modal: float = 1.0  # weight of L_cross [DALI]
     pairing: Literal["across", "same"] = "across"  # which window's transitions a code must predict
     capacity: int = 1_000_000  # environment steps the replay holds
@@ -122,6 +123,11 @@ class RunConfig:
         validate(self.model, self.train)
 
 
+_POSITIVE = (
+    "envs", "contexts", "batch", "starts", "horizon", "replay_ratio", "context_lengths", "context_targets", "capacity",
+)  # fmt: skip
+
+
 def validate(model: ModelConfig, train: TrainConfig) -> None:
     """Raises DaliError for the first value that cannot work, quoting it."""
     for part in (model, train):
@@ -138,7 +144,8 @@ def validate(model: ModelConfig, train: TrainConfig) -> None:
     checks = [(name, getattr(model, name), getattr(model, name) > 0, "at least 1") for name in positive]
     checks += [
         ("bins", model.bins, model.bins % 2 == 1 and model.bins >= 3, "an odd number of at least 3"),
-        ("context_heads", model.context_heads, model.context_heads > 0 and model.context_width % model.context_heads == 0,
+        ("context_heads", model.context_heads,
+         model.context_heads > 0 and model.context_width % model.context_heads == 0,
          f"a divisor of context_width = {model.context_width}"),
         ("unimix", model.unimix, 0 < model.unimix < 1, "between 0 and 1"),
         ("length", train.length, train.length >= 2, "at least 2"),
@@ -148,8 +155,7 @@ def validate(model: ModelConfig, train: TrainConfig) -> None:
         ("context_decay", train.context_decay, 0 < train.context_decay <= 1, "a share above 0, at most 1"),
         ("discount", train.discount, train.discount <= 1, "at most 1"),
         ("pairing", train.pairing, train.pairing in ("across", "same"), "'across' or 'same'"),
-        *((name, getattr(train, name), getattr(train, name) > 0, "above 0")
-          for name in ("envs", "contexts", "batch", "starts", "horizon", "replay_ratio", "context_lengths", "capacity")),
+        *((name, getattr(train, name), getattr(train, name) > 0, "above 0") for name in _POSITIVE),
     ]  # fmt: skip
     for name, value, good, expected in checks:
         if not good:

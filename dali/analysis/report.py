@@ -60,13 +60,22 @@ class Analysis:
         }
 
 
-def mean_codes(episodes: Episodes) -> np.ndarray:
-    """(E, Z) codes averaged over each episode once they have settled."""
+def settled_records(episodes: Episodes) -> np.ndarray:
+    """(E, T + 1) bool: records whose code has seen enough; of an episode that ended before that, the last one."""
     alive = episodes.alive()
     settled = alive & (np.arange(alive.shape[1]) >= SETTLED)
-    # An episode that ended before that is judged by its last code.
     last = np.arange(alive.shape[1]) == episodes.length[:, None]
-    weight = np.where(settled.any(1, keepdims=True), settled, last)[..., None]
+    return np.where(settled.any(1, keepdims=True), settled, last)
+
+
+def settled_codes(episodes: Episodes) -> np.ndarray:
+    """(M, Z) codes of all settled records."""
+    return episodes.code[settled_records(episodes)]
+
+
+def mean_codes(episodes: Episodes) -> np.ndarray:
+    """(E, Z) codes averaged over the settled records of each episode."""
+    weight = settled_records(episodes)[..., None]
     return (episodes.code * weight).sum(1) / weight.sum(1)
 
 
@@ -99,6 +108,6 @@ def analyse(agent: Agent, seed: int = 0, contexts: int = 100) -> Analysis:
         seed=seed,
     )
     code_map = fit_steering(episodes, agent.spec)
-    support = fit_support(episodes.code[episodes.regime == "train"][:, SETTLED:].reshape(-1, episodes.code.shape[-1]))
+    support = fit_support(settled_codes(episodes.subset(episodes.regime == "train")))
     fidelity = evaluate_fidelity(agent, episodes, code_map, seed)
     return Analysis(episodes, probe, code_map, support, fidelity, seed, time.monotonic() - began)

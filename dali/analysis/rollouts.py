@@ -5,19 +5,15 @@ Episodes are kept at full length T + 1 (records 0..T); those that ended early ar
 """
 
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from dali.checkpoint import write_atomic
 from dali.envs import catalogue
 from dali.envs.base import Simulator
 from dali.envs.contexts import check_held_out, held_out_contexts, sample_contexts
-from dali.errors import CheckpointError
 from dali.model.agent import Agent
 
-EPISODES_FILE = "latents.npz"
 STEPS = 300  # of an episode that are kept; enough for every window, and it bounds the file
 NOISE_MEMORY = 0.9
 
@@ -44,30 +40,6 @@ class Episodes:
     def alive(self) -> np.ndarray:
         """(E, T + 1) bool: records that are not padding."""
         return np.arange(self.obs.shape[1]) <= self.length[:, None]
-
-    def save(self, path: Path) -> None:
-        arrays = {f.name: getattr(self, f.name) for f in fields(self)}
-
-        def write(temporary: Path) -> None:
-            with temporary.open("wb") as file:
-                np.savez_compressed(file, **arrays)
-
-        write_atomic(path, write)
-
-    @classmethod
-    def load(cls, path: Path) -> "Episodes":
-        """Reads what ``save`` wrote.
-
-        Raises:
-            CheckpointError: no such file, or not one of episodes.
-        """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                return cls(**{f.name: file[f.name] for f in fields(cls)})
-        except FileNotFoundError:
-            raise CheckpointError(f"There is no {path}; make it with: python -m dali analyse {path.parent}") from None
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise CheckpointError(f"{path} does not hold recorded episodes: {error}.") from error
 
 
 def exploratory_actions(rng: np.random.Generator, num: int, steps: int, actions: int, discrete: bool) -> np.ndarray:
@@ -149,7 +121,9 @@ def infer_codes(agent: Agent, obs: np.ndarray, action: np.ndarray) -> np.ndarray
     first = torch.zeros(obs.shape[:2], dtype=torch.bool)
     first[:, 0] = True
     codes = [  # a few episodes at a time: attention scores of all of them at once would take gigabytes
-        agent.world_model.codes(torch.from_numpy(obs[i : i + 32]), torch.from_numpy(previous[i : i + 32]), first[i : i + 32])
+        agent.world_model.codes(
+            torch.from_numpy(obs[i : i + 32]), torch.from_numpy(previous[i : i + 32]), first[i : i + 32]
+        )
         for i in range(0, len(obs), 32)
     ]
     return torch.cat(codes).numpy()

@@ -12,11 +12,13 @@ def analyse(
     seed: Annotated[int, typer.Option(min=0, help="Seed of held-out contexts, episodes and targets.")] = 0,
     contexts: Annotated[int, typer.Option(min=10, help="Training contexts and held-out ones, each.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
-    save: Annotated[bool, typer.Option(help="Write latents.npz and analysis.json into the folder, for the app.")] = True,
+    save: Annotated[
+        bool, typer.Option(help="Write latents.npz and analysis.json into the folder, for the app.")
+    ] = True,
 ) -> None:
     """Recompute a checkpoint's figures from its weights: probes, steering skill, effective physics."""
     from dali.analysis.report import analyse as compute
-    from dali.analysis.store import save_analysis
+    from dali.artifacts import save_analysis
     from dali.checkpoint import load_agent
 
     result = compute(load_agent(run), seed, contexts)

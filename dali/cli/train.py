@@ -16,8 +16,12 @@ def train(
     method: Annotated[str, typer.Option(help="Method of the table in the README.")] = "dali_d_chi",
     preset: Annotated[str, typer.Option(help="Sizes: tiny (tests), small (a laptop), paper.")] = "small",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
-    steps: Annotated[int | None, typer.Option(min=1, help="Environment steps; the environment's own by default.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Checkpoint folder; checkpoints/ENV-METHOD-sSEED by default.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Environment steps; the environment's own by default.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Checkpoint folder; checkpoints/ENV-METHOD-sSEED by default.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")] = False,
     change: Annotated[
         list[str] | None, typer.Option("--set", help="Change a config field, as in --set replay_ratio=128.")

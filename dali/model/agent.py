@@ -73,7 +73,11 @@ class Agent(nn.Module):
         context = self.context(state, true_context)
         noise = self._latent_noise(obs.shape[0], generator)
         latent, _ = self.world_model.observe(
-            obs[:, None], state.action[:, None], context[:, None], state.latent, None if noise is None else noise[:, None]
+            obs[:, None],
+            state.action[:, None],
+            context[:, None],
+            state.latent,
+            None if noise is None else noise[:, None],
         )
         latent = latent.index(slice(None), 0)
         action_noise = None

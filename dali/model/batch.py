@@ -27,6 +27,10 @@ class Batch:
     window_first: Tensor  # (B, K') bool
     window_length: Tensor  # (B,) transitions in the window, 0 where the episode has no room for one
     window_offset: Tensor  # (B,) index of the sequence's first record in the window (pairing "same")
+    target_obs: Tensor  # (B, M, O) o_t of transitions of the episode that lie outside the window (pairing "across")
+    target_action: Tensor  # (B, M, A) a_t
+    target_next: Tensor  # (B, M, O) o_{t+1}
+    target_mask: Tensor  # (B,) bool: False where the episode has no window, or nothing outside it
 
     def to(self, device: torch.device | str) -> "Batch":
         return Batch(**{f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)})

@@ -4,7 +4,6 @@ Shapes: B batch, H horizon, A action.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dali.config import ModelConfig, TrainConfig

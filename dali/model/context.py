@@ -9,8 +9,6 @@ computes the windowed function for every t at once, in O(T K), and sees no futur
 Shapes: B batch, T time, O observation, A action, Z code, W block width, K window.
 """
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -27,7 +25,9 @@ class ContextEncoder(nn.Module):
         self.window = window
         self.heads = heads
         # The last input marks a token before which nothing of the episode was seen.
-        self.project = nn.Linear(2 * obs_dim + action_dim + 1, width)
+        # Two layers, since what identifies physics are products within a transition (such as change x torque),
+        # and attention only averages over tokens.
+        self.project = nn.Sequential(nn.Linear(2 * obs_dim + action_dim + 1, width), nn.SiLU(), nn.Linear(width, width))
         self.norm_in = nn.LayerNorm(width)
         self.query_key_value = nn.Linear(width, 3 * width, bias=False)
         self.attention_out = nn.Linear(width, width, bias=False)
@@ -125,14 +125,6 @@ class ForwardDynamics(nn.Module):
         return (((following - obs) / scales.delta_std - change) ** 2).mean(-1)
 
 
-@dataclass(frozen=True)
-class ContextLosses:
-    """Scalars that train the context encoder."""
-
-    forward_dynamics: Tensor
-    cross_modal: Tensor
-
-
 class CrossModal(nn.Module):
     """Linear maps between the code and the stochastic state s, both directions (methods named -chi)."""
 
@@ -143,6 +135,9 @@ class CrossModal(nn.Module):
         init_weights(self)
 
     def loss(self, code: Tensor, stoch: Tensor) -> Tensor:
-        """L_cross = ||z - W_z sg(s)||^2 + ||sg(s) - W_s z||^2 for (..., Z) codes and (..., S*C) states."""
+        """L_cross = ||z - W_z sg(s)||^2 + ||sg(s) - W_s z||^2 for (..., Z) codes and (..., S*C) states: (...).
+
+        As in L_FD each norm is the mean over its own dimensions, so that its weight means the same for any width.
+        """
         stoch = stoch.detach()
-        return ((code - self.to_code(stoch)) ** 2).sum(-1) + ((stoch - self.to_stoch(code)) ** 2).sum(-1)
+        return ((code - self.to_code(stoch)) ** 2).mean(-1) + ((stoch - self.to_stoch(code)) ** 2).mean(-1)

@@ -60,7 +60,13 @@ class RSSM(nn.Module):
         return LatentState(torch.zeros(batch, self.deter, device=device), torch.zeros(batch, self.stoch, device=device))
 
     def observe(
-        self, embed: Tensor, prev_action: Tensor, deep: Tensor, shallow: Tensor, state: LatentState, noise: Tensor | None
+        self,
+        embed: Tensor,
+        prev_action: Tensor,
+        deep: Tensor,
+        shallow: Tensor,
+        state: LatentState,
+        noise: Tensor | None,
     ) -> tuple[LatentState, Tensor]:
         """Filters a sequence.
 

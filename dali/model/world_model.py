@@ -118,7 +118,9 @@ class WorldModel(nn.Module):
 
     # Learning --------------------------------------------------------------------------------------------------
 
-    def loss(self, batch: Batch, state: LatentState, train: TrainConfig, generator: torch.Generator) -> WorldModelOutput:
+    def loss(
+        self, batch: Batch, state: LatentState, train: TrainConfig, generator: torch.Generator
+    ) -> WorldModelOutput:
         """Everything that trains the world model and the context encoder, on one batch of sequences."""
         context, code, code_loss = self._context(batch, train, generator)
         noise = torch.rand(*batch.mask.shape, self.rssm.groups, generator=generator, device=batch.obs.device)
@@ -169,7 +171,7 @@ class WorldModel(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Codes of another window of the episode: the first, held for the sequence, (B, T, Z); and L_FD.
 
-        The window is cut at L random lengths; each code must predict the transitions of the training sequence.
+        The window is cut at L random lengths; each code must predict transitions from outside the window.
         """
         size, time = batch.mask.shape
         longest = batch.window_length.unsqueeze(1)  # (B, 1), transitions in the window
@@ -178,16 +180,15 @@ class WorldModel(nn.Module):
         cut = shortest + (share * (longest - shortest + 1)).long()  # (B, L); index n holds the code of n transitions
         cut = cut.clamp_max(longest)
         drawn = codes.gather(1, cut.unsqueeze(-1).expand(-1, -1, codes.shape[-1]))  # (B, L, Z)
-        per_transition = self.forward_dynamics.loss(
-            batch.obs[:, None, :-1].expand(-1, lengths, -1, -1),
-            batch.prev_action[:, None, 1:].expand(-1, lengths, -1, -1),
-            batch.obs[:, None, 1:].expand(-1, lengths, -1, -1),
-            drawn.unsqueeze(2).expand(-1, -1, time - 1, -1),
+        targets = batch.target_obs.shape[1]
+        error = self.forward_dynamics.loss(
+            batch.target_obs.unsqueeze(1).expand(-1, lengths, -1, -1),
+            batch.target_action.unsqueeze(1).expand(-1, lengths, -1, -1),
+            batch.target_next.unsqueeze(1).expand(-1, lengths, -1, -1),
+            drawn.unsqueeze(2).expand(-1, -1, targets, -1),
             self.normalizer,
-        )
-        usable = batch.mask[:, None, 1:] & (longest > 0).unsqueeze(-1)  # no window, nothing to learn from it
-        held = drawn[:, :1].expand(-1, time, -1)
-        return held, masked_mean(per_transition, usable.expand(-1, lengths, -1))
+        )  # (B, L, M)
+        return drawn[:, :1].expand(-1, time, -1), masked_mean(error.mean((1, 2)), batch.target_mask)
 
     def _own_codes(self, batch: Batch, codes: Tensor) -> tuple[Tensor, Tensor]:
         """The paper's literal pairing: z_t of the very window that ends at t, for every step, (B, T, Z); and L_FD."""

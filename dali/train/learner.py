@@ -23,7 +23,12 @@ class Learner:
         self.update_count = 0
         self.carry = agent.world_model.rssm.initial(train.batch, agent.device)
         self.groups = parameter_groups(agent)
-        rates = {"context": train.context_lr, "model": train.model_lr, "actor": train.actor_lr, "critic": train.critic_lr}
+        rates = {
+            "context": train.context_lr,
+            "model": train.model_lr,
+            "actor": train.actor_lr,
+            "critic": train.critic_lr,
+        }
         self.optimizer = torch.optim.Adam(
             [{"params": params, "lr": rates[name], "name": name} for name, params in self.groups.items() if params],
             eps=1e-8,
@@ -97,7 +102,9 @@ class Learner:
         return tensors
 
     def load_state(self, tensors: dict[str, Tensor], update_count: int) -> None:
-        self.carry = LatentState(tensors["carry.deter"].to(self.agent.device), tensors["carry.stoch"].to(self.agent.device))
+        self.carry = LatentState(
+            tensors["carry.deter"].to(self.agent.device), tensors["carry.stoch"].to(self.agent.device)
+        )
         moments: dict[int, dict[str, Tensor]] = {}
         for key, value in tensors.items():
             if key.startswith("optimizer."):

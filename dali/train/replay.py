@@ -101,6 +101,8 @@ class Replay:
             start, transitions = self._other_window(position, records)
             offset, span = np.zeros(batch, np.int64), self.window + 1
         window = self._index(episode, start, span, records)
+        target, usable = self._targets(start, transitions, records)
+        before, after = (self._flat(episode, target + step) for step in (0, 1))
         self.row_position = position + length
         self.row_left -= 1
         return Batch(
@@ -117,6 +119,10 @@ class Replay:
             window_first=self.first[window],
             window_length=torch.from_numpy(transitions),
             window_offset=torch.from_numpy(offset),
+            target_obs=self.obs[before],
+            target_action=self.action[after],
+            target_next=self.obs[after],
+            target_mask=torch.from_numpy(usable & (transitions > 0)),
         )
 
     def _advance_rows(self) -> np.ndarray:
@@ -157,11 +163,26 @@ class Replay:
         start = np.where(fits, start, np.where(longer_before, 0, behind))
         return start, np.where(fits, self.window, np.maximum(np.minimum(rest, span) - 1, 0))
 
+    def _targets(
+        self, start: np.ndarray, transitions: np.ndarray, records: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """First records (B, M) of transitions drawn from outside the window, and whether a row has any (B,).
+
+        Scattered over the episode: neighbours in time say much the same of the physics.
+        """
+        outside = records - 1 - transitions  # transitions of the episode, less those of the window
+        drawn = (self.rng.random((len(start), self.train.context_targets)) * outside[:, None]).astype(np.int64)
+        target = np.where(drawn < start[:, None], drawn, drawn + transitions[:, None])
+        return target.clip(0, records[:, None] - 2), outside > 0
+
     def _index(self, episode: np.ndarray, start: np.ndarray, span: int, records: np.ndarray) -> Tensor:
         """Flat indices (B, span) of records from ``start`` on, held at the episode's last record beyond its end."""
-        within = np.minimum(start[:, None] + np.arange(span), records[:, None] - 1)
+        return self._flat(episode, np.minimum(start[:, None] + np.arange(span), records[:, None] - 1))
+
+    def _flat(self, episode: np.ndarray, record: np.ndarray) -> Tensor:
+        """Flat indices (B, n) of records (B, n) counted from each episode's first."""
         ring = self.episodes.ring[episode][:, None]
-        return torch.from_numpy(ring * self.size + (self.episodes.start[episode][:, None] + within) % self.size)
+        return torch.from_numpy(ring * self.size + (self.episodes.start[episode][:, None] + record) % self.size)
 
     def state(self) -> dict[str, Tensor]:
         """Everything but the random generator, for an exact resume. Rings are cut to what has been written."""

@@ -1,22 +1,23 @@
 """What analysis leaves in a checkpoint's folder for the app and the model card, tied to the weights it came from."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from dali.analysis.code_map import CodeMap
 from dali.analysis.probes import Probe, fit_probe
-from dali.analysis.report import SETTLED, Analysis, fit_steering, mean_codes
-from dali.analysis.rollouts import EPISODES_FILE, Episodes
+from dali.analysis.report import Analysis, fit_steering, mean_codes, settled_codes
+from dali.analysis.rollouts import Episodes
 from dali.analysis.support import Support, fit_support
-from dali.checkpoint import digest, write_text
+from dali.checkpoint import digest, write_atomic, write_text
 from dali.envs.spec import EnvSpec
 from dali.errors import CheckpointError
 
-ANALYSIS_FILE = "analysis.json"
+EPISODES_FILE, ANALYSIS_FILE = "latents.npz", "analysis.json"
 
 
 @dataclass(frozen=True)
@@ -26,24 +27,51 @@ class Readout:
     probe: Probe  # ridge, code -> context in units
     code_map: CodeMap  # context -> expected code
     support: Support  # the cloud of codes met
-    code_std: np.ndarray  # (Z,) standard deviation of each code dimension, the sigma of the sliders
+
+    @property
+    def code_std(self) -> np.ndarray:
+        """(Z,) standard deviation of each code dimension over all records, the sigma of the sliders."""
+        return self.support.std
 
 
 def fit_readout(episodes: Episodes, spec: EnvSpec) -> Readout:
     """Fits probe, code map and support on the training contexts of recorded episodes that carry codes."""
     train = episodes.subset(episodes.regime == "train")
-    codes = train.code[:, SETTLED:].reshape(-1, train.code.shape[-1])
     return Readout(
         probe=fit_probe(mean_codes(train), train.context, train.group),
         code_map=fit_steering(episodes, spec),
-        support=fit_support(codes),
-        code_std=codes.std(0),
+        support=fit_support(settled_codes(train)),
     )
+
+
+def save_episodes(path: Path, episodes: Episodes) -> None:
+    """Writes recorded episodes as a compressed NPZ."""
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, **{f.name: getattr(episodes, f.name) for f in fields(episodes)})
+
+    write_atomic(path, write)
+
+
+def load_episodes(path: Path) -> Episodes:
+    """Reads what ``save_episodes`` wrote.
+
+    Raises:
+        CheckpointError: no such file, or not one of episodes.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return Episodes(**{f.name: file[f.name] for f in fields(Episodes)})
+    except FileNotFoundError:
+        raise CheckpointError(f"There is no {path}; make it with: python -m dali analyse {path.parent}") from None
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise CheckpointError(f"{path} does not hold recorded episodes: {error}.") from error
 
 
 def save_analysis(folder: Path, analysis: Analysis) -> None:
     """Writes the recorded episodes and the figures beside the weights."""
-    analysis.episodes.save(folder / EPISODES_FILE)
+    save_episodes(folder / EPISODES_FILE, analysis.episodes)
     scatter = {
         f.name: {"requested": f.requested.round(4).tolist(), "effective": f.effective.round(4).tolist()}
         for f in analysis.fidelity
