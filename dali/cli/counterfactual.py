@@ -1,14 +1,11 @@
 """``python -m dali counterfactual``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from dali.errors import DaliError
-
-if TYPE_CHECKING:
-    from dali.analysis.film import Stage
 
 
 def counterfactual(
@@ -36,6 +33,7 @@ def counterfactual(
     from dali.analysis.request import Request, parse_code, parse_physics
     from dali.checkpoint import digest, load_config, write_atomic
     from dali.export.bundle import Bundle
+    from dali.export.stage import open_stage
 
     if mode and seed is not None:
         raise DaliError("--mode and --seed exclude each other.")
@@ -56,18 +54,3 @@ def counterfactual(
         text = bundle.manifest(stage.episodes, run, checkpoint, files, str(output or "film.mp4"))
         write_atomic(manifest, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     typer.echo("\n".join(f"{name}: {value}" for name, value in bundle.numbers().items()))
-
-
-def open_stage(run: Path) -> "Stage":
-    """What films of a checkpoint need: its agent, the episodes that analysis recorded and the readout fitted on them.
-
-    Raises:
-        CheckpointError: no checkpoint, or no recorded episodes; names the command that makes them.
-    """
-    from dali.analysis.film import make_stage
-    from dali.artifacts import EPISODES_FILE, fit_readout, load_episodes
-    from dali.checkpoint import load_agent
-
-    agent = load_agent(run)
-    episodes = load_episodes(run / EPISODES_FILE)
-    return make_stage(agent, episodes, fit_readout(episodes, agent.spec) if agent.method.infers_context else None)

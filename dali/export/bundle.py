@@ -40,7 +40,7 @@ class Bundle:
         return tile_pictures(draw_pictures(self.film, self.spec, self.method, self.size, self.extras))
 
     def make(self, kind: str) -> bytes:
-        """The film as "mp4", "gif", "png" (moments side by side), "csv" or "npz"; the same film gives the same bytes."""
+        """The film as "mp4", "gif", "png" (moments side by side), "csv" or "npz"; equal films give equal bytes."""
         if kind not in KINDS:
             raise unknown_name("kind of export", kind, KINDS)
         if kind == "csv":

@@ -51,7 +51,7 @@ def to_csv(film: Film, spec: EnvSpec) -> str:
 
 
 def to_npz(film: Film, spec: EnvSpec) -> bytes:
-    """All arrays of a film, to be read with ``np.load(..., allow_pickle=False)``; the same film gives the same bytes."""
+    """All arrays of a film, to be read with ``np.load(..., allow_pickle=False)``; equal films give equal bytes."""
     arrays = {
         "observation_names": np.array(spec.observation_names),
         "observation_units": np.array(spec.observation_units),

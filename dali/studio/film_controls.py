@@ -1,0 +1,164 @@
+"""The widgets of the counterfactuals page."""
+
+import numpy as np
+import streamlit as st
+
+from dali.analysis.counterfactual import ACTION_SOURCES
+from dali.analysis.film import Film, Stage
+from dali.analysis.request import longest_horizon
+from dali.envs.spec import ContextFeature
+from dali.export.pictures import EXTRAS, quantity
+from dali.studio.film_state import PIN, PageState, change_episode, code_range, decimals_of, fit_times, reset, step_of
+
+ACTION_TITLES = {"recorded": "Recorded", "zero": "Zero", "policy": "Policy"}
+TOLD = 0.05  # share of the squared move of the code from which a dimension is named
+
+
+def show_setup(stage: Stage) -> None:
+    """Episode, start, horizon, actions and sampling."""
+    session = st.session_state
+    before = session["film_episode"]
+    columns = st.columns([3, 1.5, 1.5, 2.4, 2.2], vertical_alignment="bottom")
+    columns[0].selectbox(
+        "Episode",
+        range(len(stage.episodes.obs)),
+        key="film_episode",
+        format_func=lambda i: _episode_title(stage, i),
+        on_change=change_episode,
+        args=(stage, before),
+    )
+    length = int(stage.episodes.length[session["film_episode"]])
+    seconds = stage.agent.spec.timestep
+    columns[1].number_input(
+        "Start (step)", 0, length - 1, key="film_t", on_change=fit_times, args=(stage,),
+        help=f"The agent watches the episode up to here, then dreams. One step is {seconds:g} s.",
+    )  # fmt: skip
+    longest = longest_horizon(session["film_actions"], length, session["film_t"])
+    columns[2].number_input("Horizon (steps)", 1, longest, key="film_h", help=f"At most {longest} from here.")
+    columns[3].segmented_control(
+        "Actions", ACTION_SOURCES, key="film_actions", required=True, format_func=ACTION_TITLES.get,
+        on_change=fit_times, args=(stage,),
+        help="Recorded: those of the episode. Policy: the agent's own, in its dream. The real run repeats the dream's.",
+    )  # fmt: skip
+    with columns[4]:
+        sampled, seed = st.columns([1.3, 1], vertical_alignment="center")
+        sampled.toggle(
+            "Sample", key="film_sampled",
+            help="Off: the mode of each latent. On: latents drawn with this seed, the same draws for both dreams.",
+        )  # fmt: skip
+        seed.number_input("Seed", 0, 2**31 - 1, key="film_seed", disabled=not session["film_sampled"])
+
+
+def show_physics(stage: Stage) -> list:
+    """A slider and an entry per context feature; returns a place under each for what its move brings."""
+    places = []
+    own = stage.episodes.context[st.session_state["film_episode"]]
+    for feature, value in zip(stage.agent.spec.features, own, strict=True):
+        decimals, unit = decimals_of(feature), "×" if feature.unit == "x" else feature.unit
+        _slider_with_entry(
+            f"{feature.label.capitalize()} ({unit})", f"film_{feature.name}", feature.limits, step_of(feature), decimals
+        )
+        st.html(_train_range_bar(feature, value))
+        places.append(st.empty())
+    return places
+
+
+def show_codes(stage: Stage) -> None:
+    """A slider and an entry per code dimension, in the data's standard deviations."""
+    size = stage.episodes.code.shape[-1]
+    if size == 0:
+        return
+    moved = sum(1 for j in range(size) if st.session_state[f"film_z{j}"])
+    with st.expander(f"Code sliders (σ){f': {moved} moved' if moved else ''}", icon=":material/tune:"):
+        st.caption("Change of each code dimension, in standard deviations σ of the data, on top of the physics.")
+        for j in range(size):
+            _slider_with_entry(f"z{j} (σ)", f"film_z{j}", code_range(), 0.1, 1, "%+.1f")
+    st.button("Reset sliders", icon=":material/restart_alt:", on_click=reset, args=(stage,), width="stretch")
+
+
+def show_view(stage: Stage, state: PageState) -> None:
+    """Which panes and plots are shown, and the pin."""
+    spec, session = stage.agent.spec, st.session_state
+    columns = st.columns([1.6, 3, 1.4], vertical_alignment="bottom")
+    columns[0].pills(
+        "More panes", EXTRAS, selection_mode="multi", key="film_extras", format_func=str.capitalize,
+        help="Ghost: the dream drawn over the real run. Difference: where their pixels differ.",
+    )  # fmt: skip
+    columns[1].multiselect(
+        "Plots", range(spec.obs_dim), key="film_dims", format_func=lambda i: spec.observation_names[i],
+        help="Observation dimensions whose course is plotted under the film.",
+    )  # fmt: skip
+    if state.pinned is None:
+        columns[2].button(
+            "Pin this dream", icon=":material/keep:", on_click=session.update, args=({PIN: state.request},),
+            width="stretch", help="Keeps this counterfactual dream beside the next ones.",
+        )  # fmt: skip
+    else:
+        columns[2].button(
+            "Unpin", icon=":material/keep_off:", on_click=session.update, args=({PIN: None},), width="stretch"
+        )
+
+
+def explain_move(stage: Stage, film: Film, places: list) -> None:
+    """Under each physics slider: the episode's own value, the error of the way back; below: the codes that move."""
+    for i, (feature, place) in enumerate(zip(stage.agent.spec.features, places, strict=True)):
+        text = f"Episode: {quantity(feature, film.context[i])}."
+        if film.back_error is not None:
+            error = abs(film.back_error[i])
+            text += f" Way back: ±{quantity(feature, error)}."
+        place.caption(
+            text, help="The code map puts this physics somewhere in the code; the probe reads it back so far off."
+        )
+    total = float((film.moved_by_physics**2).sum())
+    if total > 0:
+        order = np.argsort(-np.abs(film.moved_by_physics))
+        told = [j for j in order if film.moved_by_physics[j] ** 2 / total > TOLD]
+        st.caption("Physics moves " + ", ".join(f"z{j} {film.moved_by_physics[j]:+.1f} σ" for j in told) + ".")
+
+
+def _slider_with_entry(
+    label: str, key: str, ends: tuple[float, float], step: float, decimals: int, form: str | None = None
+) -> None:
+    """A slider that keeps the value under ``key`` and a number entry that follows it and sets it."""
+    entry = f"{key}_entry"
+    st.session_state[entry] = round(st.session_state[key], decimals)
+    form = form or f"%.{decimals}f"
+    left, right = st.columns([2.2, 1], vertical_alignment="bottom")
+    left.slider(label, *ends, step=step, key=key, format=form)
+    right.number_input(
+        label,
+        *ends,
+        step=step,
+        key=entry,
+        format=form,
+        label_visibility="collapsed",
+        on_change=_take_entry,
+        args=(key,),
+    )
+
+
+def _take_entry(key: str) -> None:
+    value = st.session_state[f"{key}_entry"]
+    if value is not None:
+        st.session_state[key] = value
+
+
+def _episode_title(stage: Stage, index: int) -> str:
+    spec, episodes = stage.agent.spec, stage.episodes
+    physics = ", ".join(quantity(f, c) for f, c in zip(spec.features, episodes.context[index], strict=True))
+    return f"{index}: {physics} · {episodes.regime[index]}, {'noise' if episodes.explored[index] else 'policy'}"
+
+
+def _train_range_bar(feature: ContextFeature, own: float) -> str:
+    """A strip under a slider: the train range in blue, a mark at the episode's own value."""
+    low, high = feature.limits
+    left, right, mark = (100 * (v - low) / (high - low) for v in (*feature.train, own))
+    title = f"Train range {quantity(feature, feature.train[0])} to {quantity(feature, feature.train[1])}"
+    return (
+        f'<div title="{title}" aria-label="{title}" style="position:relative;height:6px;margin:-10px 31% 0 8px;'
+        'background:color-mix(in srgb, currentColor 14%, transparent);border-radius:3px">'
+        f'<div style="position:absolute;left:{left:.1f}%;width:{right - left:.1f}%;height:6px;background:#0072B2;'
+        'opacity:.55;border-radius:3px"></div>'
+        f'<div style="position:absolute;left:calc({mark:.1f}% - 1px);width:2px;top:-3px;height:12px;'
+        'background:currentColor"></div></div>'
+    )
