@@ -2,14 +2,15 @@
 
 import streamlit as st
 
-from dali.studio.style import ICON, LOGO, set_spacing
+from dali.studio.style import ICON, LOGO, begin_app
 
 st.set_page_config(page_title="DALI Studio", page_icon=ICON, layout="wide")
 st.logo(LOGO, icon_image=ICON, size="large")
-set_spacing()
+begin_app()
 st.navigation(
     [
         st.Page("pages/overview.py", title="Overview", icon=":material/home:", default=True),
         st.Page("pages/latent_space.py", title="Latent space", icon=":material/scatter_plot:"),
+        st.Page("pages/generalization.py", title="Generalisation", icon=":material/public:"),
     ]
 ).run()

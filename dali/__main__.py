@@ -7,13 +7,15 @@ import typer
 from dali.cli.analyse import analyse
 from dali.cli.card import card
 from dali.cli.counterfactual import counterfactual
+from dali.cli.embed import embed
 from dali.cli.evaluate import evaluate
+from dali.cli.plausibility import plausibility
 from dali.cli.reference import reference
 from dali.cli.train import train
 from dali.errors import DaliError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-for command in (train, evaluate, analyse, card, reference, counterfactual):
+for command in (train, evaluate, analyse, card, reference, counterfactual, plausibility, embed):
     app.command()(command)
 
 

@@ -7,6 +7,8 @@ Codes are centred, not rescaled: distances are those the world model sees.
 Shapes: M points, Z code dimensions, k map dimensions.
 """
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +24,7 @@ LIMITS = {"umap": 10_000, "tsne": 4_000}  # points fitted; the time grows with t
 NEIGHBOURS = 5  # fitted points that place another one
 UMAP_NEIGHBOURS = 15
 PERPLEXITY = 30.0
+Report = Callable[[int, int, str], None]  # steps done, steps in all, what is being done
 MIN_DISTINCT = 8  # fewer distinct points have no neighbourhoods to keep
 
 
@@ -58,8 +61,17 @@ class Axes:
         return (np.asarray(codes, float) - self.mean) @ self.components.T
 
 
-def project(codes: np.ndarray, method: Method = "pca", dimensions: int = 2, seed: int = 0) -> Projection:
+def _silent(done: int, total: int, text: str) -> None:
+    """Reports nothing."""
+
+
+def project(
+    codes: np.ndarray, method: Method = "pca", dimensions: int = 2, seed: int = 0, report: Report = _silent
+) -> Projection:
     """Maps codes (M, Z) to (M, k), k = `dimensions` of 2 or 3; the same input and seed give the same map.
+
+    Args:
+        report: is told, in per cent, how far UMAP and t-SNE are.
 
     Raises:
         DaliError: unknown method, other dimensions, malformed codes, too few distinct points for UMAP or t-SNE.
@@ -76,7 +88,8 @@ def project(codes: np.ndarray, method: Method = "pca", dimensions: int = 2, seed
     chosen = _subsample(len(distinct), LIMITS[method], seed)
     embed = _umap if method == "umap" else _tsne
     points = np.empty((len(distinct), dimensions))
-    points[chosen] = embed(distinct[chosen] - distinct[chosen].mean(0), dimensions, seed)
+    points[chosen] = embed(distinct[chosen] - distinct[chosen].mean(0), dimensions, seed, report)
+    report(95, 100, "placing the other points")
     others = np.setdiff1d(np.arange(len(distinct)), chosen)
     points[others] = place(distinct[others], distinct[chosen], points[chosen])
     return Projection(method, points[index], None, np.isin(index, chosen))
@@ -130,7 +143,27 @@ def _subsample(size: int, limit: int, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(size, limit, replace=False))
 
 
-def _umap(codes: np.ndarray, dimensions: int, seed: int) -> np.ndarray:
+class _Percent:
+    """A file for progress bars, which passes on the percentage that they print as a share of a job."""
+
+    def __init__(self, report: Report, first: int, last: int, text: str) -> None:
+        self._report, self._first, self._last, self._text = report, first, last, text
+        self._told = first
+
+    def write(self, printed: str) -> None:
+        found = re.search(r"(\d+)%", printed)
+        if found:
+            percent = self._first + int(found[1]) * (self._last - self._first) // 100
+            if percent > self._told:
+                self._told = percent
+                self._report(percent, 100, self._text)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def _umap(codes: np.ndarray, dimensions: int, seed: int, report: Report) -> np.ndarray:
+    report(0, 100, "loading UMAP")
     import umap  # takes seconds to import, and only this map needs it
 
     neighbours = min(UMAP_NEIGHBOURS, len(codes) - 1)
@@ -138,11 +171,16 @@ def _umap(codes: np.ndarray, dimensions: int, seed: int) -> np.ndarray:
     start = principal_axes(codes, dimensions).project(codes)
     scale = np.abs(start).max()
     start = (10.0 * start / scale if scale > 0 else start).astype(np.float32)
-    reducer = umap.UMAP(n_components=dimensions, n_neighbors=neighbours, init=start, random_state=seed, n_jobs=1)
+    report(10, 100, "finding neighbours")
+    bar = {"disable": False, "file": _Percent(report, 40, 95, "laying points out"), "mininterval": 0.5}
+    reducer = umap.UMAP(
+        n_components=dimensions, n_neighbors=neighbours, init=start, random_state=seed, n_jobs=1, tqdm_kwds=bar
+    )
     return np.asarray(reducer.fit_transform(codes), float)
 
 
-def _tsne(codes: np.ndarray, dimensions: int, seed: int) -> np.ndarray:
+def _tsne(codes: np.ndarray, dimensions: int, seed: int, report: Report) -> np.ndarray:
+    report(10, 100, "laying points out")  # scikit-learn tells no more than that
     perplexity = min(PERPLEXITY, (len(codes) - 1) / 3.0)
     model = TSNE(dimensions, perplexity=perplexity, init="pca", random_state=seed, n_jobs=1)
     return np.asarray(model.fit_transform(codes), float)

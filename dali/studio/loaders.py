@@ -16,6 +16,7 @@ from dali.config import RunConfig
 from dali.envs import catalogue
 from dali.envs.spec import EnvSpec
 from dali.errors import CheckpointError, DaliError
+from dali.studio.style import require_app
 
 if TYPE_CHECKING:
     from dali.analysis.rollouts import Episodes
@@ -158,6 +159,7 @@ def choose_run() -> Run:
 
     ``?run=NAME`` in the URL chooses first; then what the session chose before, on whatever page.
     """
+    require_app()
     runs, damaged = list_checkpoints()
     if not runs:
         show_damaged(damaged)

@@ -11,13 +11,26 @@ ICON, LOGO = str(_FRONTEND / "icon.svg"), str(_FRONTEND / "logo.svg")
 MISSING = "–"
 
 
-def set_spacing() -> None:
-    """Narrower margins than Streamlit's, which leave a third of a laptop's screen empty."""
+def begin_app() -> None:
+    """Marks that app.py runs, and sets narrower margins than Streamlit's, which leave a third of a screen empty."""
+    st.session_state["app"] = True
     st.html("<style>[data-testid=stMainBlockContainer] {padding: 2.5rem 2.5rem 4rem} h1 {padding-top: 0}</style>")
+
+
+def require_app() -> None:
+    """Starts over where a page runs without app.py.
+
+    The first session after the server's start takes every folder named pages/ for Streamlit's older kind of app, and
+    runs a page that was opened by its URL alone; from the second run on it knows better.
+    """
+    if not st.session_state.get("app") and not st.session_state.get("restarted"):
+        st.session_state["restarted"] = True
+        st.rerun()
 
 
 def header(title: str, text: str) -> None:
     """A page's title and the two sentences that say what it shows."""
+    require_app()
     st.title(title)
     st.markdown(text)
 
