@@ -13,6 +13,9 @@ from dali.methods import METHODS, Method
 
 SCHEMA = 1
 
+# Fields that decide when things are written, not what is learnt; a resumed run may change them.
+FREE_TO_CHANGE = ("checkpoint_every", "log_every")
+
 
 @dataclass(frozen=True)
 class ModelConfig:

@@ -7,7 +7,6 @@ import typer
 
 from dali.checkpoint import TRAINER_STATE
 from dali.config import make_config
-from dali.envs import catalogue
 from dali.errors import DaliError
 
 
@@ -28,10 +27,10 @@ def train(
     ] = None,
 ) -> None:
     """Train an agent; its checkpoint can be opened in the dashboard while it trains."""
-    from dali.train.trainer import Trainer  # torch takes seconds to import; other commands don't wait for it
+    from dali.train.record import default_steps  # torch takes seconds to import; other commands don't wait for it
+    from dali.train.trainer import Trainer
 
-    spec = catalogue.spec(env)
-    chosen = steps or (spec.train_steps if preset != "tiny" else 600)
+    chosen = steps or default_steps(env, preset)
     config = make_config(env, method, preset, seed, chosen, **_parse_changes(change or []))
     folder = output or Path("checkpoints") / f"{env}-{method}-s{seed}"
     if not resume and (folder / TRAINER_STATE).exists():

@@ -16,13 +16,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dali.checkpoint import load_trainer_state, save_agent, save_trainer_state
-from dali.config import RunConfig
+from dali.config import FREE_TO_CHANGE, RunConfig
 from dali.envs import catalogue
 from dali.errors import CheckpointError
 from dali.model.agent import Agent
 from dali.train.collector import Collector
 from dali.train.learner import Learner
 from dali.train.log import Log
+from dali.train.record import write_record
 from dali.train.replay import Replay
 
 
@@ -45,6 +46,8 @@ class Trainer:
         self.env_steps = 0
         self.episodes: deque[float] = deque(maxlen=20)  # returns of the last episodes that the policy acted
         self.interrupted = False
+        self.wall_seconds = 0.0  # of earlier parts of this run, where it was resumed
+        self.began = time.monotonic()
 
     def run(self, resume: bool = False) -> bool:
         """Trains to the end, or until SIGINT or SIGTERM; saves at intervals and when it stops.
@@ -122,8 +125,18 @@ class Trainer:
             "updates": self.learner.update_count,
             "episodes": list(self.episodes),
             "rng": self.rng.bit_generator.state,
+            "wall_seconds": self._elapsed(),
         }
         save_trainer_state(self.folder, tensors, numbers)
+        progress = {
+            "env_steps": self.env_steps,
+            "updates": self.learner.update_count,
+            "parameters": sum(p.numel() for p in self.agent.parameters() if p.requires_grad),
+        }
+        write_record(self.folder, self.config, self._elapsed(), **progress)
+
+    def _elapsed(self) -> float:
+        return self.wall_seconds + time.monotonic() - self.began
 
     def load(self) -> None:
         """Takes up the run where its last checkpoint left it.
@@ -145,6 +158,7 @@ class Trainer:
         self.noise.set_state(tensors["noise"])
         self.rng.bit_generator.state = numbers["rng"]
         self.env_steps = numbers["env_steps"]
+        self.wall_seconds = numbers["wall_seconds"]
         self.episodes.extend(numbers["episodes"])
 
 
@@ -154,17 +168,13 @@ def planned_updates(config: RunConfig) -> int:
     return int((train.steps - train.prefill) * train.replay_ratio / (train.batch * train.length))
 
 
-# These may differ between the parts of a resumed run: they decide when things are written, not what is learnt.
-_FREE_TO_CHANGE = ("checkpoint_every", "log_every")
-
-
 def check_same_config(folder: Path, saved: dict, asked: dict) -> None:
     """Raises CheckpointError naming the first value that differs between a run and the one asked to resume it."""
     for section in ("env", "method_name", "preset", "seed", "model", "train"):
         then, now = saved[section], asked[section]
         pairs = [(section, then, now)] if not isinstance(then, dict) else [(k, then[k], now.get(k)) for k in then]
         for name, before, after in pairs:
-            if before != after and name not in _FREE_TO_CHANGE:
+            if before != after and name not in FREE_TO_CHANGE:
                 raise CheckpointError(
                     f"{folder} cannot be resumed: it was trained with {name} = {before!r}, asked for {after!r}."
                 )
