@@ -16,7 +16,7 @@ run = choose_run()
 try:
     with st.spinner("Loading …", show_time=False):
         # torch takes seconds to import, and what stands above needs none of it
-        from dali.studio import film_controls, film_state, film_view
+        from dali.studio import film_controls, film_state, film_sweep, film_view
 
         stage, key = film_view.open_stage(run)
     film_state.follow_url(stage)
@@ -34,6 +34,7 @@ try:
     film_view.show_numbers(stage, film)
     film_view.show_player(stage, key, state, film)
     film_controls.show_view(stage, state)
+    film_sweep.show_sweep(stage, run, state)
     film_view.show_export(stage, key, run, state, film)
 except DaliError as error:
     stop_with(error)

@@ -1,11 +1,15 @@
 """``python -m dali counterfactual``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dali.errors import DaliError
+
+if TYPE_CHECKING:
+    from dali.analysis.request import Request
+    from dali.jobs import Report
 
 
 def counterfactual(
@@ -27,6 +31,11 @@ def counterfactual(
     csv: Annotated[Path | None, typer.Option(help="All traces as CSV.")] = None,
     npz: Annotated[Path | None, typer.Option(help="All arrays as NPZ.")] = None,
     manifest: Annotated[Path | None, typer.Option(help="What all was made from, as JSON.")] = None,
+    sweep: Annotated[
+        str | None, typer.Option(help="Small multiples over a code dimension (z3) or a feature (g): --output, --csv.")
+    ] = None,
+    count: Annotated[int, typer.Option(help="Values of a sweep.")] = 7,
+    status: Annotated[Path | None, typer.Option(help="File that a sweep's progress is written into.")] = None,
 ) -> None:
     """Dream an episode under another physics or code beside the real simulator, and print what is measured."""
     from dali.analysis.film import make_film
@@ -34,6 +43,7 @@ def counterfactual(
     from dali.checkpoint import digest, load_config, write_atomic
     from dali.export.bundle import Bundle
     from dali.export.stage import open_stage
+    from dali.jobs import reporting
 
     if mode and seed is not None:
         raise DaliError("--mode and --seed exclude each other.")
@@ -43,6 +53,10 @@ def counterfactual(
     checkpoint = digest(run)
     if expect is not None and not checkpoint.startswith(expect):
         raise DaliError(f"{run} is not the expected checkpoint: its digest is {checkpoint[:16]}, not {expect}.")
+    if sweep is not None:
+        with reporting(status) as report:
+            render_sweep(run, request, sweep, count, output, csv, report)
+        return
     stage = open_stage(run)
     bundle = Bundle(make_film(stage, request), stage.agent.spec, stage.agent.method, size, tuple(extra or ()))  # type: ignore[arg-type]
     files = {}
@@ -54,3 +68,25 @@ def counterfactual(
         text = bundle.manifest(stage.episodes, run, checkpoint, files, str(output or "film.mp4"))
         write_atomic(manifest, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     typer.echo("\n".join(f"{name}: {value}" for name, value in bundle.numbers().items()))
+
+
+def render_sweep(
+    run: Path, request: "Request", axis: str, count: int, output: Path | None, csv: Path | None, report: "Report"
+) -> None:
+    """Writes the film of a sweep and its table."""
+    from dali.checkpoint import write_atomic, write_text
+    from dali.export.stage import open_stage
+    from dali.export.sweep import make_sweep, plan_sweep, sweep_frames, sweep_table
+    from dali.video import encode_mp4
+
+    stage = open_stage(run)
+    spec = stage.agent.spec
+    sweep = plan_sweep(axis, spec, stage.episodes.code.shape[-1], count)
+    films = make_sweep(stage, request, sweep, report)
+    if output is not None:
+        film = encode_mp4(sweep_frames(films, sweep, spec), 1.0 / spec.timestep)
+        write_atomic(output, lambda temporary: temporary.write_bytes(film))
+    table = sweep_table(films, sweep, spec)
+    if csv is not None:
+        write_text(csv, table)
+    typer.echo(table, nl=False)

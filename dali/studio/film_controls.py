@@ -2,6 +2,7 @@
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dali.analysis.counterfactual import ACTION_SOURCES
 from dali.analysis.film import Film, Stage
@@ -55,10 +56,10 @@ def show_physics(stage: Stage) -> list:
     own = stage.episodes.context[st.session_state["film_episode"]]
     for feature, value in zip(stage.agent.spec.features, own, strict=True):
         decimals, unit = decimals_of(feature), "×" if feature.unit == "x" else feature.unit
-        _slider_with_entry(
+        slider = _slider_with_entry(
             f"{feature.label.capitalize()} ({unit})", f"film_{feature.name}", feature.limits, step_of(feature), decimals
         )
-        st.html(_train_range_bar(feature, value))
+        slider.html(_train_range_bar(feature, value))
         places.append(st.empty())
     return places
 
@@ -118,12 +119,12 @@ def explain_move(stage: Stage, film: Film, places: list) -> None:
 
 def _slider_with_entry(
     label: str, key: str, ends: tuple[float, float], step: float, decimals: int, form: str | None = None
-) -> None:
-    """A slider that keeps the value under ``key`` and a number entry that follows it and sets it."""
+) -> DeltaGenerator:
+    """A slider that keeps the value under ``key`` and a number entry that follows it; returns the slider's column."""
     entry = f"{key}_entry"
     st.session_state[entry] = round(st.session_state[key], decimals)
     form = form or f"%.{decimals}f"
-    left, right = st.columns([2.2, 1], vertical_alignment="bottom")
+    left, right = st.columns([2, 1], vertical_alignment="center")
     left.slider(label, *ends, step=step, key=key, format=form)
     right.number_input(
         label,
@@ -155,7 +156,7 @@ def _train_range_bar(feature: ContextFeature, own: float) -> str:
     left, right, mark = (100 * (v - low) / (high - low) for v in (*feature.train, own))
     title = f"Train range {quantity(feature, feature.train[0])} to {quantity(feature, feature.train[1])}"
     return (
-        f'<div title="{title}" aria-label="{title}" style="position:relative;height:6px;margin:-10px 31% 0 8px;'
+        f'<div title="{title}" aria-label="{title}" style="position:relative;height:6px;margin:-10px 8px 0;'
         'background:color-mix(in srgb, currentColor 14%, transparent);border-radius:3px">'
         f'<div style="position:absolute;left:{left:.1f}%;width:{right - left:.1f}%;height:6px;background:#0072B2;'
         'opacity:.55;border-radius:3px"></div>'

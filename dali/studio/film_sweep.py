@@ -1,0 +1,78 @@
+"""The sweep of the counterfactuals page: asked for, watched while a process renders it, shown."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import streamlit as st
+
+from dali.analysis.film import Stage
+from dali.export.sweep import COUNT
+from dali.studio import jobs
+from dali.studio.film_state import PageState
+from dali.studio.loaders import Run
+
+FOLDER = "film_sweep_folder"
+
+
+def show_sweep(stage: Stage, run: Run, state: PageState) -> None:
+    """One quantity over its range, everything else as the page has it."""
+    spec, session = stage.agent.spec, st.session_state
+    method = stage.agent.method
+    axes = [f.name for f in spec.features] + [f"z{j}" for j in range(stage.episodes.code.shape[-1])]
+    titles = {f.name: f"{f.label} ({f.limits[0]:g} to {f.limits[1]:g} {f.unit})" for f in spec.features}
+    with st.expander("Sweep", icon=":material/view_column:"):
+        if method.source == "none":
+            st.caption(f"{method.title} reads no context: its dream is the same all along; the real runs are not.")
+        columns = st.columns([3, 1.4, 1.6], vertical_alignment="bottom")
+        axis = columns[0].selectbox(
+            "Swept quantity", axes, key="film_sweep_axis",
+            format_func=lambda a: titles.get(a, f"code dimension {a} (−3 to 3 σ)"),
+        )  # fmt: skip
+        count = columns[1].number_input("Values", 2, 21, COUNT, key="film_sweep_count")
+        asked = columns[2].button("Render sweep", icon=":material/play_arrow:", width="stretch")
+        if asked:
+            folder = _fresh_folder()
+            arguments = ["counterfactual", str(run.folder.resolve()), *state.request.arguments(), "--sweep", axis]
+            arguments += [
+                "--count",
+                str(count),
+                "--output",
+                str(folder / "sweep.mp4"),
+                "--csv",
+                str(folder / "sweep.csv"),
+            ]
+            jobs.start([*arguments, "--status", str(folder / "status.json")], folder / "status.json")
+            session[f"{FOLDER}_about"] = (
+                f"{titles.get(axis, axis)} · episode {state.request.episode}, step {state.request.t}"
+            )
+        folder = session.get(FOLDER)
+        if folder is None:
+            return
+        status = jobs.watch(folder / "status.json", "Sweep")
+        if status is None or status.state == "running":
+            return
+        if status.state == "done":
+            st.caption(session[f"{FOLDER}_about"])
+            film = (folder / "sweep.mp4").read_bytes()
+            st.video(film, loop=True)
+            with st.container(horizontal=True):
+                st.download_button("mp4", film, "sweep.mp4", "video/mp4", on_click="ignore", icon=":material/download:")
+                st.download_button(
+                    "CSV", (folder / "sweep.csv").read_bytes(), "sweep.csv", "text/csv", on_click="ignore",
+                    icon=":material/download:",
+                )  # fmt: skip
+        elif status.state == "cancelled":
+            st.info("The sweep was cancelled.", icon=":material/stop:")
+        else:
+            st.error(f"The sweep failed: {status.text}", icon=":material/error:")
+
+
+def _fresh_folder() -> Path:
+    """An empty folder for this session's sweep; the one before goes."""
+    old = st.session_state.get(FOLDER)
+    if old is not None:
+        jobs.cancel(old / "status.json")
+        shutil.rmtree(old, ignore_errors=True)
+    st.session_state[FOLDER] = folder = Path(tempfile.mkdtemp(prefix="dali-sweep-"))
+    return folder
