@@ -1,0 +1,255 @@
+"""Returns over physics never trained on: heat maps, curves over one feature, aggregates, profiles, comparisons.
+
+Shapes: M contexts, F features, R runs, K thresholds.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from dali.analysis.generalization import ContextMeans, Estimate, Profile
+from dali.envs.spec import ContextFeature, EnvSpec
+from dali.figures.style import (
+    BLUE,
+    CONTINUOUS,
+    GREEN,
+    GREY,
+    ORANGE,
+    PINK,
+    SKY,
+    VERMILION,
+    YELLOW,
+    layout,
+    translucent,
+    with_unit,
+)
+from dali.methods import METHODS
+
+# A method keeps its colour and its mark whatever else is shown.
+METHOD_COLOURS = dict(zip(METHODS, (GREY, YELLOW, ORANGE, SKY, GREEN, PINK, BLUE), strict=True))
+METHOD_MARKS = dict(
+    zip(METHODS, ("circle", "square", "square-open", "diamond", "diamond-open", "triangle-up", "star"), strict=True)
+)
+CLICK_SIZE = 26  # px, of the invisible marks that make cells clickable
+
+
+def heat_map(
+    spec: EnvSpec,
+    contexts: np.ndarray,
+    values: np.ndarray,
+    measure: str,
+    limits: tuple[float, float],
+    colours: str = CONTINUOUS,
+) -> go.Figure:
+    """Values (M,) of contexts (M, 2), one cell each, with the box of train ranges drawn in.
+
+    Cells are equally wide though values are not equally spaced; contexts that were not evaluated stay blank.
+    The points of the scatter on top, which a click selects, are in the order of ``contexts``.
+
+    Args:
+        limits: values of the ends of the colour scale, the same for maps that are compared.
+    """
+    first, second = spec.features[:2]
+    xs, ys = np.unique(contexts[:, 0]), np.unique(contexts[:, 1])
+    column, row = np.searchsorted(xs, contexts[:, 0]), np.searchsorted(ys, contexts[:, 1])
+    cells = np.full((len(ys), len(xs)), np.nan)
+    cells[row, column] = values
+    digits = ".2f" if np.abs(values).max(initial=0.0) < 10 else ".0f"
+    figure = go.Figure(
+        go.Heatmap(
+            z=cells,
+            colorscale=colours,
+            zmin=limits[0],
+            zmax=limits[1],
+            texttemplate=f"%{{z:{digits}}}",
+            textfont={"size": 11},
+            hoverongaps=False,
+            hoverinfo="skip",
+            xgap=1,
+            ygap=1,
+            colorbar={"title": {"text": measure, "side": "right"}, "thickness": 12},
+        )
+    )
+    figure.add_scatter(
+        x=column,
+        y=row,
+        mode="markers",
+        marker={"size": CLICK_SIZE, "symbol": "square", "opacity": 0.0},
+        customdata=np.column_stack([contexts[:, :2], values]),
+        hovertemplate=(
+            f"{first.label} %{{customdata[0]}} {first.unit}, {second.label} %{{customdata[1]}} {second.unit}<br>"
+            f"{measure} %{{customdata[2]:{digits}}}<extra></extra>"
+        ),
+        showlegend=False,
+    )
+    left, right = _inside(first, xs)
+    low, high = _inside(second, ys)
+    figure.add_shape(type="rect", x0=left, x1=right, y0=low, y1=high, line={"color": VERMILION, "width": 3})
+    axes = {
+        f"{axis}axis": {
+            "title": with_unit(f.label, f.unit),
+            "tickmode": "array",
+            "tickvals": list(range(len(v))),
+            "ticktext": [f"{value:g}" for value in v],
+            "showgrid": False,
+            "zeroline": False,
+            "range": [-0.5, len(v) - 0.5],
+        }
+        for axis, f, v in (("x", first, xs), ("y", second, ys))
+    }
+    return layout(figure, 520, clickmode="event+select", dragmode=False, **axes)
+
+
+def curves(
+    feature: ContextFeature,
+    values: np.ndarray,
+    methods: dict[str, ContextMeans],
+    random: np.ndarray,
+    measure: str,
+) -> go.Figure:
+    """Mean score (M,) over one feature's values (M,) with intervals over runs; the train range is shaded."""
+    figure = go.Figure()
+    figure.add_vrect(
+        *feature.train,
+        fillcolor=translucent(GREY, 0.15),
+        line_width=0,
+        annotation_text="train range",
+        annotation_position="top left",
+    )
+    for name, means in methods.items():
+        colour = METHOD_COLOURS[name]
+        if (means.high > means.low).any():
+            figure.add_scatter(
+                x=np.concatenate([values, values[::-1]]),
+                y=np.concatenate([means.high, means.low[::-1]]),
+                fill="toself",
+                fillcolor=translucent(colour, 0.2),
+                line={"width": 0},
+                hoverinfo="skip",
+                showlegend=False,
+                legendgroup=name,
+            )
+        figure.add_scatter(
+            x=values,
+            y=means.mean,
+            name=METHODS[name].title,
+            legendgroup=name,
+            mode="lines+markers",
+            line={"color": colour, "width": 2},
+            marker={"symbol": METHOD_MARKS[name], "size": 8},
+            customdata=np.stack([means.low, means.high], 1),
+            hovertemplate=f"{feature.label} %{{x:g}} {feature.unit}: %{{y:.3g}} "
+            f"(95 % %{{customdata[0]:.3g}} to %{{customdata[1]:.3g}})<extra>{METHODS[name].title}</extra>",
+        )
+    figure.add_scatter(
+        x=values,
+        y=random,
+        name="random policy",
+        mode="lines",
+        line={"color": "#000000", "dash": "dot", "width": 1},
+        hovertemplate="%{y:.3g}<extra>random policy</extra>",
+    )
+    return layout(figure, 420, xaxis_title=with_unit(feature.label, feature.unit), yaxis_title=measure)
+
+
+def regime_bars(scores: dict[str, dict[str, Estimate]], measure: str) -> go.Figure:
+    """Aggregates by method and regime, scores[method][regime], with their intervals."""
+    figure = go.Figure()
+    for name, regimes in scores.items():
+        estimates = list(regimes.values())
+        middle = np.array([e.value for e in estimates])
+        figure.add_bar(
+            x=list(regimes),
+            y=middle,
+            name=METHODS[name].title,
+            marker={"color": METHOD_COLOURS[name], "line": {"color": "#000000", "width": 0.5}},
+            error_y={
+                "type": "data",
+                "array": [e.high - e.value for e in estimates],
+                "arrayminus": [e.value - e.low for e in estimates],
+                "color": "#444444",
+            },
+            customdata=[[e.low, e.high] for e in estimates],
+            hovertemplate="%{x}: %{y:.3g} (95 % %{customdata[0]:.3g} to %{customdata[1]:.3g})"
+            f"<extra>{METHODS[name].title}</extra>",
+        )
+    return layout(figure, 400, barmode="group", yaxis_title=f"{measure}, interquartile mean", xaxis_title="contexts")
+
+
+def profiles(methods: dict[str, Profile], measure: str) -> go.Figure:
+    """Share of (run, context) scores above each threshold (K,), with pointwise intervals."""
+    figure = go.Figure()
+    for name, profile in methods.items():
+        colour = METHOD_COLOURS[name]
+        figure.add_scatter(
+            x=np.concatenate([profile.thresholds, profile.thresholds[::-1]]),
+            y=np.concatenate([profile.high, profile.low[::-1]]),
+            fill="toself",
+            fillcolor=translucent(colour, 0.2),
+            line={"width": 0},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+        figure.add_scatter(
+            x=profile.thresholds,
+            y=profile.share,
+            name=METHODS[name].title,
+            mode="lines",
+            line={"color": colour, "width": 2},
+            hovertemplate="%{y:.0%} of scores above %{x:.3g}<extra>" + METHODS[name].title + "</extra>",
+        )
+    share = {"title": "share of contexts and runs above", "range": [-0.02, 1.02], "tickformat": ".0%"}
+    return layout(figure, 400, xaxis_title=measure, yaxis=share)
+
+
+def improvement(regimes: dict[str, Estimate], first: str, second: str) -> go.Figure:
+    """Probability that a run of the first method beats one of the second on the same context, by regime."""
+    names, estimates = list(regimes), list(regimes.values())
+    figure = go.Figure(
+        go.Scatter(
+            x=[e.value for e in estimates],
+            y=names,
+            mode="markers",
+            marker={"color": BLUE, "size": 12},
+            error_x={
+                "type": "data",
+                "array": [e.high - e.value for e in estimates],
+                "arrayminus": [e.value - e.low for e in estimates],
+                "color": BLUE,
+            },
+            customdata=[[e.low, e.high] for e in estimates],
+            hovertemplate="%{y}: %{x:.2f} (95 % %{customdata[0]:.2f} to %{customdata[1]:.2f})<extra></extra>",
+        )
+    )
+    figure.add_vline(0.5, line={"color": GREY, "dash": "dot"})
+    title = f"P({METHODS[first].title} > {METHODS[second].title})"
+    return layout(figure, 120 + 50 * len(names), xaxis={"title": title, "range": [-0.02, 1.02]}, yaxis_title="contexts")
+
+
+def paper_bars(figures: dict[str, dict[str, float | None]], methods: Sequence[str]) -> go.Figure:
+    """What the paper reports, figures[regime][method], hatched so that nobody takes it for a result of this app."""
+    figure = go.Figure()
+    for name in methods:
+        regimes = [r for r in figures if figures[r].get(name) is not None]
+        if regimes:
+            figure.add_bar(
+                x=regimes,
+                y=[figures[r][name] for r in regimes],
+                name=METHODS[name].title,
+                marker={"color": METHOD_COLOURS[name], "pattern": {"shape": "/", "fillmode": "overlay"}},
+                hovertemplate=f"%{{x}}: %{{y:.3f}}<extra>{METHODS[name].title}, reported by the paper</extra>",
+            )
+    return layout(
+        figure,
+        380,
+        barmode="group",
+        xaxis={"title": "contexts", "categoryorder": "array", "categoryarray": list(figures)},
+        yaxis={"title": "normalised return, interquartile mean (reported)", "range": [0, 1.05]},
+    )
+
+
+def _inside(feature: ContextFeature, values: np.ndarray) -> tuple[float, float]:
+    """First and last edge, in cells, of the sorted values that lie in the train range."""
+    inside = np.flatnonzero([feature.inside(v) for v in values])
+    return (inside[0] - 0.5, inside[-1] + 0.5) if len(inside) else (-0.5, -0.5)

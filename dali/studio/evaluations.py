@@ -1,0 +1,58 @@
+"""The evaluations beside the checkpoints, loaded once, and which runs still lack one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from dali.analysis.evaluate import Evaluation
+from dali.analysis.scoring import Scores, compare
+from dali.checkpoint import CONFIG, WEIGHTS
+from dali.errors import CheckpointError
+from dali.methods import METHODS
+from dali.scores import EVAL_FILE
+from dali.scores import load_evaluation as load
+from dali.studio.loaders import Run, Stamp, list_checkpoints, stamp
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The runs of one environment and preset, by method in the order of METHODS, and those without an evaluation."""
+
+    methods: dict[str, list[tuple[Run, Evaluation]]]
+    missing: list[tuple[Run, str]]  # with the reason
+
+    def scores(self, run: Run, chosen: list[str], normalised: bool) -> dict[str, Scores]:
+        """Scores of the chosen methods on the contexts they share."""
+        evaluations = {name: [e for _, e in self.methods[name]] for name in chosen}
+        return compare(run.spec, evaluations, normalised)
+
+
+def evaluated_runs(like: Run) -> Evaluated:
+    """All runs of the environment and the preset of one run: others are not comparable with it."""
+    methods: dict[str, list[tuple[Run, Evaluation]]] = {name: [] for name in METHODS}
+    missing = []
+    for run in list_checkpoints()[0]:
+        if (run.config.env, run.config.preset) != (like.config.env, like.config.preset):
+            continue
+        try:
+            methods[run.config.method_name].append((run, load_evaluation(run)))
+        except CheckpointError as error:
+            missing.append((run, str(error)))
+    return Evaluated({name: found for name, found in methods.items() if found}, missing)
+
+
+def load_evaluation(run: Run) -> Evaluation:
+    """The evaluation that ``python -m dali evaluate`` left.
+
+    Raises:
+        CheckpointError: there is none, it is damaged, or of other weights.
+    """
+    if not (run.folder / EVAL_FILE).exists():
+        return load(run.folder)
+    return _load(stamp(run.folder, CONFIG, WEIGHTS, EVAL_FILE))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _load(files: Stamp) -> Evaluation:
+    return load(Path(files[0][0]).parent)

@@ -1,0 +1,243 @@
+"""The views of the generalisation page."""
+
+import csv
+import io
+
+import numpy as np
+import streamlit as st
+
+from dali.analysis.generalization import (
+    Estimate,
+    aggregate,
+    context_means,
+    performance_profile,
+    probability_of_improvement,
+)
+from dali.analysis.reference import paper_figures
+from dali.analysis.scoring import NORMALISED, Scores, by_regime, single_grid
+from dali.envs.spec import EnvSpec
+from dali.errors import DaliError
+from dali.figures import generalization as figures
+from dali.figures.style import DIVERGING
+from dali.methods import METHODS
+from dali.studio.loaders import Run, load_episodes
+from dali.studio.style import number
+
+THRESHOLDS = 101
+
+
+def chart(figure, key: str, **options):
+    """A chart whose camera button saves in the chosen format."""
+    form = st.session_state.get("figure_format", "SVG").lower()
+    config = {"displaylogo": False, "toImageButtonOptions": {"format": form, "filename": f"dali-{key}"}}
+    return st.plotly_chart(figure, key=f"generalization:{key}", config=config, **options)
+
+
+def show_heat_maps(run: Run, scores: dict[str, Scores]) -> None:
+    """One map a method; a click opens the context below."""
+    if run.spec.context_dim != 2:
+        st.info(f"{run.spec.title} has {run.spec.context_dim} context features; a map needs two.")
+        return
+    clicked_here = st.container()
+    columns = st.columns(min(2, len(scores)))
+    means = {name: found.runs.mean(0) for name, found in scores.items()}
+    limits = min(m.min() for m in means.values()), max(m.max() for m in means.values())
+    clicked = None
+    for i, (name, found) in enumerate(scores.items()):
+        with columns[i % len(columns)]:
+            st.markdown(f"**{METHODS[name].title}** · {_runs(found)}")
+            event = chart(
+                figures.heat_map(run.spec, found.contexts, means[name], found.measure, limits),
+                f"map-{name}",
+                on_select="rerun",
+                selection_mode="points",
+            )
+            if event.selection.points:
+                clicked = int(event.selection.points[0]["point_index"])
+    st.caption(
+        "Cells are equally wide, the values along the axes are not equally spaced. Blank: not in the protocol's grid, "
+        "or not evaluated. The red box is the range of training."
+    )
+    with clicked_here:
+        if clicked is None:
+            st.markdown("Click a cell to compare the methods there, and to open an episode.")
+        else:
+            _show_context(run, scores, clicked)
+
+
+def show_curves(run: Run, scores: dict[str, Scores]) -> None:
+    """Score over each feature alone."""
+    for i, feature in enumerate(run.spec.features):
+        first = next(iter(scores.values()))
+        rows = single_grid(run.spec, first.contexts, i)
+        if len(rows) < 2:
+            st.info(f"Fewer than two contexts that differ in {feature.label} alone were evaluated.")
+            continue
+        means = {name: context_means(found.runs[:, rows]) for name, found in scores.items()}
+        chart(
+            figures.curves(feature, first.contexts[rows, i], means, first.random[rows], first.measure),
+            f"curve-{feature.name}",
+        )
+    st.caption(
+        "The other feature stands at its default. Bands: 95 % bootstrap interval of the mean over runs; a method with "
+        "one run has none."
+    )
+
+
+def show_regimes(scores: dict[str, Scores]) -> None:
+    """Interquartile means by regime, as bars and as a table."""
+    found = {name: {row.regime: row.agent for row in by_regime(s)} for name, s in scores.items()}
+    random = {row.regime: row.random for row in by_regime(next(iter(scores.values())))}
+    measure = next(iter(scores.values())).measure
+    chart(figures.regime_bars(found, measure), "regimes")
+    st.dataframe(
+        [
+            {"Method": METHODS[name].title, "Runs": len(scores[name].runs)} | {r: _interval(e) for r, e in rows.items()}
+            for name, rows in found.items()
+        ]
+        + [{"Method": "random policy", "Runs": 1} | {r: _interval(e) for r, e in random.items()}],
+        hide_index=True,
+    )
+    if measure == NORMALISED:
+        gaps = {}
+        for name, s in scores.items():
+            resample = "runs" if len(s.runs) > 1 else "contexts"
+            gaps[METHODS[name].title] = _interval(aggregate(s.runs, ("optimality_gap",), resample)["optimality_gap"])
+        st.caption("Optimality gap over all contexts (0 is best): " + "; ".join(f"{k} {v}" for k, v in gaps.items()))
+    st.caption(_interval_text(scores))
+
+
+def show_profiles(scores: dict[str, Scores]) -> None:
+    """Performance profiles over all contexts."""
+    measure = next(iter(scores.values())).measure
+    values = np.concatenate([s.runs.ravel() for s in scores.values()])
+    lowest = min(values.min(), 0.0) if measure == NORMALISED else values.min()
+    thresholds = np.linspace(lowest, values.max(), THRESHOLDS)
+    found = {
+        name: performance_profile(s.runs, thresholds, "runs" if len(s.runs) > 1 else "contexts")
+        for name, s in scores.items()
+    }
+    chart(figures.profiles(found, measure), "profiles")
+    st.caption(
+        "The share of (context, run) pairs that score above each value: the higher curve is the better method. "
+        + _interval_text(scores)
+    )
+
+
+def show_difference(run: Run, scores: dict[str, Scores]) -> None:
+    """Two methods against each other."""
+    if len(scores) < 2:
+        st.info("Two methods are compared here, and only one was evaluated or chosen.", icon=":material/info:")
+        return
+    names = list(scores)
+    with st.container(horizontal=True):
+        first = st.selectbox("Method", names, len(names) - 1, format_func=_title, width=200, key="difference_first")
+        second = st.selectbox("against", names, 0, format_func=_title, width=200, key="difference_second")
+    if first == second:
+        st.info("Choose two different methods.")
+        return
+    x, y = scores[first], scores[second]
+    resample = "runs" if min(len(x.runs), len(y.runs)) > 1 else "contexts"
+    wins = {}
+    for regime in dict.fromkeys(x.regimes.tolist()):
+        where = x.regimes == regime
+        if where.sum() > 1:
+            wins[regime] = probability_of_improvement(x.runs[:, where], y.runs[:, where], resample)
+    chart(figures.improvement(wins, first, second), "improvement")
+    st.caption(
+        f"The chance that a run of {_title(first)} beats one of {_title(second)} in the same context; at 0.5 neither "
+        f"is better. 95 % bootstrap intervals over {resample}."
+    )
+    if run.spec.context_dim == 2:
+        difference = x.runs.mean(0) - y.runs.mean(0)
+        label = f"{x.measure}, {_title(first)} less {_title(second)}"
+        limit = float(np.abs(difference).max())
+        chart(figures.heat_map(run.spec, x.contexts, difference, label, (-limit, limit), DIVERGING), "difference")
+
+
+def show_paper(spec: EnvSpec) -> None:
+    """The paper's reported figures, apart from ours."""
+    reported = paper_figures()
+    environments = [name for name in reported if name not in ("_source", "methods", "cost")]
+    st.warning(
+        "**Reported by the paper, not re-run.** Normalised there by an agent trained on each context alone, with "
+        "larger networks, more steps and ten seeds: not comparable with the scores of the other views.",
+        icon=":material/menu_book:",
+    )
+    own = spec.name.removesuffix("_friction")
+    if own not in environments:
+        st.info(f"The paper reports nothing on {spec.title.lower()}; these are its other environments.")
+    with st.container(horizontal=True):
+        start = environments.index(own) if own in environments else 0
+        env = st.selectbox("Environment of the paper", environments, start, format_func=_plain, width=220)
+        kinds = list(reported[env])
+        kind = st.segmented_control("Observations", kinds, default=kinds[0], required=True, key=f"paper_kind_{env}")
+    table = reported[env][kind]
+    chart(figures.paper_bars(table, list(METHODS)), f"paper-{env}-{kind}")
+    st.caption(reported["_source"])
+
+
+def scores_csv(spec: EnvSpec, scores: dict[str, Scores]) -> str:
+    """Every context's score of every run, one row each."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    first = next(iter(scores.values()))
+    names = [f"{f.name} ({f.unit})" for f in spec.features]
+    writer.writerow([*names, "regime", "grid", "method", "run", first.measure, "random policy"])
+    for method, found in scores.items():
+        for r, row in enumerate(found.runs):
+            for i, context in enumerate(found.contexts.tolist()):
+                labels = [found.regimes[i], found.grids[i], method, r]
+                writer.writerow([*context, *labels, f"{row[i]:.6g}", f"{found.random[i]:.6g}"])
+    return out.getvalue()
+
+
+def _show_context(run: Run, scores: dict[str, Scores], index: int) -> None:
+    """One context's scores, and the way to an episode recorded at or near it."""
+    first = next(iter(scores.values()))
+    context = first.contexts[index]
+    named = ", ".join(f"{f.label} {number(v, 3, f.unit)}" for f, v in zip(run.spec.features, context, strict=True))
+    values = "; ".join(f"{_title(name)} {found.runs[:, index].mean():.3g}" for name, found in scores.items())
+    st.markdown(f"**{named}** ({first.regimes[index]}). {first.measure}: {values}; random {first.random[index]:.3g}.")
+    try:
+        episodes = load_episodes(run)
+    except DaliError as error:
+        st.info(str(error), icon=":material/info:")
+        return
+    low, high = np.array([f.limits for f in run.spec.features]).T
+    distance = np.linalg.norm((episodes.context - context) / (high - low), axis=1) + 10.0 * episodes.explored
+    episode = int(distance.argmin())
+    near = ", ".join(
+        f"{f.label} {number(v, 2, f.unit)}" for f, v in zip(run.spec.features, episodes.context[episode], strict=True)
+    )
+    exact = np.allclose(episodes.context[episode], context)
+    st.page_link(
+        "pages/counterfactuals.py",
+        label=f"Open {'the' if exact else 'the nearest'} recorded episode of {run.name}: {near}",
+        icon=":material/movie:",
+        query_params={"run": run.name, "episode": str(episode)},
+    )
+
+
+def _interval(estimate: Estimate) -> str:
+    return f"{estimate.value:.3g} [{estimate.low:.3g}, {estimate.high:.3g}]"
+
+
+def _interval_text(scores: dict[str, Scores]) -> str:
+    single = [_title(name) for name, s in scores.items() if len(s.runs) == 1]
+    text = "95 % bootstrap intervals over runs, stratified by context; with few runs they are too narrow."
+    if single:
+        text += f" {', '.join(single)}: one run, so over contexts, which says nothing about other seeds."
+    return text
+
+
+def _runs(scores: Scores) -> str:
+    return "1 run" if len(scores.runs) == 1 else f"mean of {len(scores.runs)} runs"
+
+
+def _title(method: str) -> str:
+    return METHODS[method].title
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")

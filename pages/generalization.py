@@ -1,0 +1,68 @@
+"""How well agents act under physics that they were never trained on, and how methods compare there."""
+
+import streamlit as st
+
+from dali.studio.loaders import choose_run
+from dali.studio.style import header
+
+VIEWS = ("Heat maps", "Curves", "Regimes", "Profiles", "Two methods", "The paper")
+
+header(
+    "Generalisation",
+    "Each agent plays whole episodes under physics that it was never trained on, inside the range it was trained in "
+    "and beyond. A score of 0 is a policy of random actions and 1 the reference named below the figures.",
+)
+run = choose_run()
+
+from dali.analysis.scoring import NORMALISED  # noqa: E402  torch takes seconds to import, and what stands above needs none
+from dali.methods import METHODS  # noqa: E402
+from dali.studio import generalization as views  # noqa: E402
+from dali.studio.evaluations import evaluated_runs  # noqa: E402
+
+evaluated = evaluated_runs(run)
+keep = {"persist_state": "session"}
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    view = st.segmented_control("View", VIEWS, default=VIEWS[0], required=True, key="generalization_view", **keep)
+    measure = st.segmented_control("Score", ("normalised", "return"), default="normalised", required=True,
+                                   key="generalization_measure", **keep)  # fmt: skip
+    st.segmented_control("Camera saves", ("SVG", "PNG"), default="SVG", required=True, key="figure_format", **keep)
+if evaluated.missing:
+    with st.expander(f"Without an evaluation: {len(evaluated.missing)}", icon=":material/pending:",
+                     expanded=not evaluated.methods):  # fmt: skip
+        for other, reason in evaluated.missing:
+            st.markdown(f"**{other.name}**: {reason.split(';')[0].removesuffix('.')}. A dozen contexts take a minute:")
+            st.code(f"python -m dali evaluate {other.folder} --grid quick", language="bash")
+if view == "The paper":
+    views.show_paper(run.spec)
+    st.stop()
+if not evaluated.methods:
+    st.stop()
+
+chosen = st.pills("Methods", list(evaluated.methods), selection_mode="multi", default=list(evaluated.methods),
+                  format_func=lambda name: METHODS[name].title, key=f"methods:{run.config.env}")  # fmt: skip
+if not chosen:
+    st.info("Choose at least one method.")
+    st.stop()
+scores = evaluated.scores(run, [name for name in METHODS if name in chosen], measure == "normalised")
+first = next(iter(scores.values()))
+if not len(first.contexts):
+    st.info("These runs share no context that all of them were evaluated on.")
+    st.stop()
+if measure == "normalised" and first.measure != NORMALISED:
+    st.info(f"No references ship for all of these contexts of {run.spec.title}, so returns are shown.")
+if view == "Heat maps":
+    views.show_heat_maps(run, scores)
+elif view == "Curves":
+    views.show_curves(run, scores)
+elif view == "Regimes":
+    views.show_regimes(scores)
+elif view == "Profiles":
+    views.show_profiles(scores)
+else:
+    views.show_difference(run, scores)
+if first.reference:
+    st.caption(f"Score 0: the random policy. Score 1: {first.reference}. Both by `python -m dali reference`.")
+st.download_button("Scores as CSV", views.scores_csv(run.spec, scores), f"{run.config.env}-scores.csv", "text/csv")
+with st.expander("Recompute these figures", icon=":material/terminal:"):
+    folders = [other.folder for name in scores for other, _ in evaluated.methods[name]]
+    st.code("\n".join(f"python -m dali evaluate {folder}" for folder in folders), language="bash")
