@@ -123,19 +123,14 @@ def _slider_with_entry(
     """A slider that keeps the value under ``key`` and a number entry that follows it; returns the slider's column."""
     entry = f"{key}_entry"
     st.session_state[entry] = round(st.session_state[key], decimals)
-    form = form or f"%.{decimals}f"
+    plain = f"%.{decimals}f"
     left, right = st.columns([2, 1], vertical_alignment="center")
-    left.slider(label, *ends, step=step, key=key, format=form)
+    left.slider(label, *ends, step=step, key=key, format=form or plain)
     right.number_input(
-        label,
-        *ends,
-        step=step,
-        key=entry,
-        format=form,
-        label_visibility="collapsed",
-        on_change=_take_entry,
-        args=(key,),
-    )
+        f"{label}, exactly", *ends, step=step, key=entry, format=plain, label_visibility="collapsed",
+        on_change=_take_entry, args=(key,),
+    )  # fmt: skip
+    return left
 
 
 def _take_entry(key: str) -> None:

@@ -63,7 +63,7 @@ def cancel(status: Path) -> None:
 
 
 def watch(status: Path, label: str) -> Status | None:
-    """Shows progress and a Cancel button while the job runs, and reruns the page when it ends; returns how it stands."""
+    """Shows progress and a Cancel button while the job runs; reruns the page when it ends. Returns how it stands."""
     found = read(status)
     if found is None or found.state != "running":
         return found
