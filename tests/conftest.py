@@ -25,3 +25,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def repo() -> Path:
     """The root of the repository."""
     return REPO
+
+
+@pytest.fixture(scope="session")
+def make_run(tmp_path_factory):
+    """``make_run(env, method)``: a checkpoint folder of an untrained tiny agent with recorded episodes, made once."""
+    import torch
+
+    from dali.analysis.rollouts import collect_standard
+    from dali.artifacts import EPISODES_FILE, save_episodes
+    from dali.checkpoint import save_agent
+    from dali.config import make_config
+    from dali.envs import catalogue
+    from dali.model.agent import Agent
+
+    root, made = tmp_path_factory.mktemp("runs"), {}
+
+    def make(env: str = "pendulum", method: str = "dali_d_chi") -> Path:
+        folder = made.setdefault((env, method), root / f"{env}-{method}")
+        if not folder.exists():
+            torch.manual_seed(0)
+            config = make_config(env, method, "tiny", seed=0, steps=600, context_window=16)
+            agent = Agent(config, catalogue.spec(env)).requires_grad_(False).eval()
+            save_agent(folder, agent)
+            save_episodes(folder / EPISODES_FILE, collect_standard(agent, seed=0, contexts=10))
+        return folder
+
+    return make
