@@ -17,7 +17,7 @@ run = choose_run()
 from dali.analysis.scoring import NORMALISED  # noqa: E402  torch takes seconds to import, and what stands above needs none
 from dali.methods import METHODS  # noqa: E402
 from dali.studio import generalization as views  # noqa: E402
-from dali.studio.evaluations import evaluated_runs  # noqa: E402
+from dali.studio.evaluations import evaluated_runs, show_missing  # noqa: E402
 
 evaluated = evaluated_runs(run)
 keep = {"persist_state": "session"}
@@ -29,9 +29,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 if evaluated.missing:
     with st.expander(f"Without an evaluation: {len(evaluated.missing)}", icon=":material/pending:",
                      expanded=not evaluated.methods):  # fmt: skip
-        for other, reason in evaluated.missing:
-            st.markdown(f"**{other.name}**: {reason.split(';')[0].removesuffix('.')}. A dozen contexts take a minute:")
-            st.code(f"python -m dali evaluate {other.folder} --grid quick", language="bash")
+        show_missing(evaluated)
 if view == "The paper":
     views.show_paper(run.spec)
     st.stop()
@@ -39,19 +37,19 @@ if not evaluated.methods:
     st.stop()
 
 chosen = st.pills("Methods", list(evaluated.methods), selection_mode="multi", default=list(evaluated.methods),
-                  format_func=lambda name: METHODS[name].title, key=f"methods:{run.config.env}")  # fmt: skip
+                  format_func=lambda name: METHODS[name].title, key=f"methods:{','.join(evaluated.methods)}")  # fmt: skip
 if not chosen:
     st.info("Choose at least one method.")
     st.stop()
 scores = evaluated.scores(run, [name for name in METHODS if name in chosen], measure == "normalised")
-first = next(iter(scores.values()))
+first = views.first_of(scores)
 if not len(first.contexts):
     st.info("These runs share no context that all of them were evaluated on.")
     st.stop()
 if measure == "normalised" and first.measure != NORMALISED:
     st.info(f"No references ship for all of these contexts of {run.spec.title}, so returns are shown.")
 if view == "Heat maps":
-    views.show_heat_maps(run, scores)
+    views.show_heat_maps(run, scores, {name: evaluated.owner(name, run) for name in scores})
 elif view == "Curves":
     views.show_curves(run, scores)
 elif view == "Regimes":

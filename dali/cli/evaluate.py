@@ -17,6 +17,7 @@ def evaluate(
     ] = "paper",
     episodes: Annotated[int, typer.Option(min=1, help="Episodes a context (the paper: 50).")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the start states.")] = 0,
+    status: Annotated[Path | None, typer.Option(help="File to report progress in, for the dashboard.")] = None,
 ) -> None:
     """Play a checkpoint under physics it was not trained on; every return goes to eval.json in its folder.
 
@@ -28,6 +29,7 @@ def evaluate(
     from dali.checkpoint import load_agent
     from dali.envs.contexts import check_held_out, evaluation_grid, sample_contexts
     from dali.errors import CheckpointError
+    from dali.jobs import reporting
     from dali.scores import EVAL_FILE, load_evaluation, save_evaluation
 
     agent = load_agent(run)
@@ -42,10 +44,11 @@ def evaluate(
         known = None  # none yet, or of other weights: nothing of it can be kept
     if known is not None and known.seed != seed:
         known = None
-    with tqdm(unit="episode") as bar:
+    with reporting(status) as report, tqdm(unit="episode") as bar:
 
         def on_batch(so_far: "Evaluation", done: int, total: int) -> None:
             save_evaluation(run, so_far)
+            report(done, total, f"{done} of {total} episodes")
             bar.total = total
             bar.update(done - bar.n)
 

@@ -12,7 +12,10 @@ from dali.errors import CheckpointError
 from dali.methods import METHODS
 from dali.scores import EVAL_FILE
 from dali.scores import load_evaluation as load
+from dali.studio import jobs
 from dali.studio.loaders import Run, Stamp, list_checkpoints, stamp
+
+STATUS = Path("cache") / "evaluate.json"
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,11 @@ class Evaluated:
         evaluations = {name: [e for _, e in self.methods[name]] for name in chosen}
         return compare(run.spec, evaluations, normalised)
 
+    def owner(self, method: str, preferred: Run) -> Run:
+        """The preferred run where it is of that method, else the method's first."""
+        runs = [run for run, _ in self.methods[method]]
+        return preferred if preferred in runs else runs[0]
+
 
 def evaluated_runs(like: Run) -> Evaluated:
     """All runs of the environment and the preset of one run: others are not comparable with it."""
@@ -40,6 +48,27 @@ def evaluated_runs(like: Run) -> Evaluated:
         except CheckpointError as error:
             missing.append((run, str(error)))
     return Evaluated({name: found for name, found in methods.items() if found}, missing)
+
+
+def show_missing(evaluated: Evaluated) -> None:
+    """Each run without an evaluation, the command that makes it, and a button that runs it in the background."""
+    for run, reason in evaluated.missing:
+        st.markdown(f"**{run.name}**: {reason.split(';')[0].removesuffix('.')}.")
+        status = run.folder / STATUS
+        found = jobs.watch(status, f"Evaluating {run.name}")
+        if found is not None and found.state == "running":
+            continue
+        if found is not None and found.state == "failed":
+            st.error(found.text)
+        arguments = ["evaluate", str(run.folder), "--grid", "quick", "--episodes", "5"]
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.code(f"python -m dali {' '.join(arguments)}", language="bash")
+            st.button(
+                "Evaluate on a dozen contexts",
+                key=f"evaluate:{run.name}",
+                on_click=jobs.start,
+                args=([*arguments, "--status", str(status)], status),
+            )
 
 
 def load_evaluation(run: Run) -> Evaluation:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -24,6 +25,7 @@ from dali.studio.loaders import Run, load_episodes
 from dali.studio.style import number
 
 THRESHOLDS = 101
+CLICKED = "generalization_clicked"  # (method, context) of the last click on a map
 
 
 def chart(figure, key: str, **options):
@@ -33,42 +35,57 @@ def chart(figure, key: str, **options):
     return st.plotly_chart(figure, key=f"generalization:{key}", config=config, **options)
 
 
-def show_heat_maps(run: Run, scores: dict[str, Scores]) -> None:
-    """One map a method; a click opens the context below."""
+def show_heat_maps(run: Run, scores: dict[str, Scores], owners: dict[str, Run]) -> None:
+    """One map a method; a click tells of that context, above the maps.
+
+    Args:
+        owners: the run of each method whose episodes are opened.
+    """
     if run.spec.context_dim != 2:
         st.info(f"{run.spec.title} has {run.spec.context_dim} context features; a map needs two.")
         return
-    clicked_here = st.container()
+    above = st.container()
     columns = st.columns(min(2, len(scores)))
     means = {name: found.runs.mean(0) for name, found in scores.items()}
     limits = min(m.min() for m in means.values()), max(m.max() for m in means.values())
-    clicked = None
     for i, (name, found) in enumerate(scores.items()):
         with columns[i % len(columns)]:
             st.markdown(f"**{METHODS[name].title}** · {_runs(found)}")
-            event = chart(
+            chart(
                 figures.heat_map(run.spec, found.contexts, means[name], found.measure, limits),
                 f"map-{name}",
-                on_select="rerun",
+                on_select=partial(_keep_click, name, found.contexts),
                 selection_mode="points",
             )
-            if event.selection.points:
-                clicked = int(event.selection.points[0]["point_index"])
     st.caption(
         "Cells are equally wide, the values along the axes are not equally spaced. Blank: not in the protocol's grid, "
         "or not evaluated. The red box is the range of training."
     )
-    with clicked_here:
-        if clicked is None:
+    method, context = st.session_state.get(CLICKED, (None, None))
+    index = next((i for i, c in enumerate(map(tuple, first_of(scores).contexts.tolist())) if c == context), None)
+    with above:
+        if method not in scores or index is None:
             st.markdown("Click a cell to compare the methods there, and to open an episode.")
         else:
-            _show_context(run, scores, clicked)
+            _show_context(owners[method], scores, index)
+
+
+def first_of(scores: dict[str, Scores]) -> Scores:
+    """The scores of any method: contexts, measure and random policy are the same for all."""
+    return next(iter(scores.values()))
+
+
+def _keep_click(method: str, contexts: np.ndarray) -> None:
+    """Keeps the cell clicked last, of whichever map; restyling empties a chart's own selection."""
+    points = st.session_state[f"generalization:map-{method}"].selection.points
+    if points:
+        st.session_state[CLICKED] = method, tuple(contexts[points[0]["point_index"]].tolist())
 
 
 def show_curves(run: Run, scores: dict[str, Scores]) -> None:
     """Score over each feature alone."""
     for i, feature in enumerate(run.spec.features):
-        first = next(iter(scores.values()))
+        first = first_of(scores)
         rows = single_grid(run.spec, first.contexts, i)
         if len(rows) < 2:
             st.info(f"Fewer than two contexts that differ in {feature.label} alone were evaluated.")
@@ -87,8 +104,8 @@ def show_curves(run: Run, scores: dict[str, Scores]) -> None:
 def show_regimes(scores: dict[str, Scores]) -> None:
     """Interquartile means by regime, as bars and as a table."""
     found = {name: {row.regime: row.agent for row in by_regime(s)} for name, s in scores.items()}
-    random = {row.regime: row.random for row in by_regime(next(iter(scores.values())))}
-    measure = next(iter(scores.values())).measure
+    random = {row.regime: row.random for row in by_regime(first_of(scores))}
+    measure = first_of(scores).measure
     chart(figures.regime_bars(found, measure), "regimes")
     st.dataframe(
         [
@@ -109,7 +126,7 @@ def show_regimes(scores: dict[str, Scores]) -> None:
 
 def show_profiles(scores: dict[str, Scores]) -> None:
     """Performance profiles over all contexts."""
-    measure = next(iter(scores.values())).measure
+    measure = first_of(scores).measure
     values = np.concatenate([s.runs.ravel() for s in scores.values()])
     lowest = min(values.min(), 0.0) if measure == NORMALISED else values.min()
     thresholds = np.linspace(lowest, values.max(), THRESHOLDS)
@@ -181,7 +198,7 @@ def scores_csv(spec: EnvSpec, scores: dict[str, Scores]) -> str:
     """Every context's score of every run, one row each."""
     out = io.StringIO()
     writer = csv.writer(out)
-    first = next(iter(scores.values()))
+    first = first_of(scores)
     names = [f"{f.name} ({f.unit})" for f in spec.features]
     writer.writerow([*names, "regime", "grid", "method", "run", first.measure, "random policy"])
     for method, found in scores.items():
@@ -194,7 +211,7 @@ def scores_csv(spec: EnvSpec, scores: dict[str, Scores]) -> str:
 
 def _show_context(run: Run, scores: dict[str, Scores], index: int) -> None:
     """One context's scores, and the way to an episode recorded at or near it."""
-    first = next(iter(scores.values()))
+    first = first_of(scores)
     context = first.contexts[index]
     named = ", ".join(f"{f.label} {number(v, 3, f.unit)}" for f, v in zip(run.spec.features, context, strict=True))
     values = "; ".join(f"{_title(name)} {found.runs[:, index].mean():.3g}" for name, found in scores.items())

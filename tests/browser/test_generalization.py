@@ -1,0 +1,104 @@
+"""The generalisation page: maps that can be clicked, all views, a missing evaluation made from the page, export."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from playwright.sync_api import expect
+
+from dali.analysis.evaluate import evaluate
+from dali.analysis.rollouts import collect
+from dali.artifacts import EPISODES_FILE, save_episodes
+from dali.checkpoint import save_agent
+from dali.config import make_config
+from dali.envs import catalogue
+from dali.envs.contexts import evaluation_grid
+from dali.model.agent import Agent
+from dali.scores import save_evaluation
+
+SPEC = catalogue.spec("pendulum")
+STEPS = 130
+CHARTS = ".js-plotly-plot"
+
+
+@pytest.fixture(scope="module")
+def app(chromium, serve, tmp_path_factory):
+    """Untrained agents: two methods evaluated, one not; one episode recorded in each context of the quick grid."""
+
+    folder = tmp_path_factory.mktemp("checkpoints")
+    contexts, regimes, grids = evaluation_grid(SPEC, "quick")
+    for method, seed in (("dreamer_dr", 0), ("dali_d_chi", 0), ("dali_d_chi", 1), ("crssm_d", 0)):
+        torch.manual_seed(seed)
+        agent = Agent(make_config("pendulum", method, "tiny", seed, 600), SPEC).requires_grad_(False).eval()
+        run = folder / f"{method}-s{seed}"
+        save_agent(run, agent)
+        if method != "crssm_d":
+            save_evaluation(run, evaluate(agent, contexts, regimes, grids, 1, 0))
+        blind = np.zeros(len(contexts), bool)
+        save_episodes(run / EPISODES_FILE, collect(agent, contexts, np.array(regimes), 0, blind, STEPS))
+    return serve(folder)
+
+
+@pytest.fixture
+def opened(app, page, console):
+    """The page, entered by its link as people do."""
+    page.goto(f"{app.url}/?run=dali_d_chi-s0")
+    expect(page.get_by_text("seed 0").first).to_be_visible()
+    page.get_by_role("link", name="Generalisation").click()
+    expect(page.get_by_role("heading", name="Generalisation")).to_be_visible()
+    return page
+
+
+def show(page, view: str) -> None:
+    page.get_by_role("radio", name=view, exact=True).click()
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_a_click_on_a_cell_leads_to_an_episode_there(opened):
+    expect(opened.locator(CHARTS)).to_have_count(2)
+    cell = opened.locator(CHARTS).last.locator(".scatterlayer .point").first
+    box = cell.bounding_box()
+    opened.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    link = opened.get_by_role("link", name=re.compile("Open the recorded episode of dali_d_chi-s0"))
+    expect(link).to_contain_text("gravity 1.00 m/s²")  # the first context of the grid
+    link.click()
+    expect(opened).to_have_url(re.compile(r"/counterfactuals\?.*episode=0"))
+
+
+def test_every_view_shows_charts_with_units(opened):
+    for view, charts, text in (
+        ("Curves", 2, "rod length (m)"),
+        ("Regimes", 1, "normalised score, interquartile mean"),
+        ("Profiles", 1, "share of contexts and runs above"),
+        ("Two methods", 2, "P(DALI-D-χ > Dreamer-DR)"),
+        ("The paper", 1, "normalised return, interquartile mean (reported)"),
+    ):
+        show(opened, view)
+        expect(opened.locator(CHARTS)).to_have_count(charts)
+        expect(opened.locator(CHARTS).get_by_text(text).last).to_be_visible()
+    expect(opened.get_by_text("Reported by the paper, not re-run.")).to_be_visible()
+
+
+def test_returns_instead_of_scores_and_one_method_alone(opened):
+    opened.get_by_role("radio", name="return", exact=True).click()
+    opened.get_by_role("button", name="Dreamer-DR").click()
+    expect(opened.locator(CHARTS)).to_have_count(1)
+    show(opened, "Two methods")
+    expect(opened.get_by_text("only one was evaluated or chosen")).to_be_visible()
+
+
+def test_the_table_downloads(opened):
+    with opened.expect_download() as download:
+        opened.get_by_role("button", name="Scores as CSV").click()
+    lines = download.value.path().read_text().splitlines()
+    assert lines[0].startswith("g (m/s²),l (m),regime,grid,method,run,normalised score")
+    assert len(lines) == 1 + 3 * 12  # three runs in a dozen contexts
+
+
+def test_a_missing_evaluation_is_made_from_the_page(opened):
+    expect(opened.get_by_text("Without an evaluation: 1")).to_be_visible()
+    opened.get_by_text("Without an evaluation: 1").click()
+    opened.get_by_role("button", name="Evaluate on a dozen contexts").click()
+    expect(opened.get_by_text("Without an evaluation: 1")).to_have_count(0, timeout=60_000)
+    expect(opened.locator(CHARTS)).to_have_count(3)
