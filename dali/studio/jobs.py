@@ -59,7 +59,8 @@ def cancel(status: Path) -> None:
         return
     _end(process)
     found = read_status(status) or Status("running")
-    write_status(status, Status("cancelled", found.done, found.total, "Cancelled."))
+    if found.state == "running":  # it may have ended by itself on the last stretch
+        write_status(status, Status("cancelled", found.done, found.total, "Cancelled."))
 
 
 def watch(status: Path, label: str) -> Status | None:

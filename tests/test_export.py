@@ -1,0 +1,170 @@
+"""What a film is saved as: panes that show what they say, tables with names and units, sweeps, a manifest."""
+
+import csv
+import io
+import json
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dali.analysis.film import make_film
+from dali.analysis.request import Request
+from dali.envs import catalogue
+from dali.errors import DaliError
+from dali.export.bundle import Bundle
+from dali.export.manifest import episode_digest
+from dali.export.pictures import draw_pictures, draw_rollout, physics_text, tile_pictures
+from dali.export.stage import open_stage
+from dali.export.sweep import make_sweep, plan_sweep, request_at, sweep_frames, sweep_table
+from dali.video import probe
+
+REQUEST = Request(episode=1, t=40, horizon=6, physics=(("g", 4.9),), code=((3, 1.5),))
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def stage(make_run):
+    return open_stage(make_run())
+
+
+@pytest.fixture(scope="module")
+def film(stage):
+    return make_film(stage, REQUEST)
+
+
+@pytest.fixture(scope="module")
+def bundle(stage, film):
+    return Bundle(film, stage.agent.spec, stage.agent.method, SIZE)
+
+
+def pictures_of(stage, request, extras=()):
+    return draw_pictures(make_film(stage, request), stage.agent.spec, stage.agent.method, SIZE, extras)
+
+
+def test_panes_are_labelled_with_their_physics(stage, film):
+    real, other, dreamed, changed = pictures_of(stage, REQUEST)
+    own = physics_text(stage.agent.spec, film.context)
+    assert (real.title, real.caption) == ("Real, factual", own)
+    assert (dreamed.title, dreamed.caption) == ("Dream, factual", own)
+    assert other.title == "Real, counterfactual"
+    assert other.caption.startswith("gravity 4.90 m/s², rod length ")
+    assert changed.caption == f"{other.caption}; z3 +1.5 σ"
+    np.testing.assert_array_equal(
+        other.frames, draw_rollout("pendulum", film.real_counterfactual.state, film.context_to, SIZE)
+    )
+    np.testing.assert_array_equal(dreamed.frames, draw_rollout("pendulum", film.dream.state, film.context, SIZE))
+
+
+def test_no_change_shows_identical_frames_drawn_once(stage, monkeypatch):
+    drawn = []
+    simulator = catalogue.simulator_class("pendulum")
+    draw = simulator.draw
+    monkeypatch.setattr(simulator, "draw", staticmethod(lambda *args: (drawn.append(1), draw(*args))[1]))
+    real, other, dreamed, changed = pictures_of(stage, replace(REQUEST, physics=(), code=()))
+    np.testing.assert_array_equal(dreamed.frames, changed.frames)
+    np.testing.assert_array_equal(real.frames, other.frames)
+    assert real.digest == other.digest
+    assert len(drawn) == 2 * 7
+
+
+def test_only_factual_panes_are_offered_for_keeping(stage, film):
+    asked = []
+
+    def keep(digest, make):
+        asked.append(digest)
+        return make()
+
+    panes = draw_pictures(film, stage.agent.spec, stage.agent.method, SIZE, ("ghost", "difference"), keep)
+    titles = [p.title for p in panes]
+    assert titles[4:] == [
+        f"{kind}, {name}" for kind in ("Ghost", "Difference") for name in ("factual", "counterfactual")
+    ]
+    assert asked == [p.digest for p in panes if p.title.endswith(", factual")]
+    assert tile_pictures(panes).shape[2] == 4 * SIZE + 3 * 8
+    with pytest.raises(DaliError, match="Unknown extra pane 'x-ray'"):
+        draw_pictures(film, stage.agent.spec, stage.agent.method, SIZE, ("x-ray",))
+
+
+def test_a_method_without_context_shows_one_dream(make_run):
+    titles = [p.title for p in pictures_of(open_stage(make_run("pendulum", "dreamer_dr")), replace(REQUEST, code=()))]
+    assert titles == ["Real, factual", "Real, counterfactual", "Dream, factual"]
+
+
+def test_csv_has_a_row_a_step_and_a_unit_a_column(film, bundle):
+    rows = list(csv.reader(io.StringIO(bundle.make("csv").decode())))
+    header = rows[0]
+    assert len(rows) == 1 + 7
+    assert header[:3] == ["step", "time [s]", "real factual: cos angle [1]"]
+    column = header.index("dream counterfactual: angular velocity [rad/s]")
+    np.testing.assert_allclose([float(r[column]) for r in rows[1:]], film.dream_counterfactual.obs[:, 2], rtol=1e-6)
+    action = header.index("factual: action torque [1]")
+    assert [r[action] for r in rows[1:]] == [*map(str, film.dream.action[:, 0].tolist()), ""]
+    assert rows[3][1] == "0.1"
+
+
+def test_npz_reads_without_pickle(film, bundle):
+    with np.load(io.BytesIO(bundle.make("npz")), allow_pickle=False) as arrays:
+        np.testing.assert_array_equal(arrays["dream_counterfactual_obs"], film.dream_counterfactual.obs)
+        np.testing.assert_array_equal(arrays["code_change_sigmas"], film.sigmas)
+        assert arrays["observation_units"].tolist() == ["", "", "rad/s"]
+
+
+@pytest.mark.parametrize("kind", ["mp4", "gif", "png", "csv", "npz"])
+def test_equal_films_give_equal_bytes(stage, bundle, kind):
+    again = Bundle(make_film(stage, REQUEST), stage.agent.spec, stage.agent.method, SIZE)
+    assert bundle.make(kind) == again.make(kind)
+
+
+def test_the_mp4_has_a_frame_a_step(bundle):
+    assert probe(bundle.make("mp4")) == REQUEST.horizon + 1
+    with pytest.raises(DaliError, match="Unknown kind of export 'avi'"):
+        bundle.make("avi")
+
+
+def test_the_manifest_says_what_the_film_was_made_from(stage, film, bundle):
+    data = {"film.mp4": b"film"}
+    manifest = json.loads(bundle.manifest(stage.episodes, Path("checkpoints/run"), "c0ffee" * 11, data))
+    assert Request.from_dict(manifest["request"]) == REQUEST
+    assert manifest["episode"]["sha256"] == episode_digest(stage.episodes, 1)
+    assert manifest["physics"]["counterfactual"]["g"] == {"value": 4.9, "unit": "m/s²"}
+    assert manifest["measured"]["steering_skill"] == film.skill
+    assert {"python", "numpy", "torch"} <= set(manifest["versions"])
+    words = shlex.split(manifest["command"])
+    assert words[:5] == ["python", "-m", "dali", "counterfactual", "checkpoints/run"]
+    assert words[words.index("--expect") + 1] == ("c0ffee" * 11)[:16]
+
+
+def test_an_episode_s_digest_depends_on_what_a_film_reads(stage):
+    changed = replace(stage.episodes, code=stage.episodes.code + 1)
+    assert episode_digest(stage.episodes, 0) != episode_digest(changed, 0) != episode_digest(changed, 1)
+
+
+def test_a_sweep_covers_its_range(stage):
+    spec = stage.agent.spec
+    assert plan_sweep("z3", spec, 8).values == (-3, -2, -1, 0, 1, 2, 3)
+    assert plan_sweep("g", spec, 8, 3).values == (1.0, 10.5, 20.0)
+    assert request_at(REQUEST, "g", 7.0, spec).physics == (("g", 7.0),)
+    assert request_at(REQUEST, "z2", -1.0, spec).code == ((3, 1.5), (2, -1.0))
+    for axis, count, sentence in (("z8", 3, "no context feature 'z8'"), ("g", 1, "1 values"), ("g", 22, "22 values")):
+        with pytest.raises(DaliError, match=sentence):
+            plan_sweep(axis, spec, 8, count)
+
+
+@pytest.mark.parametrize(("axis", "count", "rows"), [("g", 3, 2), ("z3", 9, 2)])
+def test_a_sweep_shows_every_value_and_reports_its_progress(stage, axis, count, rows):
+    spec, told = stage.agent.spec, []
+    sweep = plan_sweep(axis, spec, 8, count)
+    films = make_sweep(stage, REQUEST, sweep, lambda *progress: told.append(progress))
+    assert [done for done, _, _ in told] == list(range(count + 1))
+    assert all(total == count + 1 for _, total, _ in told)
+    alone = make_film(stage, request_at(REQUEST, axis, sweep.values[1], spec))
+    np.testing.assert_array_equal(films[1].dream_counterfactual.obs, alone.dream_counterfactual.obs)
+    frames = sweep_frames(films, sweep, spec, SIZE)
+    pane = SIZE + 26  # with its caption
+    assert frames.shape == (7, rows * (pane + 6) - 6, min(count, 7) * (SIZE + 6) - 6, 3)
+    table = list(csv.reader(io.StringIO(sweep_table(films, sweep, spec))))
+    assert table[0][0] == ("g [m/s²]" if axis == "g" else "z3 [σ]")
+    assert [float(row[0]) for row in table[1:]] == list(sweep.values)

@@ -1,0 +1,94 @@
+"""Background jobs: their status file, and starting, following and cancelling them."""
+
+import json
+import os
+import time
+
+import pytest
+
+from dali.errors import DaliError
+from dali.jobs import Status, read_status, reporting, write_status
+from dali.studio import jobs
+
+
+def wait_for(condition, seconds=30.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def test_progress_is_written_and_ends_as_the_work_does(tmp_path):
+    path = tmp_path / "status.json"
+    assert read_status(path) is None
+    with reporting(path) as report:
+        report(2, 8, "counting")
+        assert read_status(path) == Status("running", 2, 8, "counting")
+        assert read_status(path).share == 0.25
+    assert read_status(path) == Status("done", 8, 8, "counting")
+    with pytest.raises(DaliError), reporting(path) as report:
+        report(1, 4, "failing")
+        raise DaliError("There is no such thing.")
+    assert read_status(path) == Status("failed", 1, 4, "There is no such thing.")
+    with pytest.raises(ZeroDivisionError), reporting(path):
+        _ = 1 / 0
+    assert read_status(path).text == "stopped by ZeroDivisionError"
+
+
+def test_without_a_file_nothing_is_written(tmp_path):
+    with reporting(None) as report:
+        report(1, 2, "quiet")
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_file_is_refused(tmp_path):
+    path = tmp_path / "status.json"
+    for text in ("{", json.dumps({"mood": "fine"}), "[]"):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(DaliError, match="is not the status of a job"):
+            read_status(path)
+
+
+def test_a_job_runs_to_its_end(make_run, tmp_path):
+    status = tmp_path / "status.json"
+    asked = ["counterfactual", str(make_run()), "--t", "40", "--horizon", "2", "--sweep", "g", "--count", "2"]
+    jobs.start([*asked, "--status", str(status)], status)
+    assert jobs.read(status).state == "running"
+    wait_for(lambda: jobs.read(status).state != "running", 60)
+    assert jobs.read(status).state == "done"
+    jobs.cancel(status)
+    assert jobs.read(status).state == "done"  # too late, and no harm
+
+
+def test_a_cancelled_job_ends_and_says_so(make_run, tmp_path):
+    status = tmp_path / "status.json"
+    asked = [
+        "counterfactual",
+        str(make_run()),
+        "--actions",
+        "zero",
+        "--horizon",
+        "200",
+        "--sweep",
+        "g",
+        "--count",
+        "21",
+    ]
+    jobs.start([*asked, "--status", str(status)], status)
+    process = jobs._processes[status]
+    wait_for(lambda: jobs.read(status).total > 0 or process.poll() is not None)
+    jobs.cancel(status)
+    assert jobs.read(status).state == "cancelled"
+    assert process.poll() is not None
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+
+
+def test_a_job_that_dies_without_a_word_has_failed(tmp_path):
+    status = tmp_path / "status.json"
+    jobs.start(["no-such-command"], status)
+    wait_for(lambda: jobs.read(status).state != "running")
+    assert jobs.read(status).state == "failed"
+    assert jobs.read(status).text
+    write_status(tmp_path / "orphan.json", Status("running", 1, 2, "counting"))  # of a server that is gone
+    assert jobs.read(tmp_path / "orphan.json").text == "The job ended without saying why."
