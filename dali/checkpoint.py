@@ -22,7 +22,7 @@ from torch import Tensor
 
 from dali.config import RunConfig, parse_config
 from dali.envs import catalogue
-from dali.errors import CheckpointError
+from dali.errors import CheckpointError, DaliError
 from dali.model.agent import Agent
 
 CONFIG, WEIGHTS, METRICS = "config.json", "model.safetensors", "metrics.jsonl"
@@ -82,7 +82,11 @@ def load_agent(folder: Path, device: str = "cpu") -> Agent:
     """
     config = load_config(folder)
     path = folder / WEIGHTS
-    agent = Agent(config, catalogue.spec(config.env))
+    try:
+        spec = catalogue.spec(config.env)
+    except DaliError as error:
+        raise CheckpointError(f"{folder / CONFIG}: {error}") from error
+    agent = Agent(config, spec)
     try:
         tensors = load_file(path)
     except FileNotFoundError:

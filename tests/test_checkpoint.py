@@ -1,0 +1,90 @@
+"""Checkpoints: what is saved comes back, and what is not one is told in a sentence."""
+
+import json
+
+import pytest
+import torch
+
+from dali.checkpoint import CONFIG, WEIGHTS, digest, list_runs, load_agent, load_config, save_agent
+from dali.config import make_config
+from dali.envs import catalogue
+from dali.errors import CheckpointError
+from dali.methods import METHODS
+from dali.model.agent import Agent
+
+
+def saved(folder, method="dali_d_chi"):
+    torch.manual_seed(0)
+    agent = Agent(make_config("pendulum", method, "tiny", 0, 600), catalogue.spec("pendulum")).eval()
+    save_agent(folder, agent)
+    return agent
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_a_loaded_agent_acts_as_the_saved_one(method, tmp_path):
+    agent = saved(tmp_path, method)
+    loaded = load_agent(tmp_path)
+    obs, context = torch.randn(5, 3), torch.randn(5, 2)
+    state, other = agent.initial(5), loaded.initial(5)
+    for step in range(3):
+        first = torch.full((5,), step == 0)
+        action, state, _ = agent.act(obs, first, state, context, torch.manual_seed(step))
+        again, other, _ = loaded.act(obs, first, other, context, torch.manual_seed(step))
+        assert torch.equal(action, again)
+
+
+def edit_config(folder, change):
+    data = json.loads((folder / CONFIG).read_text())
+    change(data)
+    (folder / CONFIG).write_text(json.dumps(data))
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda f: (f / CONFIG).unlink(), "is not a checkpoint: it holds no config.json"),
+        (lambda f: (f / CONFIG).write_text("{"), "is not valid JSON"),
+        (lambda f: (f / CONFIG).write_bytes(b"\xff\xfe\x00"), "is not valid JSON"),
+        (lambda f: (f / CONFIG).write_text("[]"), "has no 'schema'"),
+        (lambda f: edit_config(f, lambda d: d.update(schema=99)), "has schema 99; this version reads schema 1"),
+        (lambda f: edit_config(f, lambda d: d.pop("seed")), "lacks field 'seed'"),
+        (lambda f: edit_config(f, lambda d: d["train"].update(extra=1)), "has the unknown field 'extra'"),
+        (lambda f: edit_config(f, lambda d: d["model"].update(deter=-4)), "'deter' is -4"),
+        (lambda f: edit_config(f, lambda d: d.update(env="moon")), "Unknown environment 'moon'"),
+        (lambda f: edit_config(f, lambda d: d.update(method_name="best")), "Unknown method 'best'"),
+        (lambda f: edit_config(f, lambda d: d["model"].update(deter=16)), "has shape"),
+        (lambda f: (f / WEIGHTS).unlink(), "holds no model.safetensors"),
+        (lambda f: (f / WEIGHTS).write_bytes(b"not tensors at all"), "cannot be read as safetensors"),
+        (lambda f: (f / WEIGHTS).write_bytes((f / WEIGHTS).read_bytes()[:2000]), "cannot be read as safetensors"),
+    ],
+)
+def test_damage_is_told_in_one_sentence(damage, expected, tmp_path):
+    saved(tmp_path)
+    damage(tmp_path)
+    with pytest.raises(CheckpointError, match=expected) as caught:
+        load_agent(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(CheckpointError, match="There is no checkpoint folder"):
+        load_agent(tmp_path / "nothing")
+    assert list_runs(tmp_path / "nothing") == []
+
+
+def test_listing_and_configuration_round_trip(tmp_path):
+    agent = saved(tmp_path / "b")
+    saved(tmp_path / "a", "dreamer_dr")
+    (tmp_path / "not a run").mkdir()
+    assert [p.name for p in list_runs(tmp_path)] == ["a", "b"]
+    assert load_config(tmp_path / "b") == agent.config
+
+
+def test_the_digest_names_the_weights(tmp_path):
+    agent = saved(tmp_path)
+    before = digest(tmp_path)
+    save_agent(tmp_path, agent)
+    assert digest(tmp_path) == before
+    agent.behavior.actor.out.bias.data += 1
+    save_agent(tmp_path, agent)
+    assert digest(tmp_path) != before

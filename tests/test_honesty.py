@@ -1,0 +1,141 @@
+"""The rules of honesty: no true context where none is given, every parameter trained, gradients where they belong."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from dali.config import make_config
+from dali.envs import catalogue
+from dali.methods import METHODS
+from dali.train.trainer import Trainer
+
+NOT_GIVEN = [m.name for m in METHODS.values() if m.source != "given"]
+INFERRED = [m.name for m in METHODS.values() if m.infers_context]
+
+
+def trainer(method: str, folder, steps: int = 400, **changes) -> Trainer:
+    """A tiny run whose replay holds random episodes and that has made no update."""
+    made = Trainer(make_config("pendulum", method, "tiny", 0, steps, **changes), folder)
+    while made.env_steps < 240:
+        made.collector.step(True, made.noise)
+        made.env_steps += made.config.train.envs
+    return made
+
+
+def update(made: Trainer, batch) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+    made.noise.manual_seed(7)
+    metrics = made.learner.update(batch)
+    return {k: float(v) for k, v in metrics.items()}, made.agent.state_dict()
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_only_methods_that_are_given_the_true_context_learn_from_it(method, tmp_path):
+    first, second = trainer(method, tmp_path), trainer(method, tmp_path)
+    batch = first.replay.sample()
+    permuted = replace(batch, context=batch.context.roll(1, 0))
+    assert not torch.equal(batch.context, permuted.context)
+    metrics, weights = update(first, batch)
+    other_metrics, other_weights = update(second, permuted)
+    same = metrics == other_metrics and all(torch.equal(weights[k], other_weights[k]) for k in weights)
+    assert same == (method in NOT_GIVEN)
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_only_methods_that_are_given_the_true_context_act_on_it(method, tmp_path):
+    made = trainer(method, tmp_path)
+    for _ in range(3):
+        made.learner.update(made.replay.sample())
+    agent, spec = made.agent, catalogue.spec("pendulum")
+    obs, context = torch.randn(4, spec.obs_dim), torch.randn(4, spec.context_dim)
+    first = torch.ones(4, dtype=torch.bool)
+    action, _, _ = agent.act(obs, first, agent.initial(4), context, None)
+    other, _, _ = agent.act(obs, first, agent.initial(4), context.roll(1, 0), None)
+    assert torch.equal(action, other) == (method in NOT_GIVEN)
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_every_trainable_parameter_changes(method, tmp_path):
+    made = trainer(method, tmp_path)
+    before = {k: v.clone() for k, v in made.agent.named_parameters() if v.requires_grad}
+    for _ in range(12):
+        made.learner.update(made.replay.sample())
+    still = [k for k, v in made.agent.named_parameters() if v.requires_grad and torch.equal(before[k], v)]
+    assert still == []
+    optimized = {id(p) for group in made.learner.optimizer.param_groups for p in group["params"]}
+    assert optimized == {id(p) for p in made.agent.parameters() if p.requires_grad}
+
+
+@pytest.mark.parametrize("method", INFERRED)
+def test_world_model_does_not_read_the_code_of_its_own_sequence(method, tmp_path):
+    """With pairing "across", what the sequence shows never reaches the context that the networks read."""
+    made = trainer(method, tmp_path)
+    batch, model = made.replay.sample(), made.agent.world_model.eval()  # in training the code's scale moves by itself
+    window = batch.window_obs.clone()
+
+    def context(changed):
+        return model._context(changed, made.config.train, made.noise.manual_seed(3))[0]
+
+    reference = context(batch)
+    assert torch.equal(reference, context(replace(batch, obs=batch.obs + 1.0, prev_action=batch.prev_action * 0)))
+    assert not torch.equal(reference, context(replace(batch, window_obs=window * 1.1)))
+    assert torch.equal(reference, reference[:, :1].expand_as(reference))  # held for the whole sequence
+
+
+@pytest.mark.parametrize("method", INFERRED)
+def test_which_losses_train_the_context_encoder(method, tmp_path):
+    made = trainer(method, tmp_path)
+    model, train = made.agent.world_model, made.config.train
+    encoder = list(model.context_encoder.parameters())
+    batch = made.replay.sample()
+
+    def gradient(loss) -> bool:
+        found = torch.autograd.grad(loss, encoder, allow_unused=True, retain_graph=True)
+        return any(g is not None and bool(g.abs().sum() > 0) for g in found)
+
+    context, code, code_loss = model._context(batch, train, made.noise)
+    assert gradient(code_loss)
+    states, posterior = model.observe(
+        batch.obs, batch.prev_action, context, made.learner.carry, torch.rand(*batch.mask.shape, model.rssm.groups)
+    )
+    # Deep: detached everywhere but in its own losses. Shallow: it keeps its gradient in the posterior.
+    assert gradient(posterior.square().sum()) == METHODS[method].shallow
+    if model.cross_modal is not None:
+        assert gradient(model.cross_modal.loss(code, states.stoch).mean())
+        stoch = states.stoch.detach().requires_grad_()
+        grad = torch.autograd.grad(model.cross_modal.loss(code, stoch).mean(), stoch, allow_unused=True)[0]
+        assert grad is None
+    behavior, _ = made.learner._behavior_loss(states, context, batch.mask)
+    assert not gradient(behavior)
+    world = [p for n, p in model.named_parameters() if p.requires_grad]
+    assert all(g is None for g in torch.autograd.grad(behavior, world, allow_unused=True, retain_graph=True))
+
+
+def test_a_non_finite_loss_stops_before_any_weight_changes(tmp_path):
+    from dali.errors import TrainingError
+
+    made = trainer("dali_d_chi", tmp_path)
+    batch = made.replay.sample()
+    before = {k: v.clone() for k, v in made.agent.named_parameters()}
+    broken = replace(batch, reward=torch.full_like(batch.reward, float("nan")))
+    with pytest.raises(TrainingError, match="not finite at update 0"):
+        made.learner.update(broken)
+    assert all(torch.equal(before[k], v) for k, v in made.agent.named_parameters())
+
+
+def test_training_contexts_are_visited_evenly(tmp_path):
+    made = Trainer(make_config("cartpole", "dreamer_dr", "tiny", 0, 4000, contexts=8), tmp_path)
+    seen = list(made.collector.assigned)
+    original = made.collector._start
+
+    def spy(where):
+        obs = original(where)
+        seen.extend(made.collector.assigned[where])
+        return obs
+
+    made.collector._start = spy
+    for _ in range(400):
+        made.collector.step(True, made.noise)
+    counts = np.bincount(seen[: len(seen) // 8 * 8], minlength=8)
+    assert len(seen) > 40 and counts.max() - counts.min() <= 1

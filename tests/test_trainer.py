@@ -1,0 +1,150 @@
+"""A run ends as it would have ended without interruption, and says plainly what it cannot do."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from typer.testing import CliRunner
+
+from dali.__main__ import app
+from dali.checkpoint import load_agent, load_config, load_trainer_state
+from dali.config import make_config
+from dali.errors import CheckpointError, DaliError
+from dali.train.log import read_metrics
+from dali.train.record import training_command
+from dali.train.trainer import Trainer, planned_updates
+
+TINY = ["--preset", "tiny", "--seed", "3", "--set", "threads=1"]
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "dali", "train", *arguments]
+
+
+def same_weights(a: Path, b: Path) -> bool:
+    first, second = load_file(a / "model.safetensors"), load_file(b / "model.safetensors")
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+@pytest.mark.parametrize("env", ["pendulum", "cartpole"])
+def test_a_run_killed_in_the_middle_and_resumed_equals_one_that_was_not(env, tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    arguments = ["--env", env, *TINY, "--steps", "1200"]
+    subprocess.run(command(*arguments, "--output", str(whole)), check=True, capture_output=True)
+    # A checkpoint after every step of the environment: the kill lands in the middle of work, often of a write.
+    process = subprocess.Popen(
+        command(*arguments, "--output", str(broken), "--set", "checkpoint_every=0"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    state = broken / "trainer" / "state.safetensors"
+    deadline = time.monotonic() + 60
+    while not (state.exists() and load_trainer_state(broken)[1]["updates"] >= 40):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    reached = load_trainer_state(broken)[1]["env_steps"]
+    assert reached < 1200, "the run ended before it could be killed"
+    subprocess.run(command(*arguments, "--output", str(broken), "--resume"), check=True, capture_output=True)
+    assert same_weights(whole, broken)
+    assert read_metrics(broken)[-1]["update"] == read_metrics(whole)[-1]["update"]
+
+
+def test_sigterm_saves_and_ends_well(tmp_path):
+    process = subprocess.Popen(
+        command("--env", "pendulum", *TINY, "--steps", "200000", "--output", str(tmp_path)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "metrics.jsonl").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and "--resume" in output
+    assert load_agent(tmp_path).config.env == "pendulum"
+    record = json.loads((tmp_path / "training.json").read_text())
+    assert record["env_steps"] == load_trainer_state(tmp_path)[1]["env_steps"] < 200_000
+
+
+def test_the_same_seed_gives_the_same_run_and_another_does_not(tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        Trainer(make_config("pendulum", "dali_s_chi", "tiny", seed, 400), tmp_path / name).run()
+    assert same_weights(tmp_path / "a", tmp_path / "b")
+    assert not same_weights(tmp_path / "a", tmp_path / "c")
+
+
+def test_updates_made_are_those_planned(tmp_path):
+    config = make_config("pendulum", "dreamer_dr", "tiny", 0, 500)
+    made = Trainer(config, tmp_path)
+    assert made.run()
+    # (500 - 200) steps x 32 replayed steps a step, in batches of 8 x 8.
+    assert made.learner.update_count == planned_updates(config) == 150
+    assert (tmp_path / "tensorboard").is_dir() and read_metrics(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--env", "pendulm"], "Unknown environment 'pendulm'"),
+        (["--env", "pendulum", "--method", "dali"], "Unknown method 'dali'"),
+        (["--env", "pendulum", "--preset", "huge"], "Unknown preset 'huge'"),
+        (["--env", "pendulum", "--set", "lerning_rate=1"], "Unknown config field 'lerning_rate'"),
+        (["--env", "pendulum", "--set", "envs"], "not of the form NAME=VALUE"),
+        (["--env", "pendulum", "--set", "envs=0"], "Config field 'envs' is 0"),
+        (["--env", "pendulum", "--set", "horizon=soon"], "Config field 'horizon' is 'soon'"),
+        (["--env", "pendulum", "--set", "model_lr=nan"], "Config field 'model_lr' is nan"),
+        (["--env", "pendulum", "--steps", "100"], "Config field 'prefill'"),
+        (["--env", "pendulum", "--resume"], "cannot be resumed"),
+    ],
+)
+def test_a_wrong_argument_gives_one_sentence(arguments, expected, tmp_path):
+    result = CliRunner().invoke(app, ["train", *arguments, "--output", str(tmp_path / "run")])
+    assert isinstance(result.exception, DaliError) and expected in str(result.exception)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_not_overwritten_nor_resumed_under_another_configuration(tmp_path):
+    arguments = ["train", "--env", "pendulum", *TINY, "--steps", "300", "--output", str(tmp_path)]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    again = CliRunner().invoke(app, arguments).exception
+    assert isinstance(again, DaliError) and "--resume" in str(again)
+    other = CliRunner().invoke(app, [*arguments, "--resume", "--set", "horizon=7"]).exception
+    assert isinstance(other, CheckpointError) and "horizon = 5, asked for 7" in str(other)
+
+
+def test_a_full_disk_is_one_sentence_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):
+    made = Trainer(make_config("pendulum", "dreamer_dr", "tiny", 0, 400), tmp_path)
+    made.run()
+    before = (tmp_path / "model.safetensors").read_bytes()
+
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("dali.checkpoint.save_file", full)
+    with pytest.raises(CheckpointError, match="No space left on device.*still stands"):
+        made.save()
+    assert (tmp_path / "model.safetensors").read_bytes() == before
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_the_card_repeats_the_command_that_trained(tmp_path):
+    config = make_config("cartpole", "dali_s", "tiny", 5, 700, horizon=6, checkpoint_every=9.0)
+    text = training_command(config)
+    assert (
+        text == "python -m dali train --env cartpole --method dali_s --preset tiny --seed 5 --set horizon=6 --steps 700"
+    )
+    result = CliRunner().invoke(app, [*text.split()[3:], "--output", str(tmp_path)])
+    assert result.exit_code == 0
+    assert load_config(tmp_path) == make_config("cartpole", "dali_s", "tiny", 5, 700, horizon=6)
