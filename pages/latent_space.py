@@ -29,7 +29,7 @@ view = st.segmented_control(
 try:
     episodes = load_episodes(run)
     # scikit-learn takes seconds to import, and what stands above needs none of it
-    from dali.studio import latent_episode, latent_map, latent_probes
+    from dali.studio import latent_effects, latent_episode, latent_map, latent_probes
 
     if view == "Map":
         latent_probes.show_summary(run, episodes)
@@ -42,5 +42,6 @@ try:
         latent_probes.show_probes(run, episodes)
     else:
         latent_probes.show_associations(run, episodes)
+        latent_effects.show_effects(run, latent_probes.load_disentanglement(run, episodes))
 except DaliError as error:
     stop_with(error)

@@ -10,7 +10,7 @@ from dali.analysis.rollouts import Episodes
 from dali.envs.spec import ContextFeature
 from dali.figures.probes import estimate_over_time
 from dali.figures.style import REGIME_TITLES
-from dali.studio.latent_map import describe, focus, set_focus
+from dali.studio.latent_map import describe, focus, link_to_studio, set_focus
 from dali.studio.loaders import Run, load_readout
 from dali.studio.style import number
 
@@ -48,12 +48,8 @@ def choose_record(run: Run, episodes: Episodes) -> tuple[int, int]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.number_input("Episode", 0, len(episodes.obs) - 1, key="record_episode", on_change=follow, width=160)
         st.number_input(f"Step t (of {last})", 0, last, key="record_step", on_change=follow, width=160)
-        open_in_studio(run, episode, step)
+        link_to_studio(run, episodes, episode, step)
     return episode, step
-
-
-def open_in_studio(run: Run, episode: int, step: int) -> None:
-    """Goes to the counterfactuals of this record."""
 
 
 def neighbour_table(run: Run, episodes: Episodes, episode: int, step: int) -> list[dict]:

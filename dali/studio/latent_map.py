@@ -10,8 +10,8 @@ from dali.analysis.explore import Points
 from dali.analysis.rollouts import Episodes
 from dali.figures import latent as figures
 from dali.figures.style import REGIME_TITLES
-from dali.studio.loaders import Run
-from dali.studio.maps import MAP_TITLES, load_map
+from dali.studio.loaders import CHOSEN, Run
+from dali.studio.maps import MAP_TITLES, find_map
 from dali.studio.style import number
 
 RECORDS, MEANS = "records (episode, t)", "episode means"
@@ -104,7 +104,9 @@ def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
         coordinates = points.code
         figure = figures.pair_grid(shown, episodes, run.spec, colour, mark)
     else:
-        projected = load_map(run, episodes, points, chosen.method, chosen.dimensions)
+        projected = find_map(run, points, chosen.method, chosen.dimensions)
+        if projected is None:
+            return
         coordinates = projected.points
         path = projected.path(episodes, chosen.path_of) if chosen.path_of is not None else None
         figure = figures.map_figure(
@@ -117,12 +119,13 @@ def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
 
     key = f"map:{run.folder}"
     flat = grid or chosen.dimensions == 2
+    # Plotly draws four times the points of the screen; with software rendering a lasso then takes twice as long.
     st.plotly_chart(
         figure,
         key=key if flat else f"{key}:3d",
         on_select=follow if flat else "ignore",
         selection_mode=("points", "box", "lasso"),
-        config={"displaylogo": False, "scrollZoom": True},
+        config={"displaylogo": False, "scrollZoom": True, "plotGlPixelRatio": 1},
     )
     kind = "episode means" if chosen.means else "records"
     sampled = "" if len(rows) == len(points.code) else ", drawn at random without replacement (seed 0)"
@@ -143,9 +146,15 @@ def show_selection(run: Run, episodes: Episodes) -> None:
     columns = st.columns(len(run.spec.features))
     for i, column in enumerate(columns):
         column.plotly_chart(figures.context_histogram(episodes, run.spec, i, records), key=f"histogram:{i}")
-    st.dataframe(selection_table(run, episodes, records), hide_index=True, height=260)
-    if (counts > 0).sum() > TABLE_ROWS:
-        st.caption(f"The {TABLE_ROWS} episodes with the most selected records.")
+    rows = selection_table(run, episodes, records)
+    event = st.dataframe(
+        rows, hide_index=True, height=260, key="selection_table", on_select="rerun", selection_mode="single-row"
+    )
+    picked = [i for i in event.selection.rows if i < len(rows)]
+    row = rows[picked[0] if picked else 0]
+    more = f"The {TABLE_ROWS} episodes with the most selected records. " if (counts > 0).sum() > TABLE_ROWS else ""
+    st.caption(f"{more}Choose a row to open another episode at its first selected record.")
+    link_to_studio(run, episodes, row["Episode"], row["First t"])
 
 
 def selection_table(run: Run, episodes: Episodes, records: np.ndarray) -> list[dict]:
@@ -167,6 +176,17 @@ def selection_table(run: Run, episodes: Episodes, records: np.ndarray) -> list[d
         }
         for e in order
     ]
+
+
+def link_to_studio(run: Run, episodes: Episodes, episode: int, step: int) -> None:
+    """A link to the counterfactuals from a record; from an episode's last record nothing can follow."""
+    step = min(step, max(0, int(episodes.length[episode]) - 1))
+    st.page_link(
+        "pages/counterfactuals.py",
+        label=f"Dream on from episode {episode}, step {step}",
+        icon=":material/movie:",
+        query_params={CHOSEN: run.name, "episode": str(episode), "t": str(step)},
+    )
 
 
 def describe(run: Run, episodes: Episodes, episode: int) -> str:
