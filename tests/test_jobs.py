@@ -26,9 +26,14 @@ def test_progress_is_written_and_ends_as_the_work_does(tmp_path):
         assert read_status(path) == Status("running", 2, 8, "counting")
         assert read_status(path).share == 0.25
     assert read_status(path) == Status("done", 8, 8, "counting")
-    with pytest.raises(DaliError), reporting(path) as report:
-        report(1, 4, "failing")
-        raise DaliError("There is no such thing.")
+
+    def fail():
+        with reporting(path) as report:
+            report(1, 4, "failing")
+            raise DaliError("There is no such thing.")
+
+    with pytest.raises(DaliError):
+        fail()
     assert read_status(path) == Status("failed", 1, 4, "There is no such thing.")
     with pytest.raises(ZeroDivisionError), reporting(path):
         _ = 1 / 0
@@ -62,19 +67,8 @@ def test_a_job_runs_to_its_end(make_run, tmp_path):
 
 def test_a_cancelled_job_ends_and_says_so(make_run, tmp_path):
     status = tmp_path / "status.json"
-    asked = [
-        "counterfactual",
-        str(make_run()),
-        "--actions",
-        "zero",
-        "--horizon",
-        "200",
-        "--sweep",
-        "g",
-        "--count",
-        "21",
-    ]
-    jobs.start([*asked, "--status", str(status)], status)
+    asked = ["--actions", "zero", "--horizon", "200", "--sweep", "g", "--count", "21", "--status"]
+    jobs.start(["counterfactual", str(make_run()), *asked, str(status)], status)
     process = jobs._processes[status]
     wait_for(lambda: jobs.read(status).total > 0 or process.poll() is not None)
     jobs.cancel(status)
