@@ -32,7 +32,7 @@ from dali.envs.base import Simulator
 from dali.model.agent import Agent
 from dali.model.rssm import LatentState
 
-EFFECTIVE_STEPS = 50  # of a film that the effective physics is sought on; later ones tell more of chaos than of physics
+EFFECTIVE_STEPS = 25  # of a film that the effective physics is sought on, as in dali.analysis.fidelity
 
 
 class Steering(Protocol):

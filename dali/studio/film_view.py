@@ -158,7 +158,7 @@ def show_numbers(stage: Stage, film: Film) -> None:
         columns[3 + i].metric(
             f"Dreamed {feature.label}", quantity(feature, film.effective[i]),
             delta=f"asked {quantity(feature, film.context_to[i])}", delta_color="off", delta_arrow="off",
-            help="The physics whose real run is nearest to the counterfactual dream, over its first 50 steps at most; "
+            help="The physics whose real run is nearest to the counterfactual dream, over its first 25 steps; "
             f"that run is still {film.effective_error[i]:.2f} σ away.",
         )  # fmt: skip
 
