@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from dali.cli import bench
 from dali.cli.analyse import analyse
 from dali.cli.card import card
 from dali.cli.counterfactual import counterfactual
@@ -11,12 +12,14 @@ from dali.cli.embed import embed
 from dali.cli.evaluate import evaluate
 from dali.cli.plausibility import plausibility
 from dali.cli.reference import reference
+from dali.cli.sweep import sweep
 from dali.cli.train import train
 from dali.errors import DaliError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-for command in (train, evaluate, analyse, card, reference, counterfactual, plausibility, embed):
+for command in (train, sweep, evaluate, analyse, card, reference, counterfactual, plausibility, embed):
     app.command()(command)
+app.add_typer(bench.app, name="bench")
 
 
 @app.callback()

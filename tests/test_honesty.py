@@ -138,4 +138,5 @@ def test_training_contexts_are_visited_evenly(tmp_path):
     for _ in range(400):
         made.collector.step(True, made.noise)
     counts = np.bincount(seen[: len(seen) // 8 * 8], minlength=8)
-    assert len(seen) > 40 and counts.max() - counts.min() <= 1
+    assert len(seen) > 40
+    assert counts.max() - counts.min() <= 1

@@ -21,7 +21,7 @@ LAYERS = (
     ("dali.envs", "dali.model"),
     ("dali.analysis", "dali.checkpoint"),  # analysis is handed an agent; it opens no folder
     ("dali.train", "dali.artifacts", "dali.scores", "dali.figures", "dali.video", "dali.jobs"),
-    ("dali.export", "dali.derived"),
+    ("dali.export", "dali.derived", "dali.bench"),
     ("dali.studio", "dali.cli"),
     ("pages", "dali.__main__"),
     ("app",),

@@ -44,7 +44,8 @@ def test_sequences_are_contiguous_in_one_episode(pairing):
             real = batch.mask[row]
             assert torch.equal(steps[row][real], steps[row, 0] + torch.arange(int(real.sum())))
             assert real.sum() >= 2
-        assert torch.equal(batch.prev_action[..., 0], steps) and torch.equal(batch.reward, steps)
+        assert torch.equal(batch.prev_action[..., 0], steps)
+        assert torch.equal(batch.reward, steps)
         assert torch.equal(batch.first, steps == 0)
         assert torch.equal(batch.context, batch.obs[:, 0, :2])
 
@@ -83,7 +84,8 @@ def test_windows_share_no_record_with_the_sequence_and_targets_none_with_the_win
                 assert torch.equal(batch.target_action[row, :, 0], start + 1)  # the action that led to the next record
                 inside = (start >= steps[0]) & (start + 1 <= steps[-1])
                 assert not inside.any()
-    assert seen_before > 50 and seen_after > 50
+    assert seen_before > 50
+    assert seen_after > 50
 
 
 def test_same_pairing_gives_the_records_before_the_sequence_and_the_sequence():
@@ -99,7 +101,8 @@ def test_same_pairing_gives_the_records_before_the_sequence_and_the_sequence():
 def test_an_episode_without_room_for_a_window_gives_none():
     replay = filled(lengths=(5, 5, 5))
     batch = replay.sample()
-    assert (batch.window_length <= 3).all() and not batch.target_mask[batch.window_length == 0].any()
+    assert (batch.window_length <= 3).all()
+    assert not batch.target_mask[batch.window_length == 0].any()
 
 
 def test_overwritten_episodes_are_never_drawn():
@@ -129,5 +132,7 @@ def test_state_round_trip_continues_the_same_stream():
     copy.rng.bit_generator.state = replay.rng.bit_generator.state
     for _ in range(5):
         a, b = replay.sample(), copy.sample()
-        assert torch.equal(a.obs, b.obs) and torch.equal(a.window_obs, b.window_obs)
-        assert torch.equal(a.target_obs, b.target_obs) and torch.equal(a.fresh, b.fresh)
+        assert torch.equal(a.obs, b.obs)
+        assert torch.equal(a.window_obs, b.window_obs)
+        assert torch.equal(a.target_obs, b.target_obs)
+        assert torch.equal(a.fresh, b.fresh)

@@ -47,7 +47,8 @@ def test_a_run_killed_in_the_middle_and_resumed_equals_one_that_was_not(env, tmp
     state = broken / "trainer" / "state.safetensors"
     deadline = time.monotonic() + 60
     while not (state.exists() and load_trainer_state(broken)[1]["updates"] >= 40):
-        assert process.poll() is None and time.monotonic() < deadline
+        assert process.poll() is None
+        assert time.monotonic() < deadline
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -67,12 +68,14 @@ def test_sigterm_saves_and_ends_well(tmp_path):
     )
     deadline = time.monotonic() + 60
     while not (tmp_path / "metrics.jsonl").exists():
-        assert process.poll() is None and time.monotonic() < deadline
+        assert process.poll() is None
+        assert time.monotonic() < deadline
         time.sleep(0.1)
     time.sleep(1.0)
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
-    assert process.returncode == 0 and "--resume" in output
+    assert process.returncode == 0
+    assert "--resume" in output
     assert load_agent(tmp_path).config.env == "pendulum"
     record = json.loads((tmp_path / "training.json").read_text())
     assert record["env_steps"] == load_trainer_state(tmp_path)[1]["env_steps"] < 200_000
@@ -91,7 +94,8 @@ def test_updates_made_are_those_planned(tmp_path):
     assert made.run()
     # (500 - 200) steps x 32 replayed steps a step, in batches of 8 x 8.
     assert made.learner.update_count == planned_updates(config) == 150
-    assert (tmp_path / "tensorboard").is_dir() and read_metrics(tmp_path)
+    assert (tmp_path / "tensorboard").is_dir()
+    assert read_metrics(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +115,8 @@ def test_updates_made_are_those_planned(tmp_path):
 )
 def test_a_wrong_argument_gives_one_sentence(arguments, expected, tmp_path):
     result = CliRunner().invoke(app, ["train", *arguments, "--output", str(tmp_path / "run")])
-    assert isinstance(result.exception, DaliError) and expected in str(result.exception)
+    assert isinstance(result.exception, DaliError)
+    assert expected in str(result.exception)
     assert not (tmp_path / "run").exists()
 
 
@@ -119,9 +124,11 @@ def test_a_run_is_not_overwritten_nor_resumed_under_another_configuration(tmp_pa
     arguments = ["train", "--env", "pendulum", *TINY, "--steps", "300", "--output", str(tmp_path)]
     assert CliRunner().invoke(app, arguments).exit_code == 0
     again = CliRunner().invoke(app, arguments).exception
-    assert isinstance(again, DaliError) and "--resume" in str(again)
+    assert isinstance(again, DaliError)
+    assert "--resume" in str(again)
     other = CliRunner().invoke(app, [*arguments, "--resume", "--set", "horizon=7"]).exception
-    assert isinstance(other, CheckpointError) and "horizon = 5, asked for 7" in str(other)
+    assert isinstance(other, CheckpointError)
+    assert "horizon = 5, asked for 7" in str(other)
 
 
 def test_a_full_disk_is_one_sentence_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):
@@ -133,7 +140,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_last_checkpoint(tmp_path, mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("dali.checkpoint.save_file", full)
-    with pytest.raises(CheckpointError, match="No space left on device.*still stands"):
+    with pytest.raises(CheckpointError, match=r"No space left on device.*still stands"):
         made.save()
     assert (tmp_path / "model.safetensors").read_bytes() == before
     assert not list(tmp_path.rglob("*.tmp"))

@@ -9,7 +9,7 @@ from dali.config import TrainConfig
 from dali.errors import TrainingError
 from dali.model.agent import Agent
 from dali.model.batch import Batch
-from dali.model.imagination import imagine
+from dali.model.imagination import Imagined, imagine
 from dali.model.rssm import LatentState
 
 
@@ -59,31 +59,41 @@ class Learner:
         return metrics
 
     def _behavior_loss(self, states: LatentState, context: Tensor, mask: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Imagines from a random subset of the posterior states and scores the behaviour there."""
+        """Scores the behaviour on trajectories imagined from the posterior states."""
+        dream, drawn = self.imagine_starts(states, context, mask)
+        with torch.no_grad():
+            reward = self.agent.world_model.predict_reward(dream.features)
+            cont = self.agent.world_model.predict_continue(dream.features)
+        return self.agent.behavior.loss(dream.features, drawn, reward, cont, self.train)
+
+    @torch.no_grad()
+    def imagine_starts(self, states: LatentState, context: Tensor, mask: Tensor) -> tuple[Imagined, Tensor]:
+        """Imagines from a random subset of the states (B, T, ...) where the mask (B, T) holds.
+
+        Returns:
+            The dream, and the actions (starts, H, A) as the policy drew them, before clipping.
+        """
         agent, train = self.agent, self.train
         usable = mask.flatten().nonzero().squeeze(-1)
         order = torch.rand(usable.shape[0], generator=self.generator, device=usable.device).argsort()
         chosen = usable[order[: train.starts]]
-        start = LatentState(states.deter.detach().flatten(0, 1)[chosen], states.stoch.detach().flatten(0, 1)[chosen])
-        held = context.flatten(0, 1)[chosen]
         count = chosen.shape[0]
-        with torch.no_grad():
-            latent_noise = torch.rand(
-                count, train.horizon, agent.config.model.stoch, generator=self.generator, device=agent.device
-            )
-            action_noise = agent.behavior.noise(
-                count, train.horizon, action_dim=agent.spec.action_dim, generator=self.generator, device=agent.device
-            )
-            drawn: list[Tensor] = []
+        start = LatentState(states.deter.detach().flatten(0, 1)[chosen], states.stoch.detach().flatten(0, 1)[chosen])
+        latent_noise = torch.rand(
+            count, train.horizon, agent.config.model.stoch, generator=self.generator, device=agent.device
+        )
+        action_noise = agent.behavior.noise(
+            count, train.horizon, action_dim=agent.spec.action_dim, generator=self.generator, device=agent.device
+        )
+        drawn: list[Tensor] = []
 
-            def policy(features: Tensor, t: int) -> Tensor:
-                drawn.append(agent.behavior.sample(features, action_noise[:, t]))
-                return drawn[-1].clamp(-1.0, 1.0)
+        def policy(features: Tensor, t: int) -> Tensor:
+            drawn.append(agent.behavior.sample(features, action_noise[:, t]))
+            return drawn[-1].clamp(-1.0, 1.0)
 
-            dream = imagine(agent.world_model, start, held, policy, train.horizon, latent_noise)
-            reward = agent.world_model.predict_reward(dream.features)
-            cont = agent.world_model.predict_continue(dream.features)
-        return agent.behavior.loss(dream.features, torch.stack(drawn, 1), reward, cont, train)
+        held = context.flatten(0, 1)[chosen]
+        dream = imagine(agent.world_model, start, held, policy, train.horizon, latent_noise)
+        return dream, torch.stack(drawn, 1)
 
     def _set_context_rate(self) -> None:
         """Cosine decay of the context encoder's learning rate over the first ``context_decay`` of the run."""

@@ -34,6 +34,8 @@ class Trainer:
         self.config, self.folder = config, folder
         if config.train.threads:
             torch.set_num_threads(config.train.threads)
+        for kind in (np.float32, np.float64):
+            np.finfo(kind)  # looked up now, since NumPy warns when it first does so with denormals off
         torch.set_flush_denormal(True)
         torch.manual_seed(config.seed)  # initial weights; everything later draws from the generators below
         self.rng = np.random.default_rng(config.seed)

@@ -1,0 +1,145 @@
+"""What the engine's parts cost on this machine: training, environments, dreams, drawing. Nothing here is a test."""
+
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from dali.analysis.counterfactual import dream, held_context, infer_start
+from dali.analysis.rollouts import collect
+from dali.config import RunConfig
+from dali.envs import catalogue
+from dali.envs.contexts import sample_contexts
+from dali.model.agent import Agent
+from dali.train.trainer import Trainer
+
+
+def seconds_each(function: Callable[[], Any], repeats: int) -> float:
+    """Median seconds of a call, after one that is not counted."""
+    function()
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - began)
+    return float(np.median(times))
+
+
+def bench_train(config: RunConfig, updates: int = 20) -> dict[str, Any]:
+    """Cost of training: updates and environment steps a second, seconds by stage, memory, arithmetic.
+
+    Stages are timed one by one on the same batches; ``rest`` is what a whole update takes beyond them: losses of
+    the behaviour, its backward pass and the optimizer.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(config, Path(folder))
+        began = time.perf_counter()
+        while trainer.env_steps < config.train.prefill:
+            trainer.collector.step(True, trainer.noise)
+            trainer.env_steps += config.train.envs
+        random_steps = trainer.env_steps / (time.perf_counter() - began)
+        policy_step = seconds_each(lambda: trainer.collector.step(False, trainer.noise), updates)
+        learner, model, train = trainer.learner, trainer.agent.world_model, config.train
+        whole = seconds_each(lambda: learner.update(trainer.replay.sample()), updates)
+        replay = seconds_each(trainer.replay.sample, updates)
+        batch = trainer.replay.sample().to(trainer.agent.device)
+
+        def world_model() -> None:
+            model.loss(batch, learner.carry.masked(~batch.fresh), train, trainer.noise).loss.backward()
+            trainer.agent.zero_grad(set_to_none=True)
+
+        def context_encoder() -> None:
+            loss = model._context(batch, train, trainer.noise)[2]
+            if isinstance(loss, torch.Tensor):
+                loss.backward()
+                trainer.agent.zero_grad(set_to_none=True)
+
+        with torch.no_grad():
+            output = model.loss(batch, learner.carry.masked(~batch.fresh), train, trainer.noise)
+        with FlopCounterMode(display=False) as counter:
+            learner.update(batch)
+        stages = {
+            "replay": replay,
+            "world_model": seconds_each(world_model, updates),
+            "imagination": seconds_each(
+                lambda: learner.imagine_starts(output.states, output.context, batch.mask), updates
+            ),
+        }
+        stages["rest"] = max(0.0, whole - sum(stages.values()))
+        encoder = seconds_each(context_encoder, updates) if config.method.infers_context else 0.0
+        steps_an_update = train.batch * train.length / train.replay_ratio
+        environment = policy_step / train.envs * steps_an_update
+        return {
+            "env": config.env,
+            "method": config.method_name,
+            "preset": config.preset,
+            "device": train.device,
+            "threads": torch.get_num_threads(),
+            "parameters": sum(p.numel() for p in trainer.agent.parameters() if p.requires_grad),
+            "batch": [train.batch, train.length],
+            "imagination_starts": train.starts,
+            "horizon": train.horizon,
+            "updates_per_second": 1.0 / whole,
+            "seconds_per_update": whole,
+            "stage_seconds": stages,
+            "context_encoder_share": encoder / whole,
+            "collection_share_of_training": environment / (environment + whole),
+            "random_env_steps_per_second": random_steps,
+            "policy_env_steps_per_second": train.envs / policy_step,
+            "gflop_per_update": counter.get_total_flops() / 1e9,
+            "gflop_per_second": counter.get_total_flops() / 1e9 / whole,
+            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        }
+
+
+def bench_env(names: list[str], num: int = 8, steps: int = 200) -> dict[str, Any]:
+    """Environment steps a second of N copies under random actions, by environment."""
+    results = {}
+    for name in names:
+        spec, simulator = catalogue.spec(name), catalogue.make(name, num)
+        rng = np.random.default_rng(0)
+        simulator.reset(np.arange(num), sample_contexts(spec, num, 0))
+        actions = rng.uniform(-1, 1, (steps, num, spec.action_dim))
+        if spec.discrete:
+            actions = np.eye(spec.action_dim)[rng.integers(0, spec.action_dim, (steps, num))]
+        each = seconds_each(lambda sim=simulator, acts=actions: [sim.step(a) for a in acts], 5)
+        results[name] = {"copies": num, "env_steps_per_second": num * steps / each}
+    return results
+
+
+def bench_render(names: list[str], size: int = 256, frames: int = 50) -> dict[str, Any]:
+    """Frames a second drawn by the simulators, by environment."""
+    results = {}
+    for name in names:
+        spec, simulator = catalogue.spec(name), catalogue.make(name, 1)
+        simulator.reset(np.zeros(1, int), spec.default_context[None])
+        state = simulator.get_state()[0]
+        each = seconds_each(
+            lambda sim=simulator, s=state, c=spec.default_context: [sim.draw(s, c, size) for _ in range(frames)], 5
+        )
+        results[name] = {"size": size, "frames_per_second": frames / each}
+    return results
+
+
+def bench_imagine(agent: Agent, horizon: int = 50) -> dict[str, Any]:
+    """Milliseconds of one dream of ``horizon`` steps, and of inferring its start from 100 recorded steps."""
+    spec = agent.spec
+    episodes = collect(agent, spec.default_context[None], np.array(["interpolation"]), 0, np.array([True]), 100)
+    length = int(episodes.length[0])
+    context = held_context(agent, episodes, episodes.code[:, length] if agent.method.infers_context else None,
+                           episodes.context)  # fmt: skip
+    start = infer_start(agent, episodes, length, context)
+    actions = np.zeros((1, horizon, spec.action_dim), np.float32)
+    return {
+        "horizon": horizon,
+        "dream_ms": 1e3 * seconds_each(lambda: dream(agent, start, context, horizon, actions, None), 20),
+        "infer_start_ms": 1e3 * seconds_each(lambda: infer_start(agent, episodes, length, context), 20),
+        "recorded_steps": length,
+        "threads": torch.get_num_threads(),
+    }
