@@ -12,6 +12,8 @@ REPO = Path(__file__).resolve().parent.parent
 PROJECT = {"dali", "pages", "app", "tests"}
 # Run, not imported: by make or by pytest.
 TOOLS = {"mypy", "pytest-xdist", "ruff"}
+# Extras of their own, imported where they are asked for.
+OPTIONAL = {"ray"}
 
 
 def pins(name: str) -> dict[str, str]:
@@ -44,7 +46,7 @@ def imported(*patterns: str) -> set[str]:
                 names.add("tensorboard" if tensorboard else node.module.split(".")[0])
             elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("find_spec", "importorskip")):
                 names.add(ast.literal_eval(node.args[0]).split(".")[0])
-    return names - set(sys.stdlib_module_names) - PROJECT
+    return names - set(sys.stdlib_module_names) - PROJECT - OPTIONAL
 
 
 def distributions(modules: set[str]) -> set[str]:
@@ -69,3 +71,8 @@ def test_development_requirements_are_what_the_tests_import():
 def test_pins_agree_with_the_constraints(name):
     constraints = pins("constraints.txt")
     assert {d: constraints.get(d) for d in pins(name)} == pins(name)
+
+
+def test_extras_have_a_file_of_their_own():
+    for name in OPTIONAL:
+        assert set(pins(f"requirements-{name}.txt")) == {name}

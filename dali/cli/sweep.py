@@ -1,0 +1,95 @@
+"""``python -m dali sweep``."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from dali.errors import DaliError, unknown_name
+
+if TYPE_CHECKING:
+    from dali.sweep.run import Job, Outcome
+
+
+def sweep(
+    env: Annotated[str, typer.Option(help="Environment of the catalogue, such as pendulum.")],
+    methods: Annotated[str, typer.Option(help="Methods, parted by commas; 'all' for all seven.")],
+    seeds: Annotated[str, typer.Option(help="Seeds, parted by commas, or a range such as 0-2.")] = "0",
+    workers: Annotated[int | None, typer.Option(min=1, help="Runs at once; this machine's cores by default.")] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="Run on Ray: local, auto or HOST:PORT. Needs requirements-ray.txt.")
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Folder that holds the runs' folders.")] = Path("checkpoints"),
+    evaluate: Annotated[
+        Literal["none", "quick", "paper"], typer.Option(help="Grid that each run is evaluated on when it is trained.")
+    ] = "none",
+    show: Annotated[bool, typer.Option("--list", help="Only show how the runs stand.")] = False,
+    status: Annotated[Path | None, typer.Option(help="File to report progress in, for the dashboard.")] = None,
+    options: Annotated[list[str] | None, typer.Argument(help="After --: further options of the train command.")] = None,
+) -> None:
+    """Train methods x seeds, several at once, one thread each. Run it again to go on: finished runs are kept.
+
+    A failing run does not end the others; the exit status is 1 if any failed. What a run prints: its cache/train.log.
+    """
+    from dali.envs import catalogue
+    from dali.jobs import reporting
+    from dali.methods import METHODS
+    from dali.sweep.pool import run_here, run_on_ray
+    from dali.sweep.run import plan, progress
+
+    catalogue.spec(env)
+    names = list(METHODS) if methods == "all" else [m.strip() for m in methods.split(",")]
+    for name in names:
+        if name not in METHODS:
+            raise unknown_name("method", name, METHODS)
+    jobs = plan(env, names, _parse_seeds(seeds), output, options or [], None if evaluate == "none" else evaluate)
+    outcomes: dict[Job, Outcome] = {}
+    if show:
+        typer.echo(_table(jobs, outcomes))
+        return
+    with reporting(status) as report:
+        at_once = workers or os.cpu_count() or 1
+        runs = run_here(jobs, at_once) if ray_address is None else run_on_ray(jobs, workers or at_once, ray_address)
+        for ended in runs:
+            if ended is not None:
+                job, outcomes[job] = ended
+                typer.echo(f"[{len(outcomes)}/{len(jobs)}] {_line(job, outcomes)}")
+            stands = [progress(job.folder) for job in jobs]
+            # A run that has not written its first checkpoint counts as one that has hardly begun.
+            total = max((s.total for s in stands), default=0) * len(jobs)
+            training = sum(s.training for s in stands)
+            report(sum(s.done for s in stands), total, f"{training} running, {len(outcomes)} of {len(jobs)} ended")
+        typer.echo(_table(jobs, outcomes))
+        failed = [job.name for job, outcome in outcomes.items() if outcome.state == "failed"]
+        if failed:
+            raise DaliError(f"{len(failed)} of {len(jobs)} runs failed: {', '.join(failed)}.")
+
+
+def _parse_seeds(text: str) -> list[int]:
+    """Seeds of "0,1,2" or "0-2"."""
+    try:
+        if "-" in text:
+            first, last = (int(part) for part in text.split("-"))
+            return list(range(first, last + 1))
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise DaliError(f"Seeds are {text!r}; expected numbers such as 0,1,2 or a range such as 0-2.") from None
+
+
+def _table(jobs: "list[Job]", outcomes: "dict[Job, Outcome]") -> str:
+    return "\n".join(_line(job, outcomes) for job in jobs)
+
+
+def _line(job: "Job", outcomes: "dict[Job, Outcome]") -> str:
+    """A run, how it stands, and how far it is."""
+    from dali.sweep.run import progress
+
+    stands = progress(job.folder)
+    steps = f"{stands.done:>9,} of {stands.total:>9,} steps" if stands.total else "not begun"
+    if job in outcomes:
+        outcome = outcomes[job]
+        text = f"{outcome.seconds / 60:.1f} min" if outcome.state == "done" else outcome.text
+        return f"{job.name:36s} {outcome.state:8s} {steps}  {text}"
+    state = "running" if stands.training else "done" if stands.complete else "waiting"
+    return f"{job.name:36s} {state:8s} {steps}"
