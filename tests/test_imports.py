@@ -20,8 +20,8 @@ LAYERS = (
     ("dali.config",),
     ("dali.envs", "dali.model"),
     ("dali.analysis", "dali.checkpoint"),  # analysis is handed an agent; it opens no folder
-    ("dali.train", "dali.artifacts", "dali.scores", "dali.figures", "dali.video", "dali.jobs", "dali.sweep"),
-    ("dali.export", "dali.derived", "dali.bench"),
+    ("dali.train", "dali.artifacts", "dali.scores", "dali.figures", "dali.video", "dali.jobs"),
+    ("dali.sweep", "dali.export", "dali.derived", "dali.bench"),
     ("dali.studio", "dali.cli"),
     ("pages", "dali.__main__"),
     ("app",),
