@@ -45,21 +45,21 @@ class TrainConfig:
     envs: int = 8  # N, copies stepped together
     contexts: int = 100  # training contexts, drawn uniformly from the box of train ranges [DALI]
     prefill: int = 2_000  # environment steps of random actions before the first update
-    explore: float = 0.25  # share of copies that act by smooth noise, so that the model sees off-policy physics [ours]
+    explore: float = 0.5  # share of episodes acted by smooth noise, so that the model sees off-policy physics [ours]
     batch: int = 64  # B, sequences an update
     length: int = 16  # T, steps a sequence; B x T = 1,024 as in [V3] (16 x 64)
     stream: int = 128  # steps a sequence is followed with its latent state carried from update to update [ours]
     replay_ratio: float = 192.0  # replayed steps per environment step [ours; V3: 512]
     starts: int = 256  # imagination starts an update, subsampled from the B x T posterior states
     horizon: int = 15  # H, imagined steps [V3]
-    model_lr: float = 3e-4  # world model [ours; V3: 1e-4 for large models]
+    model_lr: float = 6e-4  # world model [ours; V3: 1e-4]
     actor_lr: float = 3e-4  # [ours; V3: 3e-5]
     critic_lr: float = 3e-4  # [ours; V3: 3e-5]
     clip: float = 100.0  # gradient norm; actor and critic: 100 [V3 base code: 1000 model, 100 actor and critic]
-    reconstruction: float = 1.0  # weight of the decoder's loss
-    dyn: float = 0.5  # KL balance: prior towards posterior [V3 base code]
+    reconstruction: float = 10.0  # weight of the decoder's loss [ours; V3: 1]
+    dyn: float = 1.0  # KL balance: prior towards posterior [ours; V3 base code: 0.5]
     rep: float = 0.1  # KL balance: posterior towards prior [V3 base code]
-    free_nats: float = 1.0  # [V3]
+    free_nats: float = 0.0  # per step; a whole nat leaves dreams of a small world imprecise [ours, measured; V3: 1]
     discount: float = 0.997  # 1 - 1/333 [V3]
     lambda_: float = 0.95  # [V3]
     entropy: float = 3e-4  # [V3]
@@ -93,8 +93,8 @@ PRESETS: dict[str, tuple[ModelConfig, TrainConfig]] = {
     "paper": (
         ModelConfig(deter=512, stoch=32, classes=32, hidden=512, units=512, layers=2, head_layers=2,
                     context_width=128, dynamics_units=256),
-        TrainConfig(steps=200_000, batch=16, length=64, stream=64, starts=1024, replay_ratio=512.0, model_lr=1e-4,
-                    actor_lr=3e-5, critic_lr=3e-5),
+        TrainConfig(steps=200_000, batch=16, length=64, stream=64, starts=1024, replay_ratio=512.0, explore=0.0,
+                    model_lr=1e-4, actor_lr=3e-5, critic_lr=3e-5, reconstruction=1.0, dyn=0.5, free_nats=1.0),
     ),
 }  # fmt: skip
 
