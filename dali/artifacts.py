@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -16,8 +15,9 @@ from dali.analysis.support import Support, fit_support
 from dali.checkpoint import digest, write_atomic, write_text
 from dali.envs.spec import EnvSpec
 from dali.errors import CheckpointError
+from dali.run_folder import ANALYSIS_FILE
 
-EPISODES_FILE, ANALYSIS_FILE = "latents.npz", "analysis.json"
+EPISODES_FILE = "latents.npz"
 
 
 @dataclass(frozen=True)
@@ -78,23 +78,3 @@ def save_analysis(folder: Path, analysis: Analysis) -> None:
     }
     record = {"weights": digest(folder), "summary": analysis.summary(), "scatter": scatter}
     write_text(folder / ANALYSIS_FILE, json.dumps(record, indent=1) + "\n")
-
-
-def load_analysis(folder: Path) -> dict[str, Any]:
-    """The record that ``save_analysis`` wrote: ``weights``, ``summary`` and ``scatter``.
-
-    Raises:
-        CheckpointError: there is none, or it is not JSON.
-    """
-    path = folder / ANALYSIS_FILE
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"There is no {path}; make it with: python -m dali analyse {folder}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} is not valid JSON: {error}.") from error
-
-
-def is_current(folder: Path, record: dict[str, Any]) -> bool:
-    """False where the weights have changed since the figures were computed."""
-    return record.get("weights") == digest(folder)

@@ -9,7 +9,6 @@
 Every file is written under a temporary name and renamed, so that a reader never meets half a file.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -20,12 +19,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from dali.config import RunConfig, parse_config
 from dali.envs import catalogue
 from dali.errors import CheckpointError, DaliError
 from dali.model.agent import Agent
+from dali.run_folder import CONFIG, WEIGHTS, load_config
+from dali.run_folder import digest as digest  # of the interface of a checkpoint, like the next
+from dali.run_folder import list_runs as list_runs
 
-CONFIG, WEIGHTS, METRICS = "config.json", "model.safetensors", "metrics.jsonl"
+METRICS = "metrics.jsonl"
 TRAINER_STATE = Path("trainer") / "state.safetensors"
 
 
@@ -54,24 +55,6 @@ def save_agent(folder: Path, agent: Agent) -> None:
     write_text(folder / CONFIG, json.dumps(agent.config.to_dict(), indent=2) + "\n")
     tensors = {name: value.detach().cpu().contiguous() for name, value in agent.state_dict().items()}
     write_atomic(folder / WEIGHTS, lambda temporary: save_file(tensors, temporary))
-
-
-def load_config(folder: Path) -> RunConfig:
-    """The run's configuration.
-
-    Raises:
-        CheckpointError: no such folder, not a checkpoint, or one of another schema.
-    """
-    path = folder / CONFIG
-    if not folder.is_dir():
-        raise CheckpointError(f"There is no checkpoint folder {folder}.")
-    if not path.is_file():
-        raise CheckpointError(f"{folder} is not a checkpoint: it holds no {CONFIG}.")
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} is not valid JSON: {error}.") from error
-    return parse_config(data, str(path))
 
 
 def load_agent(folder: Path, device: str = "cpu") -> Agent:
@@ -109,21 +92,6 @@ def check_tensors(path: Path, found: dict[str, Tensor], expected: dict[str, Tens
                 f"{path} does not fit its {CONFIG}: {name!r} has shape {tuple(found[name].shape)}, "
                 f"expected {tuple(value.shape)}."
             )
-
-
-def list_runs(folder: Path) -> list[Path]:
-    """Folders below ``folder`` that hold a config.json, by name; an absent folder gives none."""
-    if not folder.is_dir():
-        return []
-    return sorted(child for child in folder.iterdir() if (child / CONFIG).is_file())
-
-
-def digest(folder: Path) -> str:
-    """SHA-256 of the weights and the configuration: what a figure or film was made from."""
-    sha = hashlib.sha256()
-    for name in (CONFIG, WEIGHTS):
-        sha.update((folder / name).read_bytes())
-    return sha.hexdigest()
 
 
 def save_trainer_state(folder: Path, tensors: dict[str, Tensor], numbers: dict) -> None:

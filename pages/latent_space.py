@@ -38,8 +38,10 @@ try:
     elif view == "One episode":
         latent_episode.show_episode(run, episodes)
     elif view == "Probes":
-        latent_probes.show_verdicts(run, episodes)
+        verdicts = st.container()  # above the figures, but they take longer
         latent_probes.show_probes(run, episodes)
+        with verdicts:
+            latent_probes.show_verdicts(run, episodes)
     else:
         latent_probes.show_associations(run, episodes)
         latent_effects.show_effects(run, latent_probes.load_disentanglement(run, episodes))

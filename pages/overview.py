@@ -3,7 +3,16 @@
 import streamlit as st
 
 from dali.studio.loaders import choose_run, list_checkpoints, show_damaged
-from dali.studio.overview import analysis_of, context_text, factor_table, table
+from dali.studio.overview import (
+    add_returns,
+    analysis_of,
+    context_text,
+    factor_table,
+    is_evaluated,
+    show_card,
+    show_training,
+    table,
+)
 from dali.studio.style import header, recomputed_by
 
 header(
@@ -14,19 +23,26 @@ header(
 )
 run = choose_run()
 runs, damaged = list_checkpoints()
-with st.spinner("Reading the checkpoints …"):
-    rows = table(runs)
-st.dataframe(rows, hide_index=True)
+rows, place = table(runs), st.empty()
+place.dataframe(rows, hide_index=True)
 show_damaged(damaged)
 
 st.subheader(run.name, anchor=False)
 method, train = run.config.method, run.config.train
 st.markdown(
-    f"**{run.title}.** {method.title} has {context_text(method)}. Trained for {train.steps:,} environment steps in "
+    f"**{run.title}.** Its context: {context_text(method)}. Trained for {train.steps:,} environment steps in "
     f"{train.contexts} contexts drawn from the train range of "
     + ", ".join(f"{f.label} ({f.train[0]:g} to {f.train[1]:g} {f.unit})" for f in run.spec.features)
     + "."
 )
+show_training(run)
+with st.container(horizontal=True):
+    for page, label, icon in (
+        ("latent_space", "What its code knows", ":material/scatter_plot:"),
+        ("counterfactuals", "Turn its physics", ":material/movie:"),
+        ("generalization", "How it generalises", ":material/public:"),
+    ):
+        st.page_link(f"pages/{page}.py", label=label, icon=icon, query_params={"run": run.name})
 record, state = analysis_of(run)
 if record:
     if state != "up to date":
@@ -55,3 +71,11 @@ elif method.infers_context:
     st.code(f"python -m dali analyse {run.folder}", language="bash")
 else:
     st.info(f"{method.title} infers no code, so there is none to probe or to steer.", icon=":material/info:")
+show_card(run)
+
+if any(is_evaluated(item) for item in runs):
+    place.dataframe(add_returns(rows, runs), hide_index=True)
+    st.caption(
+        "Return: mean under the default physics, of the agent and in brackets of random actions, where evaluated with "
+        "`python -m dali evaluate RUN`."
+    )

@@ -18,7 +18,7 @@ LAYERS = (
     ("dali", "dali.errors"),
     ("dali.methods", "dali.envs.spec"),  # what a method and an environment are, as data
     ("dali.config",),
-    ("dali.envs", "dali.model"),
+    ("dali.envs", "dali.model", "dali.run_folder"),
     ("dali.analysis", "dali.checkpoint"),  # analysis is handed an agent; it opens no folder
     ("dali.train", "dali.artifacts", "dali.scores", "dali.figures", "dali.video", "dali.jobs"),
     ("dali.sweep", "dali.export", "dali.derived", "dali.bench"),

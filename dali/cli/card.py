@@ -16,9 +16,9 @@ def card(
 ) -> None:
     """Write a checkpoint's model card, README.md in its folder. Analyse the checkpoint first."""
     from dali.analysis.card import measure_returns, render_card
-    from dali.artifacts import ANALYSIS_FILE, is_current, load_analysis
     from dali.checkpoint import load_agent, write_text
     from dali.errors import CheckpointError
+    from dali.run_folder import ANALYSIS_FILE, is_current, load_analysis
 
     agent = load_agent(run)
     training = summary = None

@@ -18,6 +18,7 @@ from dali.figures.style import (
     VERMILION,
     compact,
     layout,
+    translucent,
     with_unit,
 )
 
@@ -179,7 +180,7 @@ def _path(path: np.ndarray, timestep: float) -> list:
         line, dot_size = {"color": VERMILION, "width": 4}, 4
     else:
         kind = go.Scattergl
-        line, dot_size = {"color": VERMILION, "width": 2}, 7
+        line, dot_size = {"color": translucent(VERMILION, 0.6), "width": 1.2}, 6
     text = {"text": ends, "textposition": "top center", "textfont": {"color": VERMILION, "size": 14}}
     return [
         kind(**common, mode="lines", line=line, hoverinfo="skip"),

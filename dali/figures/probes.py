@@ -131,6 +131,6 @@ def effects(decodability: np.ndarray, auc: np.ndarray, low: np.ndarray, high: np
         customdata=np.stack([low, high], 1),
         hovertemplate="%{x}: AUC %{y:.2f} (95 % %{customdata[0]:.2f} to %{customdata[1]:.2f})<extra></extra>",
     )
-    figure.add_hline(0.5, line={"color": GREY, "dash": "dot"}, annotation_text="AUC of chance")
+    figure.add_hline(0.5, line={"color": GREY, "dash": "dot"}, annotation={"text": "chance", "x": 0, "xanchor": "left"})
     scores = {"title": "score (no unit)", "range": [0, 1.05]}
     return layout(figure, 360, barmode="group", xaxis_title="code dimension", yaxis=scores)

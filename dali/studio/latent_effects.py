@@ -26,7 +26,7 @@ def show_effects(run: Run, measured: Disentanglement) -> None:
     told = measured.mutual_information / entropy
     tests = [effect.test for effect in effects]
     auc, low, high = (np.array([getattr(test, name) for test in tests]) for name in ("auc", "low", "high"))
-    left, right = st.columns([3, 2])
+    left, right = st.columns(2)
     figure = effects_figure(told.max(1), auc, low, high, "tells of one feature (share of its entropy)")
     left.plotly_chart(figure, key="effects")
     rows = [
@@ -35,7 +35,7 @@ def show_effects(run: Run, measured: Disentanglement) -> None:
             "Tells most of": measured.names[int(told[i].argmax())],
             "AUC": f"{effect.test.auc:.2f} ({effect.test.low:.2f} to {effect.test.high:.2f})",
             "p": f"{effect.test.p_value:.3f}",
-            "Change of dreams (σ)": round(effect.shift, 2),
+            "Change (σ)": round(effect.shift, 2),
         }
         for i, effect in enumerate(effects)
     ]
@@ -44,8 +44,8 @@ def show_effects(run: Run, measured: Disentanglement) -> None:
     right.caption(
         f"Plausibility test: dreams of {HORIZON} steps from {test.episodes} held-out episodes, the dimension moved by "
         f"{MOVE:g} σ either way or not. AUC: how well a cross-validated classifier tells the two kinds apart, with a "
-        "95 % interval over episodes; 0.5 is chance. p: share of shuffled labels that do as well. A dimension can tell "
-        "of the physics and do nothing: then the dream does not use it."
+        "95 % interval over episodes; 0.5 is chance. p: share of shuffled labels that do as well. Change: root mean "
+        "square, of the dream. A dimension can tell of the physics and do nothing: then the dream does not use it."
     )
     with right:
         recomputed_by(f"python -m dali plausibility {run.folder}")

@@ -93,8 +93,8 @@ def probe_table(run: Run, scored: dict[ProbeKind, ProbeEvaluation]) -> list[dict
 def show_associations(run: Run, episodes: Episodes) -> None:
     """Which dimension goes with which feature, and the summary scores."""
     measured = load_disentanglement(run, episodes)
-    names = list(measured.names)
-    left, middle, right = st.columns([3, 3, 2])
+    names = [f"{f.label} {f.name}" for f in run.spec.features]
+    left, middle, right = st.columns([5, 5, 6])
     left.plotly_chart(figures.association(measured.spearman, names, "Spearman's ρ", signed=True), key="spearman")
     information = measured.mutual_information
     middle.plotly_chart(

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from dali import run_folder
 from dali.config import RunConfig
 from dali.envs import catalogue
 from dali.envs.spec import EnvSpec
 from dali.errors import CheckpointError, DaliError
+from dali.run_folder import ANALYSIS_FILE, CONFIG, WEIGHTS, list_runs, load_config
 from dali.studio.style import require_app
 
 if TYPE_CHECKING:
@@ -67,8 +69,6 @@ def checkpoints_folder() -> Path:
 
 def list_checkpoints(folder: Path | None = None) -> tuple[list[Run], list[Damaged]]:
     """The runs of a folder by name, and those that this version cannot read."""
-    from dali.checkpoint import CONFIG, list_runs
-
     runs, damaged = [], []
     for path in list_runs(folder or checkpoints_folder()):
         try:
@@ -101,8 +101,6 @@ def load_agent(run: Run) -> "Agent":
     Raises:
         CheckpointError: the weights are missing, damaged or of another configuration.
     """
-    from dali.checkpoint import CONFIG, WEIGHTS
-
     return _load_agent(stamp(run.folder, CONFIG, WEIGHTS))
 
 
@@ -139,8 +137,6 @@ def load_analysis(run: Run) -> dict[str, Any] | None:
     Raises:
         CheckpointError: the file is damaged.
     """
-    from dali.artifacts import ANALYSIS_FILE
-
     if not (run.folder / ANALYSIS_FILE).exists():
         return None
     return _load_analysis(stamp(run.folder, ANALYSIS_FILE))
@@ -149,8 +145,6 @@ def load_analysis(run: Run) -> dict[str, Any] | None:
 def figures_are_current(run: Run) -> bool:
     """False where the weights have changed since the figures were computed."""
     from dali.artifacts import ANALYSIS_FILE
-    from dali.checkpoint import CONFIG, WEIGHTS
-
     return _is_current(stamp(run.folder, CONFIG, WEIGHTS, ANALYSIS_FILE))
 
 
@@ -218,8 +212,6 @@ def _folder(files: Stamp) -> Path:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _load_config(files: Stamp) -> RunConfig:
-    from dali.checkpoint import load_config
-
     config = load_config(_folder(files))
     catalogue.spec(config.env)  # a run of an environment that this version lacks cannot be opened
     return config
@@ -248,13 +240,10 @@ def _fit_readout(files: Stamp, _episodes: "Episodes", _spec: EnvSpec) -> "Readou
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _load_analysis(files: Stamp) -> dict[str, Any]:
-    from dali.artifacts import load_analysis
-
-    return load_analysis(_folder(files))
+    return run_folder.load_analysis(_folder(files))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _is_current(files: Stamp) -> bool:
-    from dali.artifacts import is_current, load_analysis
-
-    return is_current(_folder(files), load_analysis(_folder(files)))
+    folder = _folder(files)
+    return run_folder.is_current(folder, run_folder.load_analysis(folder))

@@ -92,9 +92,9 @@ def _neighbourhoods(projection: Projection, points: Points) -> Map:
 @st.cache_resource(max_entries=8, show_spinner="Finding principal axes …")
 def _principal(files: Stamp, dimensions: int, means: bool, _points: Points) -> Map:
     principal = principal_axes(_points.code, dimensions)
-    axes = tuple(
-        f"principal component {i + 1} ({share:.0%} of the variance)" for i, share in enumerate(principal.explained)
-    )
+    # Axes of a cube have room for few letters.
+    title, of = ("PC", "") if dimensions == 3 else ("principal component", " of the variance")
+    axes = tuple(f"{title} {i + 1} ({share:.0%}{of})" for i, share in enumerate(principal.explained))
     note = f"These components hold {principal.explained.sum():.0%} of the codes' variance."
     everything = np.ones(len(_points.code), bool)
     return Map(principal.project(_points.code), _points.code, axes, note, principal, everything)

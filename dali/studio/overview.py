@@ -1,11 +1,17 @@
 """What the overview tells of each checkpoint: a row of the table, and the figures of the chosen one."""
 
+import json
 from typing import Any
+
+import numpy as np
+import streamlit as st
 
 from dali.errors import CheckpointError
 from dali.methods import Method
 from dali.studio.loaders import Run, figures_are_current, load_analysis
-from dali.studio.style import listed, number
+from dali.studio.style import MISSING, listed, number
+
+TRAINING_FILE, CARD_FILE, EVAL_FILE = "training.json", "README.md", "eval.json"
 
 CONTEXTS = {"none": "none", "given": "the true physics", "inferred": "inferred code z"}
 
@@ -13,10 +19,10 @@ CONTEXTS = {"none": "none", "given": "the true physics", "inferred": "inferred c
 def context_text(method: Method) -> str:
     """What a method knows of the physics, and which modules read it."""
     if method.source == "none":
-        return "no context: trained over random physics"
+        return "none, it is trained over random physics and sees none of it"
     what = CONTEXTS[method.source]
-    where = "enters the posterior" if method.shallow else "enters sequence model, heads, actor and critic"
-    return f"{what}, {where}" + (", aligned with the state" if method.cross_modal else "")
+    where = "read by the posterior" if method.shallow else "read by sequence model, heads, actor and critic"
+    return f"{what}, {where}" + ("; also trained to agree with the latent state" if method.cross_modal else "")
 
 
 def analysis_of(run: Run) -> tuple[dict[str, Any] | None, str]:
@@ -33,7 +39,7 @@ def analysis_of(run: Run) -> tuple[dict[str, Any] | None, str]:
 
 
 def table(runs: list[Run]) -> list[dict[str, Any]]:
-    """One row a checkpoint."""
+    """One row a checkpoint, with its figures; those that need an import of seconds are left to `add_returns`."""
     rows = []
     for run in runs:
         record, state = analysis_of(run)
@@ -43,7 +49,6 @@ def table(runs: list[Run]) -> list[dict[str, Any]]:
             {
                 "Checkpoint": run.name,
                 "Environment": run.spec.title,
-                "Hidden physics": listed([f"{f.label} ({f.unit})" for f in run.spec.features]),
                 "Method": config.method.title,
                 "Context": CONTEXTS[config.method.source],
                 "Preset": config.preset,
@@ -78,6 +83,57 @@ def factor_table(run: Run, summary: dict[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def add_returns(rows: list[dict[str, Any]], runs: list[Run]) -> list[dict[str, Any]]:
+    """The rows of `table` with the return under the default physics."""
+    found = [default_return(run) for run in runs]
+    shown = [MISSING if f is None else f"{number(f[0], 0)} ({number(f[1], 0)})" for f in found]
+    return [{**row, "Return (random)": text} for row, text in zip(rows, shown, strict=True)]
+
+
+def is_evaluated(run: Run) -> bool:
+    """True where returns were recorded, of whatever weights."""
+    return (run.folder / EVAL_FILE).is_file()
+
+
+def default_return(run: Run) -> tuple[float, float] | None:
+    """Mean return under the default physics, of the agent and of random actions; None where it was not evaluated."""
+    from dali.studio.evaluations import load_evaluation  # torch takes seconds to import
+
+    try:
+        evaluation = load_evaluation(run)
+    except CheckpointError:
+        return None
+    at_default = np.flatnonzero(np.isclose(evaluation.contexts, run.spec.default_context).all(1))
+    if not len(at_default):
+        return None
+    agent, random = (float(returns[at_default[0]]) for returns in evaluation.mean_returns())
+    return None if np.isnan(agent) else (agent, random)
+
+
+def show_training(run: Run) -> None:
+    """How the run was trained, as far as it says so itself."""
+    try:
+        record = json.loads((run.folder / TRAINING_FILE).read_text(encoding="utf-8"))
+        seconds, steps, machine, command = (record[k] for k in ("wall_seconds", "env_steps", "machine", "command"))
+        text = f"{steps:,} environment steps in {seconds / 60:.0f} minutes on {machine}."
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        st.warning(f"{run.folder / TRAINING_FILE} cannot be read: {error!r}")
+        return
+    st.caption(f"{text} Train it anew with `{command}`")
+
+
+def show_card(run: Run) -> None:
+    """The model card, if the run has one."""
+    try:
+        text = (run.folder / CARD_FILE).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return
+    with st.expander("Model card", icon=":material/description:"):
+        st.markdown(text)
 
 
 def _by_factor(values: dict[str, dict[str, Any]], key: str) -> str:
