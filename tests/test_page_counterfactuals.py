@@ -1,0 +1,167 @@
+"""The counterfactuals page without a browser: its widgets, its URL, what it says of each kind of method."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dali.analysis.request import Request
+from dali.errors import DaliError
+from dali.export.stage import open_stage
+from dali.studio import film_state
+from dali.studio.film_state import PageState
+
+SECONDS = 60
+
+
+@pytest.fixture
+def open_page(make_run, tmp_path, monkeypatch, repo):
+    """``open_page(method, **url)``: the page on one run, run once."""
+
+    def open_page(method="dali_d_chi", env="pendulum", **url):
+        if not (tmp_path / "runs").exists():
+            shutil.copytree(make_run(env, method), tmp_path / "runs" / "run")
+        monkeypatch.setenv("DALI_CHECKPOINTS", str(tmp_path / "runs"))
+        page = AppTest.from_file(str(repo / "pages" / "counterfactuals.py"), default_timeout=SECONDS)
+        page.session_state["app"] = True
+        for name, value in {"h": "5", **url}.items():
+            page.query_params[name] = value
+        page.run()
+        assert not page.exception
+        return page
+
+    return open_page
+
+
+def url_of(page):
+    return {name: v if isinstance(v, str) else v[-1] for name, v in page.query_params.items()}
+
+
+def texts(elements):
+    return " ".join(e.value for e in elements)
+
+
+def test_the_url_holds_the_page_and_opens_it_again(open_page):
+    page = open_page(episode="2", t="30", g="4.9", z3="1.5", actions="policy", seed="4")
+    page.slider(key="film_l").set_value(1.25)
+    page.slider(key="film_z0").set_value(-2.0)
+    page.run()
+    url = url_of(page)
+    assert url == {
+        "run": "run", "episode": "2", "t": "30", "h": "5", "actions": "policy", "seed": "4", "g": "4.9", "l": "1.25",
+        "z0": "-2", "z3": "1.5", "dims": "0,1,2",
+    }  # fmt: skip
+    again = open_page(**url)
+    assert url_of(again) == url
+    assert [m.value for m in again.metric] == [m.value for m in page.metric]
+    assert again.slider(key="film_l").value == 1.25
+
+
+def test_at_first_nothing_is_changed(open_page):
+    page = open_page()
+    assert page.metric[0].value == page.metric[1].value
+    assert page.metric[2].value == "–"  # no physics is asked for, so there is no skill
+    assert not {"g", "l", "z0"} & set(url_of(page))
+    assert not page.warning
+
+
+def test_entries_and_sliders_follow_each_other(open_page):
+    page = open_page()
+    page.number_input(key="film_g_entry").set_value(12.3).run()
+    assert page.slider(key="film_g").value == 12.3
+    page.slider(key="film_g").set_value(7.0).run()
+    assert page.number_input(key="film_g_entry").value == 7.0
+    assert url_of(page)["g"] == "7.0"
+
+
+def test_reset_puts_every_slider_to_rest(open_page):
+    page = open_page(g="4.9", z3="1.5")
+    next(b for b in page.button if b.label == "Reset sliders").click().run()
+    assert not {"g", "l", "z3"} & set(url_of(page))
+    assert page.slider(key="film_z3").value == 0.0
+
+
+def test_another_episode_takes_its_own_physics_and_keeps_what_was_asked(open_page, make_run):
+    episodes = open_stage(make_run()).episodes
+    page = open_page(episode="0", g="4.9")
+    page.selectbox(key="film_episode").set_value(5).run()
+    assert not page.exception
+    assert page.slider(key="film_l").value == pytest.approx(episodes.context[5, 1], abs=0.01)
+    url = url_of(page)
+    assert url["episode"] == "5"
+    assert url["g"] == "4.9"
+    assert "l" not in url
+
+
+def test_a_horizon_that_no_longer_fits_is_shortened(open_page):
+    page = open_page(t="60", h="100")
+    page.number_input(key="film_t").set_value(190).run()
+    assert not page.exception
+    assert page.number_input(key="film_h").value == 10
+
+
+def test_a_pin_lives_in_the_url(open_page):
+    page = open_page(g="4.9")
+    next(b for b in page.button if b.label == "Pin this dream").click().run()
+    assert '"physics":{"g":4.9}' in url_of(page)["pin"]
+    again = open_page(**url_of(page))
+    next(b for b in again.button if b.label == "Unpin").click().run()
+    assert "pin" not in url_of(again)
+
+
+def test_badges_say_what_to_distrust(open_page):
+    page = open_page(g="20")
+    assert "gravity is 5.00 m/s² outside the train range 5–15" in texts(page.markdown)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"episode": "999"}, {"g": "much"}, {"g": "99"}, {"pin": "{}"}, {"dims": "9"}, {"t": "-3"}]
+)
+def test_a_bad_url_is_said_and_survived(open_page, bad):
+    page = open_page(**bad)
+    assert len(page.warning) == 1
+    assert len(page.metric) == 5
+
+
+@pytest.mark.parametrize(
+    ("method", "sentence", "sliders"),
+    [
+        ("dali_s", "shallow: z' acts while the steps before the start are observed again", 10),
+        ("crssm_d", "told the true physics", 2),
+        ("dreamer_dr", "no context: sliders change the real run alone", 2),
+    ],
+)
+def test_every_kind_of_method_has_its_page(open_page, method, sentence, sliders):
+    page = open_page(method, g="15")
+    assert sentence in texts(page.markdown)
+    assert len(page.slider) == sliders
+    if method == "dreamer_dr":
+        assert page.metric[2].value == "–"
+
+
+def test_without_recorded_episodes_it_says_how_to_make_them(open_page, make_run, tmp_path):
+    shutil.copytree(make_run(), tmp_path / "runs" / "run", ignore=shutil.ignore_patterns("latents.npz"))
+    page = open_page()
+    assert "python -m dali analyse" in page.error[0].value
+
+
+def test_without_checkpoints_it_says_how_to_train_one(open_page, tmp_path):
+    (tmp_path / "runs").mkdir()
+    assert "No checkpoint" in open_page().info[0].value
+
+
+def test_state_and_url_are_the_same_thing(make_run):
+    stage = open_stage(make_run())
+    request = Request(2, 30, 5, (("g", 4.9),), ((3, -0.5),), "zero", 9)
+    state = PageState(request, ("ghost",), (0, 2), replace(request, seed=None))
+    assert film_state.from_url(film_state.to_url(state), stage) == state
+    assert film_state.fitted(replace(request, t=190), replace(request, horizon=50), stage).horizon == 50
+    assert film_state.fitted(replace(request, t=190, actions="recorded"), replace(request, horizon=50), stage) is None
+    with pytest.raises(DaliError, match="observation dimensions"):
+        film_state.from_url({"dims": "7"}, stage)
+
+
+def test_steps_of_physics_sliders(make_run):
+    features = open_stage(make_run()).agent.spec.features
+    assert [film_state.step_of(f) for f in features] == pytest.approx([0.1, 0.01])
