@@ -144,7 +144,6 @@ def load_analysis(run: Run) -> dict[str, Any] | None:
 
 def figures_are_current(run: Run) -> bool:
     """False where the weights have changed since the figures were computed."""
-    from dali.artifacts import ANALYSIS_FILE
     return _is_current(stamp(run.folder, CONFIG, WEIGHTS, ANALYSIS_FILE))
 
 
