@@ -16,6 +16,8 @@ from dali.envs import catalogue
 from dali.envs.base import Simulator
 from dali.model.agent import Agent
 
+START = 60  # record that steered dreams start from; the code has seen a window by then
+HORIZONS = (25, 50)  # steps
 CANDIDATES = 41  # physics values that a dream is compared with, over the feature's limits
 
 
@@ -102,18 +104,24 @@ class FactorFidelity:
     effective: np.ndarray  # (E,) ĉ
 
 
+def steerable(episodes: Episodes, explored: bool) -> Episodes:
+    """Held-out episodes inside the train range, of one behaviour, that are long enough to be steered."""
+    long = episodes.length >= START + max(HORIZONS)
+    return episodes.subset((episodes.regime == "interpolation") & (episodes.explored == explored) & long)
+
+
 def evaluate_fidelity(
-    agent: Agent, episodes: Episodes, code_map: CodeMap, seed: int = 0, starts: int = 60, horizons=(25, 50)
+    agent: Agent, chosen: Episodes, code_map: CodeMap, scale: np.ndarray, seed: int = 0
 ) -> list[FactorFidelity]:
-    """Steers held-out episodes inside the train range to other physics, one feature at a time.
+    """Steers episodes to other physics inside the train range, drawn at random, one feature at a time.
+
+    Dreams start from record START, take the recorded actions, and follow the modes of their latents.
 
     Args:
-        episodes: any regimes; those of "interpolation" are used, by the policy and exploratory alike.
-        starts: the record that dreams start from. Actions are the recorded ones, latents their modes.
+        chosen: held-out episodes, as ``steerable`` gives them.
+        scale: (O,) of ``observation_scale``.
     """
-    spec, longest = agent.spec, max(horizons)
-    scale = observation_scale(episodes)
-    chosen = episodes.subset((episodes.regime == "interpolation") & (episodes.length >= starts + longest))
+    spec, starts, horizons, longest = agent.spec, START, HORIZONS, max(HORIZONS)
     rng = np.random.default_rng(seed)
     simulator = catalogue.make(spec.name, len(chosen.obs))
     state, actions = chosen.state[:, starts], chosen.action[:, starts : starts + longest]

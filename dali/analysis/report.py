@@ -1,20 +1,22 @@
 """The figures of a checkpoint, all recomputed from its weights: probe, steering, effective physics, return."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dali.analysis.code_map import CodeMap, fit_code_map
-from dali.analysis.fidelity import FactorFidelity, evaluate_fidelity
+from dali.analysis.fidelity import HORIZONS, FactorFidelity, evaluate_fidelity, observation_scale, steerable
 from dali.analysis.probes import ProbeEvaluation, evaluate_probe
 from dali.analysis.rollouts import Episodes, collect_standard
 from dali.analysis.support import Support, fit_support
-from dali.envs.spec import EnvSpec
+from dali.envs.spec import ContextFeature, EnvSpec
 from dali.errors import DaliError
 from dali.model.agent import Agent
 
+FEWEST_STEERED = 10  # episodes; fewer give no figure of steering
 SETTLED = 32  # records after which a code has seen enough to be averaged over the episode
 
 
@@ -22,17 +24,19 @@ SETTLED = 32  # records after which a code has seen enough to be averaged over t
 class Analysis:
     """What is known of a checkpoint's code."""
 
+    features: tuple[ContextFeature, ...]
     episodes: Episodes
     probe: ProbeEvaluation
     code_map: CodeMap
     support: Support
-    fidelity: list[FactorFidelity]
+    fidelity: list[FactorFidelity]  # on exploratory episodes, where there are enough
+    policy_fidelity: list[FactorFidelity]  # on episodes of the policy, whose actions answer the unchanged physics
     seed: int
     seconds: float
 
     def summary(self) -> dict[str, Any]:
         """The JSON object of ``python -m dali analyse --json``."""
-        units = {f.name: f.unit for f in self.fidelity}
+        units = {f.name: f.unit for f in self.features}
         return {
             "probe": {
                 f.name: {
@@ -44,20 +48,35 @@ class Analysis:
                 }
                 for f in self.probe.factors
             },
-            "steering": {
-                f.name: {f"skill_{h}": v for h, v in f.skill.items()}
-                | {f"control_{h}": v for h, v in f.skill_control.items()}
-                | {f"factual_error_{h}": v for h, v in f.factual_error.items()}
-                for f in self.fidelity
-            },
-            "effective": {
-                f.name: {"slope": f.slope, "r2": f.r2, "mae": f.mae, "selectivity": f.selectivity, "unit": f.unit}
-                for f in self.fidelity
-            },
+            "steering": self._by_factor(self.fidelity, _steering),
+            "steering_of_policy_episodes": self._by_factor(self.policy_fidelity, _steering),
+            "effective": self._by_factor(self.fidelity, _effective),
             "contexts": {r: int((self.episodes.regime == r).sum()) // 2 for r in np.unique(self.episodes.regime)},
             "seed": self.seed,
             "seconds": round(self.seconds, 1),
         }
+
+    def _by_factor(
+        self, fidelity: list[FactorFidelity], figures: Callable[[FactorFidelity], dict[str, float]]
+    ) -> dict[str, dict[str, float | None]]:
+        """Figures by feature; each is None where too few episodes were long enough to steer."""
+        found = {f.name: figures(f) for f in fidelity}
+        return {f.name: found.get(f.name, dict.fromkeys(_FIGURES[figures])) for f in self.features}
+
+
+def _steering(f: FactorFidelity) -> dict[str, float]:
+    named = {"skill": f.skill, "control": f.skill_control, "factual_error": f.factual_error}
+    return {f"{name}_{horizon}": values[horizon] for name, values in named.items() for horizon in HORIZONS}
+
+
+def _effective(f: FactorFidelity) -> dict[str, float]:
+    return {"slope": f.slope, "r2": f.r2, "mae": f.mae, "selectivity": f.selectivity}
+
+
+_FIGURES = {
+    _steering: tuple(f"{name}_{h}" for name in ("skill", "control", "factual_error") for h in HORIZONS),
+    _effective: ("slope", "r2", "mae", "selectivity"),
+}
 
 
 def settled_records(episodes: Episodes) -> np.ndarray:
@@ -90,6 +109,8 @@ def analyse(agent: Agent, seed: int = 0, contexts: int = 100) -> Analysis:
     """Collects episodes and computes every figure.
 
     The probe is fitted on training contexts and judged on held-out ones; steering uses held-out episodes alone.
+    Its figures are of exploratory episodes: recorded actions of a policy balance the physics they were chosen under,
+    and replayed under another they, or a dream of them, diverge whatever the model knows. Those are given apart.
 
     Raises:
         DaliError: the method infers no code.
@@ -109,5 +130,21 @@ def analyse(agent: Agent, seed: int = 0, contexts: int = 100) -> Analysis:
     )
     code_map = fit_steering(episodes, agent.spec)
     support = fit_support(settled_codes(episodes.subset(episodes.regime == "train")))
-    fidelity = evaluate_fidelity(agent, episodes, code_map, seed)
-    return Analysis(episodes, probe, code_map, support, fidelity, seed, time.monotonic() - began)
+    scale = observation_scale(episodes)
+    fidelity = {
+        explored: evaluate_fidelity(agent, chosen, code_map, scale, seed)
+        if len((chosen := steerable(episodes, explored)).obs) >= FEWEST_STEERED
+        else []
+        for explored in (True, False)
+    }
+    return Analysis(
+        features=agent.spec.features,
+        episodes=episodes,
+        probe=probe,
+        code_map=code_map,
+        support=support,
+        fidelity=fidelity[True],
+        policy_fidelity=fidelity[False],
+        seed=seed,
+        seconds=time.monotonic() - began,
+    )

@@ -38,6 +38,11 @@ def _table(summary: dict) -> str:
             f"{name}",
             f"  probe R² inside {_number(probe['r2_inside'])}, outside {_number(probe['r2_outside'])}, "
             f"shuffled control {_number(probe['r2_control'])}; error inside ±{_number(probe['mae_inside'])} {unit}",
+        ]
+        if steering["skill_25"] is None:
+            lines.append("  too few exploratory episodes of 110 steps and more to steer")
+            continue
+        lines += [
             f"  steering skill at 25 steps {_number(steering['skill_25'])} (shuffled moves "
             f"{_number(steering['control_25'])}), at 50 steps {_number(steering['skill_50'])}",
             f"  effective physics: slope {_number(effective['slope'])}, R² {_number(effective['r2'])}, "
