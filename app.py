@@ -13,5 +13,6 @@ st.navigation(
         st.Page("pages/latent_space.py", title="Latent space", icon=":material/scatter_plot:"),
         st.Page("pages/counterfactuals.py", title="Counterfactuals", icon=":material/movie:"),
         st.Page("pages/generalization.py", title="Generalisation", icon=":material/public:"),
+        st.Page("pages/training.py", title="Training", icon=":material/show_chart:"),
     ]
 ).run()

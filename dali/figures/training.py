@@ -1,0 +1,98 @@
+"""Learning curves: any logged quantity of any runs over environment steps or updates."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+
+from dali.figures.style import PALETTE, layout, translucent
+
+DASHES = ("solid", "dash", "dot", "dashdot")  # beyond eight runs colours come again, with another dash
+AXES = {"env_steps": "environment steps", "update": "updates"}
+# What metrics.jsonl holds, for people; what is not named here shows under its own key.
+TITLES = {
+    "return": "return, mean of the last 20 episodes",
+    "updates_per_second": "updates a second (1/s)",
+    "loss/total": "total loss, weighted",
+    "loss/reconstruction": "reconstruction loss (scaled, squared)",
+    "loss/reward": "reward loss (nats)",
+    "loss/continue": "continue loss (nats)",
+    "loss/dyn": "dynamics KL (nats)",
+    "loss/rep": "representation KL (nats)",
+    "loss/forward_dynamics": "forward dynamics loss (scaled, squared)",
+    "loss/cross_modal": "cross-modal loss (squared)",
+    "loss/actor": "actor loss",
+    "loss/critic": "critic loss (nats)",
+    "policy/entropy": "entropy of the policy (nats)",
+    "imagined/return": "imagined return",
+    "imagined/return_range": "range of imagined returns, 5 % to 95 %",
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One run's rows of one quantity."""
+
+    name: str
+    x: np.ndarray  # (L,)
+    y: np.ndarray  # (L,)
+
+
+def title_of(key: str) -> str:
+    """A logged quantity for people."""
+    if key.startswith("gradient/"):
+        return f"gradient norm, {key.removeprefix('gradient/')}"
+    return TITLES.get(key, key)
+
+
+def quantities(logs: list[list[dict[str, float]]]) -> list[str]:
+    """Everything that any of the logs holds, the best known first."""
+    found = {key for rows in logs for row in rows for key in row} - set(AXES)
+    return [key for key in TITLES if key in found] + sorted(found - set(TITLES))
+
+
+def curve(name: str, rows: list[dict[str, float]], key: str, axis: str) -> Curve:
+    """The rows that hold a quantity."""
+    pairs = [(row[axis], row[key]) for row in rows if key in row]
+    x, y = np.array(pairs, float).reshape(-1, 2).T
+    return Curve(name, x, y)
+
+
+def smooth(values: np.ndarray, weight: float) -> np.ndarray:
+    """Exponential moving average (L,), corrected for its start: weight 0 leaves values as they are.
+
+    y_t = sum_i weight^(t - i) x_i / sum_i weight^(t - i), over i <= t.
+    """
+    out = np.empty_like(values, dtype=float)
+    total = mass = 0.0
+    for i, value in enumerate(values):
+        total, mass = weight * total + value, weight * mass + 1.0
+        out[i] = total / mass
+    return out
+
+
+def learning_curves(curves: list[Curve], key: str, axis: str, weight: float, places: dict[str, int]) -> go.Figure:
+    """One quantity of all runs; raw rows stay visible, faintly, behind smoothed ones.
+
+    Args:
+        places: run name -> number, which decides its colour and dash, so that both stay as runs come and go.
+    """
+    figure = go.Figure()
+    for one in curves:
+        place = places[one.name]
+        colour, dash = PALETTE[place % len(PALETTE)], DASHES[place // len(PALETTE) % len(DASHES)]
+        if weight > 0:
+            figure.add_scatter(
+                x=one.x, y=one.y, line={"color": translucent(colour, 0.25), "width": 1}, mode="lines",
+                hoverinfo="skip", showlegend=False, legendgroup=one.name,
+            )  # fmt: skip
+        figure.add_scatter(
+            x=one.x,
+            y=smooth(one.y, weight),
+            name=one.name,
+            legendgroup=one.name,
+            mode="lines" if len(one.x) > 1 else "markers",
+            line={"color": colour, "dash": dash, "width": 2},
+            hovertemplate=f"%{{x:,}} {AXES[axis]}: %{{y:.4g}}<extra>{one.name}</extra>",
+        )
+    return layout(figure, 380, xaxis_title=AXES[axis], yaxis_title=title_of(key), uirevision=f"{key}:{axis}")

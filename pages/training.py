@@ -1,0 +1,39 @@
+"""Learning curves of runs, those in training live, and trainings started in the background."""
+
+import streamlit as st
+
+from dali.studio.style import header
+
+header(
+    "Training",
+    "What each run logged while it learned: the policy's return, the losses of the world model and of the context "
+    "encoder, and its speed. A run in training is followed live; a new one can be started below.",
+)
+
+from dali.figures.training import AXES, quantities, title_of  # noqa: E402  takes seconds to import
+from dali.studio import training  # noqa: E402
+
+runs = training.logged_runs()
+keep = {"persist_state": "session"}
+if runs:
+    chosen = training.choose_runs(runs)
+    logs = [training.read_metrics(run.folder) for run in chosen]
+    known = quantities(logs)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        keys = st.multiselect(
+            "Quantities", known, [key for key in training.DEFAULTS if key in known], format_func=title_of, width=700
+        )
+        axis = st.segmented_control(
+            "Over", list(AXES), default="env_steps", required=True, format_func=AXES.get, key="training_axis", **keep
+        )
+        weight = st.slider(
+            "Smoothing", 0.0, 0.99, 0.6, 0.01, key="training_smoothing", width=220, **keep,
+            help="Weight of the past in an exponential moving average; 0 shows the rows as logged.",
+        )  # fmt: skip
+    training.show_curves(chosen, keys, axis, weight, {run.name: i for i, run in enumerate(runs)})
+    if young := [run.name for run in runs if not training.has_weights(run)]:
+        st.caption(f"No checkpoint yet, so not on the other pages: {', '.join(young)}.")
+else:
+    st.info(f"No run in `{training.checkpoints_folder()}` has a log.", icon=":material/info:")
+with st.expander("Start a training", icon=":material/model_training:", expanded=not runs):
+    training.show_start()

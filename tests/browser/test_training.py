@@ -1,0 +1,67 @@
+"""The training page: a training is started in the background, followed live, and cancelled."""
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+from dali.checkpoint import METRICS
+
+CHARTS = ".js-plotly-plot"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One run that was logged long ago, without weights."""
+    runs = tmp_path_factory.mktemp("checkpoints")
+    (runs / "logged").mkdir()
+    rows = [{"env_steps": 8 * i, "update": i, "loss/total": 1.0 / i, "return": float(i)} for i in range(1, 20)]
+    (runs / "logged" / METRICS).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return runs
+
+
+@pytest.fixture(scope="module")
+def app(chromium, serve, folder):
+    return serve(folder)
+
+
+@pytest.fixture
+def opened(app, page):
+    page.goto(app.url)
+    page.get_by_role("link", name="Training").click()
+    expect(page.get_by_role("heading", name="Training")).to_be_visible()
+    expect(page.locator(CHARTS).first).to_be_visible(timeout=30_000)
+    return page
+
+
+def start(page, preset: str, seeds: str) -> None:
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=30_000)  # the script has run to its end
+    if not page.get_by_role("button", name="Start").is_visible():
+        page.get_by_text("Start a training").click()
+    page.get_by_role("combobox", name="Preset").click()
+    page.get_by_role("option", name=preset).click()
+    page.get_by_role("textbox", name="Seeds").fill(seeds)
+    page.get_by_role("button", name="Start").click()
+
+
+def test_curves_of_a_finished_run(opened):
+    expect(opened.locator(CHARTS)).to_have_count(2)
+    expect(opened.get_by_text("No checkpoint yet, so not on the other pages: logged")).to_be_visible()
+    opened.get_by_role("radio", name="updates", exact=True).click()
+    expect(opened.locator(CHARTS).get_by_text("updates", exact=True).first).to_be_visible()
+    expect(opened.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_a_training_runs_in_the_background_and_shows_by_itself(opened, folder):
+    start(opened, "tiny", "7")
+    expect(opened.get_by_text("Trainings done.")).to_be_visible(timeout=120_000)
+    record = json.loads((folder / "pendulum-dali_d_chi-s7" / "training.json").read_text())
+    assert record["env_steps"] == 600
+    expect(opened.get_by_text("pendulum-dali_d_chi-s7").first).to_be_visible()
+
+
+def test_a_training_is_cancelled(opened, folder):
+    start(opened, "small", "8")
+    opened.get_by_role("button", name="Cancel").click()
+    expect(opened.get_by_text("Trainings cancelled.")).to_be_visible(timeout=30_000)
+    expect(opened.get_by_role("button", name="Start")).to_be_enabled()

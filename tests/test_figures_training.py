@@ -1,0 +1,53 @@
+"""Learning curves: smoothing by hand, rows without a quantity, colours that stay."""
+
+import numpy as np
+import pytest
+
+from dali.figures.training import PALETTE, Curve, curve, learning_curves, quantities, smooth, title_of
+
+ROWS = [
+    {"env_steps": 10, "update": 1, "loss/total": 4.0},
+    {"env_steps": 20, "update": 2, "loss/total": 2.0, "return": -100.0, "zeta": 1.0},
+]
+
+
+def test_smoothing():
+    # (1), (0.5 * 1 + 3) / 1.5, (0.25 * 1 + 0.5 * 3 + 5) / 1.75
+    assert smooth(np.array([1.0, 3.0, 5.0]), 0.5) == pytest.approx([1.0, 3.5 / 1.5, 6.75 / 1.75])
+    assert smooth(np.array([1.0, 3.0]), 0.0).tolist() == [1.0, 3.0]
+    assert smooth(np.full(50, 7.0), 0.99) == pytest.approx(np.full(50, 7.0))  # no bias at the start
+    assert len(smooth(np.empty(0), 0.9)) == 0
+
+
+def test_rows_that_lack_a_quantity_are_left_out():
+    one = curve("run", ROWS, "return", "update")
+    assert (one.x.tolist(), one.y.tolist()) == ([2.0], [-100.0])
+    assert len(curve("run", ROWS, "nothing", "update").x) == 0
+    assert len(curve("run", [], "return", "update").x) == 0
+
+
+def test_quantities_put_the_best_known_first():
+    assert quantities([ROWS]) == ["return", "loss/total", "zeta"]
+    assert title_of("updates_per_second").endswith("(1/s)")
+    assert title_of("zeta") == "zeta"
+
+
+def test_a_run_keeps_its_colour_whatever_else_is_shown():
+    places = {f"run{i}": i for i in range(len(PALETTE) + 1)}
+    line = np.arange(3.0)
+
+    def styles(names):
+        figure = learning_curves([Curve(n, line, line) for n in names], "return", "update", 0.5, places)
+        return {t.name: (t.line.color, t.line.dash) for t in figure.data if t.name}
+
+    everything, alone = styles(places), styles(["run3"])
+    assert everything["run3"] == alone["run3"]
+    assert len(set(everything.values())) == len(places)  # colours come again with another dash
+
+
+def test_raw_rows_stay_behind_smoothed_ones():
+    one = Curve("run", np.arange(3.0), np.array([0.0, 1.0, 0.0]))
+    raw, smoothed = learning_curves([one], "return", "update", 0.5, {"run": 0}).data
+    assert raw.y.tolist() == one.y.tolist()
+    assert smoothed.y.tolist() == smooth(one.y, 0.5).tolist()
+    assert len(learning_curves([one], "return", "update", 0.0, {"run": 0}).data) == 1
