@@ -53,7 +53,7 @@ def map_path(folder: Path, request: MapRequest) -> Path:
 def load_map(folder: Path, request: MapRequest, points: Points) -> Projection | None:
     """The stored map of these very points; None where there is none."""
     try:
-        with np.load(map_path(folder, request), allow_pickle=False) as file:
+        with map_path(folder, request).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             if str(file["made_from"]) != points_digest(points):
                 return None
             return Projection(request.method, file["points"], None, file["fitted"])

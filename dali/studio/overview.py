@@ -33,9 +33,12 @@ def analysis_of(run: Run) -> tuple[dict[str, Any] | None, str]:
         record = load_analysis(run)
         if record is None:
             return None, "not analysed yet"
+        factor_table(run, record["summary"])
         return record, "up to date" if figures_are_current(run) else "older than the weights"
     except CheckpointError as error:
         return None, str(error)
+    except (KeyError, TypeError):
+        return None, "made by another version"
 
 
 def table(runs: list[Run]) -> list[dict[str, Any]]:
@@ -74,12 +77,12 @@ def factor_table(run: Run, summary: dict[str, Any]) -> list[dict[str, Any]]:
                 "Probe R² inside": probe["r2_inside"],
                 "outside": probe["r2_outside"],
                 "shuffled": probe["r2_control"],
-                "Probe error": f"± {number(probe['mae_inside'], 2, probe['unit'])}",
+                "Probe error": f"± {number(probe['mae_inside'], 2, feature.unit)}",
                 "Steering skill, 25 steps": steering["skill_25"],
                 "50 steps": steering["skill_50"],
                 "Effective physics: slope": effective["slope"],
                 "R²": effective["r2"],
-                "error": f"± {number(effective['mae'], 2, effective['unit'])}",
+                "error": f"± {number(effective['mae'], 2, feature.unit)}",
             }
         )
     return rows
