@@ -57,3 +57,16 @@ def imagine(
     from dali.checkpoint import load_agent
 
     typer.echo(json.dumps(bench_imagine(load_agent(run), horizon), indent=2))
+
+
+@app.command("counterfactual")
+def counterfactual(
+    run: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
+    horizon: Annotated[int, typer.Option(min=1, max=100, help="Steps dreamed.")] = 50,
+    changes: Annotated[int, typer.Option(min=1, help="Slider changes timed.")] = 20,
+) -> None:
+    """Milliseconds from a slider's change to a new film of four panes."""
+    from dali.export.cost import bench_film
+    from dali.export.stage import open_stage
+
+    typer.echo(json.dumps(bench_film(open_stage(run), horizon, changes), indent=2))

@@ -40,7 +40,7 @@ def counterfactual(
     """Dream an episode under another physics or code beside the real simulator, and print what is measured."""
     from dali.analysis.film import make_film
     from dali.analysis.request import Request, parse_code, parse_physics
-    from dali.checkpoint import digest, load_config, write_atomic
+    from dali.checkpoint import digest, load_config, write_text
     from dali.export.bundle import Bundle
     from dali.export.stage import open_stage
     from dali.jobs import reporting
@@ -62,19 +62,29 @@ def counterfactual(
     files = {}
     for kind, path in {"mp4": output, "gif": gif, "png": strip, "csv": csv, "npz": npz}.items():
         if path is not None:
-            files[path.name] = data = bundle.make(kind)
-            write_atomic(path, lambda temporary, data=data: temporary.write_bytes(data))
+            files[path.name] = bundle.make(kind)
+            write_bytes(path, files[path.name])
     if manifest is not None:
         text = bundle.manifest(stage.episodes, run, checkpoint, files, str(output or "film.mp4"))
-        write_atomic(manifest, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        write_text(manifest, text)
     typer.echo("\n".join(f"{name}: {value}" for name, value in bundle.numbers().items()))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes atomically. Raises CheckpointError where the disk does not let it."""
+    from dali.checkpoint import write_atomic
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(data)
+
+    write_atomic(path, write)
 
 
 def render_sweep(
     run: Path, request: "Request", axis: str, count: int, output: Path | None, csv: Path | None, report: "Report"
 ) -> None:
     """Writes the film of a sweep and its table."""
-    from dali.checkpoint import write_atomic, write_text
+    from dali.checkpoint import write_text
     from dali.export.stage import open_stage
     from dali.export.sweep import make_sweep, plan_sweep, sweep_frames, sweep_table
     from dali.video import encode_mp4
@@ -84,8 +94,7 @@ def render_sweep(
     sweep = plan_sweep(axis, spec, stage.episodes.code.shape[-1], count)
     films = make_sweep(stage, request, sweep, report)
     if output is not None:
-        film = encode_mp4(sweep_frames(films, sweep, spec), 1.0 / spec.timestep)
-        write_atomic(output, lambda temporary: temporary.write_bytes(film))
+        write_bytes(output, encode_mp4(sweep_frames(films, sweep, spec), 1.0 / spec.timestep))
     table = sweep_table(films, sweep, spec)
     if csv is not None:
         write_text(csv, table)

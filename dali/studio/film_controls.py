@@ -37,7 +37,7 @@ def show_setup(stage: Stage) -> None:
     longest = longest_horizon(session["film_actions"], length, session["film_t"])
     columns[2].number_input("Horizon (steps)", 1, longest, key="film_h", help=f"At most {longest} from here.")
     columns[3].segmented_control(
-        "Actions", ACTION_SOURCES, key="film_actions", required=True, format_func=ACTION_TITLES.get,
+        "Actions", ACTION_SOURCES, key="film_actions", required=True, format_func=ACTION_TITLES.__getitem__,
         on_change=fit_times, args=(stage,),
         help="Recorded: those of the episode. Policy: the agent's own, in its dream. The real run repeats the dream's.",
     )  # fmt: skip

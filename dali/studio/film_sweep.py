@@ -12,7 +12,7 @@ from dali.studio import jobs
 from dali.studio.film_state import PageState
 from dali.studio.loaders import Run
 
-FOLDER = "film_sweep_folder"
+FOLDER, ABOUT = "film_sweep_folder", "film_sweep_about"
 
 
 def show_sweep(stage: Stage, run: Run, state: PageState) -> None:
@@ -30,30 +30,16 @@ def show_sweep(stage: Stage, run: Run, state: PageState) -> None:
             format_func=lambda a: titles.get(a, f"code dimension {a} (−3 to 3 σ)"),
         )  # fmt: skip
         count = columns[1].number_input("Values", 2, 21, COUNT, key="film_sweep_count")
-        asked = columns[2].button("Render sweep", icon=":material/play_arrow:", width="stretch")
-        if asked:
-            folder = _fresh_folder()
-            arguments = ["counterfactual", str(run.folder.resolve()), *state.request.arguments(), "--sweep", axis]
-            arguments += [
-                "--count",
-                str(count),
-                "--output",
-                str(folder / "sweep.mp4"),
-                "--csv",
-                str(folder / "sweep.csv"),
-            ]
-            jobs.start([*arguments, "--status", str(folder / "status.json")], folder / "status.json")
-            session[f"{FOLDER}_about"] = (
-                f"{titles.get(axis, axis)} · episode {state.request.episode}, step {state.request.t}"
-            )
-        folder = session.get(FOLDER)
+        if columns[2].button("Render sweep", icon=":material/play_arrow:", width="stretch"):
+            _start(run, state, axis, int(count), titles.get(axis, axis))
+        folder: Path | None = session.get(FOLDER)
         if folder is None:
             return
         status = jobs.watch(folder / "status.json", "Sweep")
         if status is None or status.state == "running":
             return
         if status.state == "done":
-            st.caption(session[f"{FOLDER}_about"])
+            st.caption(session[ABOUT])
             film = (folder / "sweep.mp4").read_bytes()
             st.video(film, loop=True)
             with st.container(horizontal=True):
@@ -66,6 +52,17 @@ def show_sweep(stage: Stage, run: Run, state: PageState) -> None:
             st.info("The sweep was cancelled.", icon=":material/stop:")
         else:
             st.error(f"The sweep failed: {status.text}", icon=":material/error:")
+
+
+def _start(run: Run, state: PageState, axis: str, count: int, about: str) -> None:
+    """Has the sweep rendered by the command line's own command, so that what a page shows can be made without it."""
+    folder = _fresh_folder()
+    asked = [*state.request.arguments(), "--sweep", axis, "--count", str(count)]
+    results = ["--output", str(folder / "sweep.mp4"), "--csv", str(folder / "sweep.csv")]
+    status = folder / "status.json"
+    jobs.start(["counterfactual", str(run.folder.resolve()), *asked, *results, "--status", str(status)], status)
+    request = state.request
+    st.session_state[ABOUT] = f"{about} · episode {request.episode}, from step {request.t}, {request.horizon} steps"
 
 
 def _fresh_folder() -> Path:

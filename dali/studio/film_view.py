@@ -1,6 +1,7 @@
 """A checkpoint's films for the counterfactuals page: kept between reruns, shown by the player, exported."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -174,7 +175,7 @@ def show_export(stage: Stage, key: Stamp, run: Run, state: PageState, film: Film
             for kind, mime in mimes.items():
                 label = "PNG strip" if kind == "png" else kind.upper() if kind != "mp4" else "mp4"
                 st.download_button(
-                    label, lambda kind=kind: bundle.make(kind), f"{name}.{kind}", mime, key=f"film_save_{kind}",
+                    label, partial(bundle.make, kind), f"{name}.{kind}", mime, key=f"film_save_{kind}",
                     on_click="ignore", icon=":material/download:",
                 )  # fmt: skip
 

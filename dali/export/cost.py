@@ -1,0 +1,52 @@
+"""What one change of a slider costs, from the request to frames that are ready for the browser."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from dali.analysis.film import Stage, make_factual, make_film
+from dali.analysis.request import Request
+from dali.export.pictures import SIZE, draw_pictures
+from dali.video import SHEET_FRAMES, sprite
+
+
+def bench_film(stage: Stage, horizon: int = 50, changes: int = 20) -> dict[str, Any]:
+    """Milliseconds of each stage of a new film (median, 95th percentile), as the dashboard makes it.
+
+    The factual half is kept, so two of four panes are drawn and encoded anew.
+    """
+    spec, episodes = stage.agent.spec, stage.episodes
+    episode = int(episodes.length.argmax())
+    t = (int(episodes.length[episode]) - horizon) // 2
+    feature = spec.features[0]
+    request = Request(episode, t, horizon)
+    factual = make_factual(stage, request)
+    kept: dict[str, np.ndarray] = {}
+
+    def keep(digest, make):
+        if digest not in kept:
+            kept[digest] = make()
+        return kept[digest]
+
+    times: dict[str, list[float]] = {"film": [], "draw": [], "encode": [], "all": []}
+    for value in np.linspace(*feature.limits, changes + 1):
+        began = time.perf_counter()
+        film = make_film(stage, replace(request, physics=((feature.name, float(value)),)), factual)
+        made = time.perf_counter()
+        panes = draw_pictures(film, spec, stage.agent.method, SIZE, (), keep)
+        drawn = time.perf_counter()
+        for pane in panes:
+            if pane.digest not in kept:
+                for first in range(0, horizon + 1, SHEET_FRAMES):
+                    sprite(pane.frames[first : first + SHEET_FRAMES])
+        ended = time.perf_counter()
+        for name, seconds in zip(times, (made - began, drawn - made, ended - drawn, ended - began), strict=True):
+            times[name].append(1e3 * seconds)
+    settled = {name: np.array(ms[1:]) for name, ms in times.items()}  # the first draws the factual panes too
+    figures = {
+        f"{name}_ms": {"median": round(float(np.median(ms)), 1), "p95": round(float(np.quantile(ms, 0.95)), 1)}
+        for name, ms in settled.items()
+    }
+    return {"environment": spec.name, "horizon": horizon, "changes": changes, **figures}
