@@ -1,0 +1,90 @@
+"""Recorded episodes: the batched codes are those that acting infers, and held-out physics is held out."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+import torch
+
+from dali.analysis.report import analyse, mean_codes
+from dali.analysis.rollouts import collect, collect_standard
+from dali.artifacts import fit_readout, load_episodes, save_analysis
+from dali.checkpoint import save_agent
+from dali.config import make_config
+from dali.envs import catalogue
+from dali.envs.contexts import sample_contexts
+from dali.errors import CheckpointError, DaliError
+from dali.model.agent import Agent
+from dali.run_folder import is_current, load_analysis
+
+
+def untrained(env="pendulum", method="dali_d_chi"):
+    torch.manual_seed(0)
+    return Agent(make_config(env, method, "tiny", 0, 600), catalogue.spec(env)).requires_grad_(False).eval()
+
+
+def test_codes_of_recorded_episodes_are_those_that_acting_infers():
+    agent = untrained()
+    contexts = sample_contexts(agent.spec, 4, 0)
+    episodes = collect(agent, contexts, np.full(4, "train"), 0, np.zeros(4, bool), 30)
+    memory, scaled = agent.initial(4), torch.from_numpy(agent.spec.scale_context(contexts))
+    for t in range(30):
+        obs = torch.from_numpy(episodes.obs[:, t])
+        _, memory, _ = agent.act(obs, torch.full((4,), t == 0), memory, scaled, None)
+        assert np.allclose(agent.code(memory).numpy(), episodes.code[:, t], atol=1e-5), t
+        memory = agent.took(memory, memory.latent, torch.from_numpy(episodes.action[:, t]))
+
+
+def test_an_episode_that_ended_stays_at_its_last_record():
+    agent = untrained("cartpole")
+    contexts = sample_contexts(agent.spec, 6, 0)
+    episodes = collect(agent, contexts, np.full(6, "train"), 0, np.ones(6, bool), 120)
+    assert (episodes.length < 120).any()
+    for obs, reward, length in zip(episodes.obs, episodes.reward, episodes.length, strict=True):
+        assert (obs[length:] == obs[length]).all()
+        assert reward.sum() == length  # one a step while the pole stands
+    assert np.isfinite(mean_codes(episodes)).all()
+
+
+def test_standard_dataset_holds_every_context_by_both_behaviours_and_no_held_out_one_twice():
+    episodes = collect_standard(untrained(), seed=0, contexts=8)
+    trained = {tuple(c) for c in episodes.context[episodes.regime == "train"]}
+    held_out = {tuple(c) for c in episodes.context[episodes.regime != "train"]}
+    assert not trained & held_out
+    for group in np.unique(episodes.group):
+        assert sorted(episodes.explored[episodes.group == group].tolist()) == [False, True]
+
+
+def test_analysis_round_trip_and_control(tmp_path):
+    agent = untrained()
+    save_agent(tmp_path, agent)
+    result = analyse(agent, seed=0, contexts=20)
+    save_analysis(tmp_path, result)
+    loaded = load_episodes(tmp_path / "latents.npz")
+    assert all(np.array_equal(getattr(loaded, f.name), getattr(result.episodes, f.name)) for f in fields(loaded))
+    record = load_analysis(tmp_path)
+    assert is_current(tmp_path, record)
+    readout = fit_readout(loaded, agent.spec)
+    assert readout.code_std.shape == (agent.config.model.code,)
+    assert (readout.code_std > 0).all()
+    summary = record["summary"]
+    assert set(summary) >= {"probe", "steering", "effective", "contexts", "seed", "seconds"}
+    for feature in agent.spec.features:
+        # An untrained model cannot be steered, and shuffled contexts cannot be read.
+        assert abs(summary["steering"][feature.name]["skill_25"]) < 0.1
+        assert summary["probe"][feature.name]["r2_control"] < 0.1
+    (tmp_path / "config.json").write_text((tmp_path / "config.json").read_text() + " ")
+    assert not is_current(tmp_path, record)
+
+
+def test_what_cannot_be_analysed_says_so(tmp_path):
+    with pytest.raises(DaliError, match="Dreamer-DR infers no context code"):
+        analyse(untrained(method="dreamer_dr"))
+    with pytest.raises(CheckpointError, match="make it with: python -m dali analyse"):
+        load_episodes(tmp_path / "latents.npz")
+    (tmp_path / "latents.npz").write_bytes(b"PK nonsense")
+    with pytest.raises(CheckpointError, match="does not hold recorded episodes"):
+        load_episodes(tmp_path / "latents.npz")
+    (tmp_path / "analysis.json").write_text("{")
+    with pytest.raises(CheckpointError, match="not valid JSON"):
+        load_analysis(tmp_path)
