@@ -19,6 +19,7 @@ try:
         from dali.studio import film_controls, film_state, film_sweep, film_view
 
         stage, key = film_view.open_stage(run)
+    film_view.warn_if_stale(run)
     film_state.follow_url(stage)
     film_controls.show_setup(stage)
     with st.sidebar:

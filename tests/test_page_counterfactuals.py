@@ -110,6 +110,30 @@ def test_a_pin_lives_in_the_url(open_page):
     assert "pin" not in url_of(again)
 
 
+def test_another_run_takes_over_the_request_where_it_can(open_page, make_run, tmp_path):
+    for name, env, method in (
+        ("run", "pendulum", "dali_d_chi"),
+        ("same", "pendulum", "dali_s"),
+        ("ball", "ball_in_cup", "dali_d_chi"),
+    ):
+        shutil.copytree(make_run(env, method), tmp_path / "runs" / name)
+    page = open_page(run="run", g="4.9", t="30")
+    page.selectbox(key="run_picker").set_value("same").run()
+    assert url_of(page) | {"run": "same", "g": "4.9", "t": "30"} == url_of(page)
+    next(b for b in page.button if b.label == "Pin this dream").click().run()
+    page.selectbox(key="run_picker").set_value("ball").run()
+    assert not page.exception
+    assert not page.warning
+    assert url_of(page)["run"] == "ball"
+    assert not {"g", "pin"} & set(url_of(page))
+
+
+def test_codes_of_other_weights_are_told(open_page, make_run, tmp_path):
+    shutil.copytree(make_run(), tmp_path / "runs" / "run")
+    (tmp_path / "runs" / "run" / "analysis.json").write_text('{"weights": "of long ago"}', encoding="utf-8")
+    assert "python -m dali analyse" in open_page().warning[0].value
+
+
 def test_badges_say_what_to_distrust(open_page):
     page = open_page(g="20")
     assert "gravity is 5.00 m/s² outside the train range 5–15" in texts(page.markdown)

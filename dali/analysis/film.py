@@ -237,7 +237,7 @@ def _moves(
 
 
 def _episode(stage: Stage, request: Request) -> Episodes:
-    return stage.episodes.subset(slice(request.episode, request.episode + 1))
+    return stage.episodes.subset(np.array([request.episode]))
 
 
 def _code(stage: Stage, request: Request) -> np.ndarray:

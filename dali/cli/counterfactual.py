@@ -40,6 +40,7 @@ def counterfactual(
     """Dream an episode under another physics or code beside the real simulator, and print what is measured."""
     from dali.analysis.film import make_film
     from dali.analysis.request import Request, parse_code, parse_physics
+    from dali.artifacts import ANALYSIS_FILE, is_current, load_analysis
     from dali.checkpoint import digest, load_config, write_text
     from dali.export.bundle import Bundle
     from dali.export.stage import open_stage
@@ -53,6 +54,11 @@ def counterfactual(
     checkpoint = digest(run)
     if expect is not None and not checkpoint.startswith(expect):
         raise DaliError(f"{run} is not the expected checkpoint: its digest is {checkpoint[:16]}, not {expect}.")
+    if (run / ANALYSIS_FILE).exists() and not is_current(run, load_analysis(run)):
+        typer.echo(
+            f"warning: the weights are newer than the episodes; record them anew: python -m dali analyse {run}",
+            err=True,
+        )
     if sweep is not None:
         with reporting(status) as report:
             render_sweep(run, request, sweep, count, output, csv, report)

@@ -71,5 +71,5 @@ def to_npz(film: Film, spec: EnvSpec) -> bytes:
         if run.reward is not None:
             arrays[f"{name}_reward"] = run.reward
     out = io.BytesIO()
-    np.savez_compressed(out, **arrays)
+    np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
     return out.getvalue()

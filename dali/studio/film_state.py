@@ -99,15 +99,20 @@ def from_url(url: Mapping[str, str], stage: Stage) -> PageState:
 
 
 def follow_url(stage: Stage) -> None:
-    """Tells the widgets what the URL says, when the page is opened or the URL was changed from outside."""
+    """Tells the widgets what the URL says, when the page is opened, the URL was changed, or another run was picked.
+
+    Another run takes over the request where it can, so that two checkpoints can be compared.
+    """
     url = {name: value for name, value in st.query_params.items() if name != CHOSEN}
     run = st.query_params.get(CHOSEN)
-    if st.session_state.get(WRITTEN) == (run, url):
+    run_before, url_before = st.session_state.get(WRITTEN, (run, None))
+    if (run, url) == (run_before, url_before):
         return
     try:
         state = from_url(url, stage)
     except DaliError as error:
-        st.warning(f"{error} This is a film with defaults instead.", icon=":material/link_off:")
+        if url != url_before:  # not merely another run under the same request
+            st.warning(f"{error} This is a film with defaults instead.", icon=":material/link_off:")
         state = default_state(stage)
     set_widgets(state, stage)
 

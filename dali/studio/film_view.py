@@ -9,7 +9,7 @@ import streamlit as st
 
 from dali.analysis.film import Factual, Film, Stage, make_factual, make_film, make_stage
 from dali.analysis.request import Request
-from dali.artifacts import EPISODES_FILE
+from dali.artifacts import ANALYSIS_FILE, EPISODES_FILE
 from dali.checkpoint import CONFIG, WEIGHTS, digest
 from dali.envs.spec import EnvSpec
 from dali.export.bundle import Bundle
@@ -17,7 +17,7 @@ from dali.export.pictures import SIZE, draw_pictures, draw_pinned, quantity
 from dali.export.stage import find_episodes
 from dali.export.tables import runs
 from dali.studio.film_state import PageState, fitted
-from dali.studio.loaders import Run, Stamp, load_agent, load_episodes, load_readout, stamp
+from dali.studio.loaders import Run, Stamp, figures_are_current, load_agent, load_episodes, load_readout, stamp
 from dali.studio.player import Pane, PlayerFilm, Series, Trace, player
 from dali.studio.style import number
 
@@ -42,6 +42,16 @@ def open_stage(run: Run) -> tuple[Stage, Stamp]:
         present = [EPISODES_FILE] if (run.folder / EPISODES_FILE).exists() else []
         key = stamp(run.folder, CONFIG, WEIGHTS, *present)
     return _stage(key, run), key
+
+
+def warn_if_stale(run: Run) -> None:
+    """Says so where the recorded codes were inferred by other weights than those that dream now."""
+    if (run.folder / ANALYSIS_FILE).exists() and not figures_are_current(run):
+        st.warning(
+            f"The weights have changed since these episodes were recorded, so codes and dreams don't belong together. "
+            f"Record them anew: `python -m dali analyse {_shown_path(run.folder)}`",
+            icon=":material/history:",
+        )
 
 
 @st.cache_resource(max_entries=4, show_spinner="Preparing episodes …")
