@@ -40,11 +40,11 @@ def counterfactual(
     """Dream an episode under another physics or code beside the real simulator, and print what is measured."""
     from dali.analysis.film import make_film
     from dali.analysis.request import Request, parse_code, parse_physics
-    from dali.artifacts import ANALYSIS_FILE, is_current, load_analysis
-    from dali.checkpoint import digest, load_config, write_text
+    from dali.checkpoint import write_text
     from dali.export.bundle import Bundle
     from dali.export.stage import open_stage
     from dali.jobs import reporting
+    from dali.run_folder import ANALYSIS_FILE, digest, is_current, load_analysis, load_config
 
     if mode and seed is not None:
         raise DaliError("--mode and --seed exclude each other.")

@@ -37,7 +37,7 @@ class Picture:
 
 def quantity(feature: ContextFeature, value: float) -> str:
     """A value of a context feature for people: "4.90 m/s²", "1.20×"."""
-    digits = 2 if feature.limits[1] - feature.limits[0] > 0.5 else 3
+    digits = 2 if feature.limits[1] - feature.limits[0] >= 1 else 3
     return f"{value:.{digits}f}×" if feature.unit == "x" else f"{value:.{digits}f} {feature.unit}"
 
 

@@ -9,13 +9,13 @@ import streamlit as st
 
 from dali.analysis.film import Factual, Film, Stage, make_factual, make_film, make_stage
 from dali.analysis.request import Request
-from dali.artifacts import ANALYSIS_FILE, EPISODES_FILE
-from dali.checkpoint import CONFIG, WEIGHTS, digest
+from dali.artifacts import EPISODES_FILE
 from dali.envs.spec import EnvSpec
 from dali.export.bundle import Bundle
 from dali.export.pictures import SIZE, draw_pictures, draw_pinned, quantity
 from dali.export.stage import find_episodes
 from dali.export.tables import runs
+from dali.run_folder import ANALYSIS_FILE, CONFIG, WEIGHTS, digest
 from dali.studio.film_state import PageState, fitted
 from dali.studio.loaders import Run, Stamp, figures_are_current, load_agent, load_episodes, load_readout, stamp
 from dali.studio.player import Pane, PlayerFilm, Series, Trace, player
