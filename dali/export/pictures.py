@@ -113,9 +113,9 @@ def draw_pinned(film: Film, spec: EnvSpec, size: int = SIZE, keep: Keep = make_a
 
 
 def tile_pictures(pictures: Sequence[Picture], columns: int | None = None) -> np.ndarray:
-    """All panes with their captions in one film: four in 2 x 2, more in rows of four."""
-    if columns is None and len(pictures) > 4:
-        columns = 4 if len(pictures) % 4 == 0 else 3
+    """All panes with their captions in one film: pairs side by side, eight in rows of four."""
+    if columns is None and len(pictures) > 3:
+        columns = 4 if len(pictures) == 8 else 3 if len(pictures) % 2 else 2
     return tile([caption(p.frames, p.title, p.caption) for p in pictures], columns)
 
 
