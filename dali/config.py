@@ -55,6 +55,8 @@ class TrainConfig:
     model_lr: float = 6e-4  # world model [ours; V3: 1e-4]
     actor_lr: float = 3e-4  # [ours; V3: 3e-5]
     critic_lr: float = 3e-4  # [ours; V3: 3e-5]
+    anneal: float = 0.65  # share of the updates after which these three rates fall by a cosine [ours; V3: never]
+    anneal_to: float = 0.1  # share of them that is left at the end
     clip: float = 100.0  # gradient norm; actor and critic: 100 [V3 base code: 1000 model, 100 actor and critic]
     reconstruction: float = 10.0  # weight of the decoder's loss [ours; V3: 1]
     dyn: float = 1.0  # KL balance: prior towards posterior [ours; V3 base code: 0.5]
@@ -94,7 +96,8 @@ PRESETS: dict[str, tuple[ModelConfig, TrainConfig]] = {
         ModelConfig(deter=512, stoch=32, classes=32, hidden=512, units=512, layers=2, head_layers=2,
                     context_width=128, dynamics_units=256),
         TrainConfig(steps=200_000, batch=16, length=64, stream=64, starts=1024, replay_ratio=512.0, explore=0.0,
-                    model_lr=1e-4, actor_lr=3e-5, critic_lr=3e-5, reconstruction=1.0, dyn=0.5, free_nats=1.0),
+                    model_lr=1e-4, actor_lr=3e-5, critic_lr=3e-5, anneal=1.0, reconstruction=1.0, dyn=0.5,
+                    free_nats=1.0),
     ),
 }  # fmt: skip
 
@@ -155,6 +158,8 @@ def validate(model: ModelConfig, train: TrainConfig) -> None:
         ("stream", train.stream, train.stream >= train.length, f"at least length = {train.length}"),
         ("prefill", train.prefill, 0 < train.prefill < train.steps, f"between 1 and steps = {train.steps}"),
         ("explore", train.explore, train.explore <= 1, "a share between 0 and 1"),
+        ("anneal", train.anneal, 0 < train.anneal <= 1, "a share above 0, at most 1"),
+        ("anneal_to", train.anneal_to, train.anneal_to <= 1, "a share between 0 and 1"),
         ("context_decay", train.context_decay, 0 < train.context_decay <= 1, "a share above 0, at most 1"),
         ("discount", train.discount, train.discount <= 1, "at most 1"),
         ("pairing", train.pairing, train.pairing in ("across", "same"), "'across' or 'same'"),

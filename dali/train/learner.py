@@ -23,14 +23,8 @@ class Learner:
         self.update_count = 0
         self.carry = agent.world_model.rssm.initial(train.batch, agent.device)
         self.groups = parameter_groups(agent)
-        rates = {
-            "context": train.context_lr,
-            "model": train.model_lr,
-            "actor": train.actor_lr,
-            "critic": train.critic_lr,
-        }
         self.optimizer = torch.optim.Adam(
-            [{"params": params, "lr": rates[name], "name": name} for name, params in self.groups.items() if params],
+            [{"params": params, "name": name} for name, params in self.groups.items() if params],
             eps=1e-8,
             fused=True,
         )
@@ -51,7 +45,7 @@ class Learner:
         for name, params in self.groups.items():
             if params:
                 metrics[f"gradient/{name}"] = torch.nn.utils.clip_grad_norm_(params, self.train.clip).detach()
-        self._set_context_rate()
+        self._set_rates()
         self.optimizer.step()
         self.agent.behavior.update_slow_critic(self.train.critic_decay)
         self.carry = output.states.index(slice(None), -1).detach()
@@ -95,13 +89,24 @@ class Learner:
         dream = imagine(agent.world_model, start, held, policy, train.horizon, latent_noise)
         return dream, torch.stack(drawn, 1)
 
-    def _set_context_rate(self) -> None:
-        """Cosine decay of the context encoder's learning rate over the first ``context_decay`` of the run."""
-        progress = min(1.0, self.update_count / (self.train.context_decay * self.total_updates))
-        high, low = self.train.context_lr, self.train.context_lr_final
+    def _set_rates(self) -> None:
+        """Sets the learning rates of this update.
+
+        The context encoder's falls by a cosine over the first ``context_decay`` of the run, so that the code settles
+        while the world model still learns to read it; the others fall over what ``anneal`` leaves.
+        """
+        train, progress = self.train, self.update_count / self.total_updates
+        early = cosine_decay(self.update_count / (train.context_decay * self.total_updates))
+        late = cosine_decay((progress - train.anneal) / (1.0 - train.anneal)) if train.anneal < 1 else 1.0
+        left = train.anneal_to + (1.0 - train.anneal_to) * late
+        rates = {
+            "context": train.context_lr_final + (train.context_lr - train.context_lr_final) * early,
+            "model": train.model_lr * left,
+            "actor": train.actor_lr * left,
+            "critic": train.critic_lr * left,
+        }
         for group in self.optimizer.param_groups:
-            if group["name"] == "context":
-                group["lr"] = low + (high - low) * 0.5 * (1.0 + math.cos(math.pi * progress))
+            group["lr"] = rates[group["name"]]
 
     def state(self) -> dict[str, Tensor]:
         """Optimizer moments and carried states, for an exact resume."""
@@ -122,6 +127,11 @@ class Learner:
                 moments.setdefault(int(index), {})[name] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
         self.update_count = update_count
+
+
+def cosine_decay(progress: float) -> float:
+    """Half a cosine: 1 up to progress 0, 0 from progress 1 on."""
+    return 0.5 * (1.0 + math.cos(math.pi * min(1.0, max(0.0, progress))))
 
 
 def parameter_groups(agent: Agent) -> dict[str, list[torch.nn.Parameter]]:
