@@ -1,5 +1,6 @@
 """The map of codes: its controls, the lasso, and what the lasso holds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -226,13 +227,20 @@ def _follow_selection(run: Run, episodes: Episodes, points: Points, coordinates:
     ]
     if not shapes:
         clicked = selection.get("points", [])
-        if len(clicked) == 1 and "customdata" in clicked[0]:
-            set_focus(run, *clicked[0]["customdata"][:2])
+        record = _record(clicked[0].get("customdata")) if len(clicked) == 1 else None
+        if record is not None:
+            set_focus(run, *record)
         return
     chosen = np.zeros(len(coordinates), bool)
     for axes, corners in shapes:
         chosen |= explore.inside_polygon(coordinates[:, axes], corners)
     st.session_state[selection_key(run)] = explore.records_of(points, chosen, episodes) if chosen.any() else None
+
+
+def _record(customdata) -> tuple[int, int] | None:
+    """Episode and step of a point's custom data, which the browser sends as a list or as an object of indices."""
+    values = list(customdata.values()) if isinstance(customdata, Mapping) else customdata
+    return (int(values[0]), int(values[1])) if isinstance(values, list) and len(values) > 1 else None
 
 
 def _corners(shape: dict) -> tuple[list[int], np.ndarray]:

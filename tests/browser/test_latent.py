@@ -1,0 +1,116 @@
+"""The latent space in a real browser: a lasso selects, survives recolouring, and leads to the counterfactuals."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+DRAWN = """points => {
+  const plot = document.querySelector(".js-plotly-plot");
+  return plot && plot._fullData && plot._fullData.reduce((sum, t) => sum + t._length, 0) === points;
+}"""
+
+
+@pytest.fixture(scope="module")
+def explorer(chromium, serve, make_run):
+    make_run()
+    return serve(make_run().parent)
+
+
+@pytest.fixture
+def open_map(page, explorer, make_run):
+    """Opens the map of the tiny run: 46 episodes of 201 records, drawn whole."""
+    page.goto(f"{explorer.url}/?run={make_run().name}")
+    page.get_by_role("link", name="Latent space").click()
+    page.wait_for_function(DRAWN, arg=46 * 201)
+    return page
+
+
+def drag(page, *corners: tuple[float, float]) -> None:
+    """Draws through corners, given as shares of the plot's width and height."""
+    box = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
+    places = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in corners]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=4)
+    page.mouse.up()
+
+
+def choose(page, label: str, option: str) -> None:
+    page.get_by_test_id("stSelectbox").filter(has_text=label).first.locator("input").click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def selected(page) -> str:
+    heading = page.get_by_text("episodes selected")
+    expect(heading).to_be_visible()
+    return heading.inner_text()
+
+
+def test_a_lasso_survives_recolouring_and_can_be_cleared(open_map):
+    page = open_map
+    drag(page, (0.02, 0.02), (0.98, 0.02), (0.98, 0.98), (0.02, 0.98), (0.02, 0.04))
+    records = int(re.match(r"([\d,]+) records", selected(page))[1].replace(",", ""))
+    assert records > 0.9 * 46 * 201
+    before = selected(page)
+    choose(page, "Colour", "regime")
+    expect(page.get_by_text("held out, inside the train range").first).to_be_visible()  # the legend of regimes
+    assert selected(page) == before
+    # The new figure marks the selection itself.
+    marked = "() => document.querySelector('.js-plotly-plot').data.every(t => t.selectedpoints !== undefined)"
+    page.wait_for_function(marked)
+    page.get_by_role("button", name="Clear selection").click()
+    expect(page.get_by_text("Draw a lasso or a box")).to_be_visible()
+
+
+def test_a_lasso_holds_less_than_all_and_leads_to_the_counterfactuals(open_map):
+    page = open_map
+    drag(page, (0.5, 0.02), (0.98, 0.02), (0.98, 0.98), (0.5, 0.98), (0.5, 0.04))
+    records = int(re.match(r"([\d,]+) records", selected(page))[1].replace(",", ""))
+    assert 0 < records < 46 * 201
+    link = page.get_by_role("link", name=re.compile("Dream on from episode"))
+    episode, step = re.search(r"episode (\d+), step (\d+)", link.inner_text()).groups()
+    link.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Counterfactuals")
+    expect(page).to_have_url(re.compile(rf"episode={episode}(&|$)"))
+    expect(page).to_have_url(re.compile(rf"[?&]t={step}(&|$)"))
+
+
+def test_a_umap_is_made_by_a_job_and_kept(open_map, make_run):
+    page = open_map
+    choose(page, "Points", "episode means")
+    page.wait_for_function(DRAWN, arg=46)
+    choose(page, "Map", "UMAP")
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    expect(page.get_by_text("UMAP keeps neighbourhoods, not distances")).to_be_visible(timeout=120_000)
+    assert (make_run() / "cache" / "map-umap-2d-means-s0.npz").is_file()
+
+
+def test_one_figure_holds_all_pairs_of_axes(open_map):
+    page = open_map
+    choose(page, "Map", "raw axes")
+    page.wait_for_function("() => document.querySelector('.js-plotly-plot')?.data[0].type === 'splom'")
+    expect(page.get_by_text("3,000 of 9,246 records")).to_be_visible()
+    assert page.evaluate("document.querySelectorAll('.js-plotly-plot').length") == 1
+
+
+def test_a_clicked_point_is_the_record_of_the_next_view(open_map):
+    page = open_map
+    choose(page, "Points", "episode means")
+    page.wait_for_function(DRAWN, arg=46)
+    place = page.evaluate(
+        """() => {
+          const plot = document.querySelector(".js-plotly-plot");
+          const {xaxis, yaxis} = plot._fullLayout, box = plot.querySelector(".nsewdrag").getBoundingClientRect();
+          const {x, y} = plot._fullData[0];
+          // The lowest point has no other above it that hovering could take instead.
+          const i = Array.from(y).indexOf(Math.min(...y));
+          return {x: box.left + xaxis.c2p(x[i]), y: box.top + yaxis.c2p(y[i]), episode: i};
+        }"""
+    )
+    page.mouse.move(place["x"], place["y"])
+    expect(page.locator(".hoverlayer .hovertext").first).to_contain_text("m/s²")
+    page.mouse.click(place["x"], place["y"])
+    page.get_by_test_id("stButtonGroup").get_by_text("One episode", exact=True).click()
+    expect(page.get_by_text(f"Episode {place['episode']}:")).to_be_visible()
