@@ -83,8 +83,13 @@ def show_curves(runs: list[LoggedRun], keys: list[str], axis: str, weight: float
         columns = st.columns(2 if len(keys) > 1 else 1)
         for i, key in enumerate(keys):
             curves = [figures.curve(name, rows, key, axis) for name, rows in logs.items()]
-            figure = figures.learning_curves([c for c in curves if len(c.x)], key, axis, weight, places)
-            columns[i % len(columns)].plotly_chart(figure, key=f"curve:{key}", config={"displaylogo": False})
+            drawn = [c for c in curves if len(c.x)]
+            place = columns[i % len(columns)]
+            if drawn:
+                figure = figures.learning_curves(drawn, key, axis, weight, places)
+                place.plotly_chart(figure, key=f"curve:{key}", config={"displaylogo": False})
+            else:
+                place.caption(f"Nothing logged yet: {figures.title_of(key)}.")
         last = {run.name: logs[run.name][-1] for run in runs if run.live and logs[run.name]}
         if last:
             steps = "; ".join(f"{name} at {row['env_steps']:,} environment steps" for name, row in last.items())
@@ -120,8 +125,7 @@ def show_start() -> None:
             methods = st.multiselect(
                 "Methods", list(METHODS), ["dali_d_chi"], format_func=lambda m: METHODS[m].title, width=300
             )
-            presets = list(PRESETS)
-            preset = st.selectbox("Preset", presets, presets.index("small"), width=110)
+            preset = st.segmented_control("Preset", list(PRESETS), default="small", required=True)
             seeds = st.text_input("Seeds", "0", help="0,1,2 or a range such as 0-2", width=110)
             steps = st.number_input(
                 "Environment steps", 0, step=1000, value=0, help="0: the environment's own number", width=170

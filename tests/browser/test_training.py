@@ -1,6 +1,7 @@
 """The training page: a training is started in the background, followed live, and cancelled."""
 
 import json
+import os
 
 import pytest
 from playwright.sync_api import expect
@@ -16,7 +17,9 @@ def folder(tmp_path_factory):
     runs = tmp_path_factory.mktemp("checkpoints")
     (runs / "logged").mkdir()
     rows = [{"env_steps": 8 * i, "update": i, "loss/total": 1.0 / i, "return": float(i)} for i in range(1, 20)]
-    (runs / "logged" / METRICS).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    log = runs / "logged" / METRICS
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    os.utime(log, (0, 0))
     return runs
 
 
@@ -38,8 +41,7 @@ def start(page, preset: str, seeds: str) -> None:
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=30_000)  # the script has run to its end
     if not page.get_by_role("button", name="Start").is_visible():
         page.get_by_text("Start a training").click()
-    page.get_by_role("combobox", name="Preset").click()
-    page.get_by_role("option", name=preset).click()
+    page.get_by_role("radio", name=preset, exact=True).click()
     page.get_by_role("textbox", name="Seeds").fill(seeds)
     page.get_by_role("button", name="Start").click()
 
