@@ -26,7 +26,8 @@ class Analysis:
 
     features: tuple[ContextFeature, ...]
     episodes: Episodes
-    probe: ProbeEvaluation
+    probe: ProbeEvaluation  # on exploratory episodes, where they last
+    policy_probe: ProbeEvaluation  # on episodes of the policy
     code_map: CodeMap
     support: Support
     fidelity: list[FactorFidelity]  # on exploratory episodes, where there are enough
@@ -36,24 +37,27 @@ class Analysis:
 
     def summary(self) -> dict[str, Any]:
         """The JSON object of ``python -m dali analyse --json``."""
-        units = {f.name: f.unit for f in self.features}
         return {
-            "probe": {
-                f.name: {
-                    "r2_inside": f.r2_inside,
-                    "r2_outside": f.r2_outside,
-                    "r2_control": f.r2_shuffled,
-                    "mae_inside": f.mae_inside,
-                    "unit": units[f.name],
-                }
-                for f in self.probe.factors
-            },
+            "probe": self._probe(self.probe),
+            "probe_of_policy_episodes": self._probe(self.policy_probe),
             "steering": self._by_factor(self.fidelity, _steering),
             "steering_of_policy_episodes": self._by_factor(self.policy_fidelity, _steering),
             "effective": self._by_factor(self.fidelity, _effective),
             "contexts": {r: int((self.episodes.regime == r).sum()) // 2 for r in np.unique(self.episodes.regime)},
             "seed": self.seed,
             "seconds": round(self.seconds, 1),
+        }
+
+    def _probe(self, evaluation: ProbeEvaluation) -> dict[str, dict[str, Any]]:
+        return {
+            factor.name: {
+                "r2_inside": factor.r2_inside,
+                "r2_outside": factor.r2_outside,
+                "r2_control": factor.r2_shuffled,
+                "mae_inside": factor.mae_inside,
+                "unit": feature.unit,
+            }
+            for factor, feature in zip(evaluation.factors, self.features, strict=True)
         }
 
     def _by_factor(
@@ -98,9 +102,19 @@ def mean_codes(episodes: Episodes) -> np.ndarray:
     return (episodes.code * weight).sum(1) / weight.sum(1)
 
 
+def informative(episodes: Episodes) -> Episodes:
+    """The exploratory episodes, which move through all of the physics; all, where exploring ends an episode early.
+
+    A policy that balances shows next to nothing of the physics that it balances.
+    """
+    lengths = episodes.length[episodes.explored]
+    settled = len(lengths) > 0 and np.median(lengths) >= 2 * SETTLED
+    return episodes.subset(episodes.explored) if settled else episodes
+
+
 def fit_steering(episodes: Episodes, spec: EnvSpec) -> CodeMap:
-    """The code map, from training contexts alone."""
-    train = episodes.subset(episodes.regime == "train")
+    """The code map, from informative episodes under training contexts alone."""
+    train = informative(episodes.subset(episodes.regime == "train"))
     low, high = np.array([f.train for f in spec.features]).T
     return fit_code_map(mean_codes(train), train.context, train.group, low, high)
 
@@ -109,8 +123,9 @@ def analyse(agent: Agent, seed: int = 0, contexts: int = 100) -> Analysis:
     """Collects episodes and computes every figure.
 
     The probe is fitted on training contexts and judged on held-out ones; steering uses held-out episodes alone.
-    Its figures are of exploratory episodes: recorded actions of a policy balance the physics they were chosen under,
-    and replayed under another they, or a dream of them, diverge whatever the model knows. Those are given apart.
+    All figures are of exploratory episodes; those of the policy's own are given apart. Its recorded actions balance
+    the physics they were chosen under, and replayed under another they, or a dream of them, diverge whatever the
+    model knows; and what it has balanced shows little of its physics.
 
     Raises:
         DaliError: the method infers no code.
@@ -119,15 +134,8 @@ def analyse(agent: Agent, seed: int = 0, contexts: int = 100) -> Analysis:
         raise DaliError(f"{agent.method.title} infers no context code, so there is no code to analyse.")
     began = time.monotonic()
     episodes = collect_standard(agent, seed, contexts)
-    probe = evaluate_probe(
-        mean_codes(episodes),
-        episodes.context,
-        episodes.group,
-        episodes.regime,
-        held_out=episodes.regime == "interpolation",
-        names=tuple(f.name for f in agent.spec.features),
-        seed=seed,
-    )
+    probe = _judge_probe(informative(episodes), agent.spec, seed)
+    policy_probe = _judge_probe(episodes.subset(~episodes.explored), agent.spec, seed)
     code_map = fit_steering(episodes, agent.spec)
     support = fit_support(settled_codes(episodes.subset(episodes.regime == "train")))
     scale = observation_scale(episodes)
@@ -141,10 +149,24 @@ def analyse(agent: Agent, seed: int = 0, contexts: int = 100) -> Analysis:
         features=agent.spec.features,
         episodes=episodes,
         probe=probe,
+        policy_probe=policy_probe,
         code_map=code_map,
         support=support,
         fidelity=fidelity[True],
         policy_fidelity=fidelity[False],
         seed=seed,
         seconds=time.monotonic() - began,
+    )
+
+
+def _judge_probe(episodes: Episodes, spec: EnvSpec, seed: int) -> ProbeEvaluation:
+    """A linear probe of mean codes, fitted on training contexts, judged on the others."""
+    return evaluate_probe(
+        mean_codes(episodes),
+        episodes.context,
+        episodes.group,
+        episodes.regime,
+        held_out=episodes.regime == "interpolation",
+        names=tuple(f.name for f in spec.features),
+        seed=seed,
     )
