@@ -170,6 +170,7 @@ def _code(name: str, agent: Agent, summary: dict[str, Any] | None) -> str:
     counts = ", ".join(f"{count} {regime}" for regime, count in summary["contexts"].items())
     text = "\n".join([head, *rows]) + (
         f"\n\nFrom {command}; contexts: {counts}; seed {summary['seed']}. "
+        "On exploratory episodes; `--json` gives those of the policy's own episodes apart. "
         "Probe: ridge regression from the code to the physics, fitted on training contexts and judged on others. "
         "Skill: 1 - error of the steered dream / error of the unsteered one, against the simulator at the requested "
         "physics; at 0 steering is of no use. Slope: physics found in the dream against physics asked for; 1 is ideal."
