@@ -118,7 +118,7 @@ def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
     def follow() -> None:
         _follow_selection(run, episodes, points, coordinates, st.session_state[key].selection)
 
-    key = f"map:{run.folder}"
+    key = f"map:{run.folder}:{st.session_state.get(_generation(run), 0)}"
     flat = grid or chosen.dimensions == 2
     # Plotly draws four times the points of the screen; with software rendering a lasso then takes twice as long.
     st.plotly_chart(
@@ -260,3 +260,9 @@ def _axis(reference: str, alone: int) -> int:
 def _clear(run: Run) -> None:
     st.session_state[selection_key(run)] = None
     st.session_state.pop(f"baked:{run.folder}", None)
+    # Another key makes another chart: the browser forgets the lasso that it still shows.
+    st.session_state[_generation(run)] = st.session_state.get(_generation(run), 0) + 1
+
+
+def _generation(run: Run) -> str:
+    return f"map_generation:{run.folder}"
