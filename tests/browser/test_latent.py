@@ -22,7 +22,7 @@ def open_map(page, explorer, make_run):
     """Opens the map of the tiny run: 46 episodes of 201 records, drawn whole."""
     page.goto(f"{explorer.url}/?run={make_run().name}")
     page.get_by_role("link", name="Latent space").click()
-    page.wait_for_function(DRAWN, arg=46 * 201)
+    page.wait_for_function(DRAWN, arg=46 * 201, timeout=120_000)  # the first to import scikit-learn waits
     return page
 
 

@@ -1,0 +1,32 @@
+"""What the browser tells of a selection, read right."""
+
+import pytest
+
+from dali.studio.latent_map import _corners, _record
+
+
+@pytest.mark.parametrize(
+    ("customdata", "record"),
+    [
+        ([3.0, 120.0, 9.8, 1.0, -5.0], (3, 120)),
+        ({"0": 3, "1": 120, "2": 9.8}, (3, 120)),  # typed arrays arrive as objects
+        (1.25, None),  # a dot of the path: its time
+        (None, None),
+    ],
+)
+def test_a_clicked_point_names_its_record(customdata, record):
+    assert _record(customdata) == record
+
+
+def test_a_box_has_four_corners_and_a_lasso_its_own():
+    axes, corners = _corners({"xref": "x", "yref": "y", "x": [0, 2], "y": [1, 5]})
+    assert (axes, corners.tolist()) == ([0, 1], [[0, 1], [2, 1], [2, 5], [0, 5]])
+    _, corners = _corners({"xref": "x", "yref": "y", "x": [0, 2, 1], "y": [0, 0, 3]})
+    assert corners.tolist() == [[0, 0], [2, 0], [1, 3]]
+
+
+def test_a_selection_in_the_grid_is_on_the_two_dimensions_of_its_cell():
+    axes, _ = _corners({"xref": "x3", "yref": "y6", "x": [0, 1], "y": [0, 1]})
+    assert axes == [2, 5]
+    axes, _ = _corners({"xref": "x", "yref": "y2", "x": [0, 1], "y": [0, 1]})
+    assert axes == [0, 1]
