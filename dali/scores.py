@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from dali.analysis.evaluate import Evaluation
-from dali.checkpoint import digest, load_config, write_text
+from dali.checkpoint import write_text
 from dali.envs import catalogue
 from dali.errors import CheckpointError
+from dali.run_folder import digest, load_config
 
 EVAL_FILE = "eval.json"
 SCHEMA = 1

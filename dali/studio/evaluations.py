@@ -7,9 +7,9 @@ import streamlit as st
 
 from dali.analysis.evaluate import Evaluation
 from dali.analysis.scoring import Scores, compare
-from dali.checkpoint import CONFIG, WEIGHTS
 from dali.errors import CheckpointError
 from dali.methods import METHODS
+from dali.run_folder import CONFIG, WEIGHTS
 from dali.scores import EVAL_FILE
 from dali.scores import load_evaluation as load
 from dali.studio import jobs

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from dali.checkpoint import CONFIG, METRICS
+from dali.checkpoint import METRICS
 from dali.config import PRESETS
 from dali.envs import catalogue
 from dali.figures import training as figures
 from dali.methods import METHODS
+from dali.run_folder import CONFIG
 from dali.studio import jobs
 from dali.studio.loaders import checkpoints_folder
 from dali.train.log import read_metrics
