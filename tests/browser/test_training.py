@@ -33,7 +33,7 @@ def opened(app, page):
     page.goto(app.url)
     page.get_by_role("link", name="Training").click()
     expect(page.get_by_role("heading", name="Training")).to_be_visible()
-    expect(page.locator(CHARTS).first).to_be_visible(timeout=30_000)
+    expect(page.locator(CHARTS).first).to_be_visible(timeout=90_000)
     return page
 
 
@@ -65,5 +65,5 @@ def test_a_training_runs_in_the_background_and_shows_by_itself(opened, folder):
 def test_a_training_is_cancelled(opened, folder):
     start(opened, "small", "8")
     opened.get_by_role("button", name="Cancel").click()
-    expect(opened.get_by_text("Trainings cancelled.")).to_be_visible(timeout=30_000)
+    expect(opened.get_by_text("Trainings cancelled.")).to_be_visible(timeout=90_000)
     expect(opened.get_by_role("button", name="Start")).to_be_enabled()
