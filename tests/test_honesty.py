@@ -17,7 +17,7 @@ INFERRED = [m.name for m in METHODS.values() if m.infers_context]
 
 def trainer(method: str, folder, steps: int = 400, **changes) -> Trainer:
     """A tiny run whose replay holds random episodes and that has made no update."""
-    made = Trainer(make_config("pendulum", method, "tiny", 0, steps, **changes), folder)
+    made = Trainer(make_config("pendulum", method, "tiny", 0, steps, **{"context_warmup": 0, **changes}), folder)
     while made.env_steps < 240:
         made.collector.step(True, made.noise)
         made.env_steps += made.config.train.envs
@@ -110,6 +110,36 @@ def test_which_losses_train_the_context_encoder(method, tmp_path):
     assert not gradient(behavior)
     world = [p for n, p in model.named_parameters() if p.requires_grad]
     assert all(g is None for g in torch.autograd.grad(behavior, world, allow_unused=True, retain_graph=True))
+
+
+def test_the_warm_up_trains_the_code_alone(tmp_path):
+    made = trainer("dali_d_chi", tmp_path, context_warmup=5)
+    before = {k: v.clone() for k, v in made.agent.named_parameters()}
+    for _ in range(5):
+        made.learner.update(made.replay.sample())
+    changed = {k for k, v in made.agent.named_parameters() if not torch.equal(before[k], v)}
+    assert {k.split(".")[1] for k in changed} == {"context_encoder", "forward_dynamics"}
+    made.learner.update(made.replay.sample())
+    assert any("rssm" in k for k, v in made.agent.named_parameters() if not torch.equal(before[k], v))
+
+
+def test_learning_rates_by_hand(tmp_path):
+    """10 updates of warm-up, then 100: the code's rate has fallen before, and all fall over the last half."""
+    made = trainer("dali_d_chi", tmp_path, context_warmup=10, anneal=0.5, anneal_to=0.2)
+    learner, train = made.learner, made.config.train
+    learner.total_updates = 110
+
+    def rate(update: int, name: str) -> float:
+        learner.update_count = update
+        learner._set_rates()
+        return next(g["lr"] for g in learner.optimizer.param_groups if g["name"] == name)
+
+    assert rate(0, "context") == pytest.approx(train.context_lr)
+    assert rate(5, "context") == pytest.approx((train.context_lr + train.context_lr_final) / 2)
+    assert rate(10, "context") == rate(60, "context") == pytest.approx(train.context_lr_final)
+    assert rate(60, "model") == pytest.approx(train.model_lr)
+    assert rate(85, "model") == pytest.approx(0.6 * train.model_lr)
+    assert rate(110, "actor") == pytest.approx(0.2 * train.actor_lr)
 
 
 def test_a_non_finite_loss_stops_before_any_weight_changes(tmp_path):

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 class Normalizer(nn.Module):
     """Mean and standard deviation of observations and the scale of one-step changes, per dimension.
 
-    Cumulative over every transition collected, so the scales settle as data accrue. They are buffers: saved
-    with the model, never trained. ``delta_std`` is sigma_Delta of the context encoder's losses.
+    Cumulative over the transitions of the prefill, then left alone. They are buffers: saved with the model, never
+    trained. ``delta_std`` is sigma_Delta of the context encoder's losses.
     """
 
     obs_mean: Tensor

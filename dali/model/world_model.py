@@ -148,6 +148,10 @@ class WorldModel(nn.Module):
         metrics["loss/forward_dynamics"] = torch.as_tensor(code_loss).detach()
         return WorldModelOutput(loss, states, context.detach(), metrics)
 
+    def context_loss(self, batch: Batch, train: TrainConfig, generator: torch.Generator) -> Tensor:
+        """L_FD alone: what trains the code before there is a world model."""
+        return torch.as_tensor(self._context(batch, train, generator)[2])
+
     def _context(
         self, batch: Batch, train: TrainConfig, generator: torch.Generator
     ) -> tuple[Tensor, Tensor | None, Tensor | float]:

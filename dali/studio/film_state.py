@@ -21,6 +21,7 @@ START, HORIZON = 60, 50  # steps, of a film that nobody has asked for yet
 SHOWN = 6  # observation dimensions that are plotted unless others are chosen
 WRITTEN = "film_url"  # what this page last wrote into the URL
 PIN = "film_pin"
+MODE = "mode"  # what the URL says where the modes of the latents are taken
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,14 @@ class PageState:
 
 
 def default_state(stage: Stage) -> PageState:
-    """The first episode played by the policy on held-out physics, unchanged."""
+    """The first exploratory episode on held-out physics, unchanged; its latents sampled, as they are judged."""
     episodes, spec = stage.episodes, stage.agent.spec
-    fitting = (episodes.length >= START + HORIZON) & ~episodes.explored
-    wanted = fitting & (episodes.regime == "interpolation")
+    fitting = episodes.length >= START + HORIZON
+    wanted = fitting & (episodes.regime == "interpolation") & episodes.explored
     index = int((wanted if wanted.any() else fitting).argmax())
     length = int(episodes.length[index])
     t = min(START, length // 2)
-    request = Request(index, t, min(HORIZON, length - t))
+    request = Request(index, t, min(HORIZON, length - t), seed=0)
     return PageState(request, dimensions=tuple(range(min(SHOWN, spec.obs_dim))))
 
 
@@ -49,8 +50,7 @@ def to_url(state: PageState) -> dict[str, str]:
     """The query parameters of a state, but the checkpoint's."""
     request = state.request
     url = {"episode": str(request.episode), "t": str(request.t), "h": str(request.horizon), "actions": request.actions}
-    if request.seed is not None:
-        url["seed"] = str(request.seed)
+    url["seed"] = MODE if request.seed is None else str(request.seed)
     url |= {name: f"{value!r}" for name, value in request.physics}
     url |= {f"z{j}": f"{k:g}" for j, k in request.code}
     if state.extras:
@@ -84,7 +84,7 @@ def from_url(url: Mapping[str, str], stage: Stage) -> PageState:
             physics=tuple((f.name, float(url[f.name])) for f in spec.features if f.name in url),
             code=tuple((dimension(name), float(url[name])) for name in _code_names(stage) if name in url),
             actions=actions,  # type: ignore[arg-type]
-            seed=int(url["seed"]) if "seed" in url else None,
+            seed=None if (seed := url.get("seed", str(start.seed))) == MODE else int(seed),
         )
         extras = tuple(e for e in EXTRAS if e in url.get("extra", "").split(","))
         dimensions = tuple(int(d) for d in url["dims"].split(",")) if url.get("dims") else state.dimensions

@@ -47,7 +47,9 @@ class Collector:
         action = self._choose(random_only, generator)
         before = self.obs
         step = self.simulator.step(action)
-        self.agent.world_model.normalizer.update(before, step.observation)
+        if random_only:
+            # Scales that went on moving would move the meaning of the code and of every latent state with them.
+            self.agent.world_model.normalizer.update(before, step.observation)
         everyone = np.arange(self.train.envs)
         self._record(everyone, step.observation, action, step.reward, step.terminated, np.zeros(len(everyone), bool))
         self.obs = step.observation

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from dali.config import TrainConfig
+from dali.config import RunConfig, TrainConfig
 from dali.errors import TrainingError
 from dali.model.agent import Agent
 from dali.model.batch import Batch
@@ -17,7 +17,7 @@ class Learner:
     """Owns the optimizer, the carried latent states of the replay's rows and the generator of all noise."""
 
     def __init__(self, agent: Agent, train: TrainConfig, updates: int, generator: torch.Generator):
-        """``updates`` is the number that the whole run will make; the context encoder's schedule spans it."""
+        """``updates`` is the number that the whole run will make; the schedules span it."""
         self.agent, self.train, self.generator = agent, train, generator
         self.total_updates = max(updates, 1)
         self.update_count = 0
@@ -30,27 +30,39 @@ class Learner:
         )
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
-        """Learns from one batch; returns detached scalars. A non-finite loss raises and changes no weight."""
+        """Learns from one batch; returns detached scalars. A non-finite loss raises and changes no weight.
+
+        The first updates train the code alone, so that the world model meets one that means something and stays put.
+        """
         batch = batch.to(self.agent.device)
         model = self.agent.world_model
+        if self.update_count < warmup_updates(self.agent.config):
+            loss = model.context_loss(batch, self.train, self.generator)
+            metrics = {"loss/forward_dynamics": loss.detach(), "loss/total": loss.detach()}
+            self._step(loss, metrics)
+            return metrics
         output = model.loss(batch, self.carry.masked(~batch.fresh), self.train, self.generator)
         behavior_loss, behavior_metrics = self._behavior_loss(output.states, output.context, batch.mask)
         loss = output.loss + behavior_loss
         metrics = {**output.metrics, **behavior_metrics, "loss/total": loss.detach()}
+        self._step(loss, metrics)
+        self.agent.behavior.update_slow_critic(self.train.critic_decay)
+        self.carry = output.states.index(slice(None), -1).detach()
+        return metrics
+
+    def _step(self, loss: Tensor, metrics: dict[str, Tensor]) -> None:
+        """One step of the optimizer down ``loss``; adds the gradients' norms to the metrics."""
         if not math.isfinite(metrics["loss/total"].item()):
             parts = ", ".join(f"{k} {float(v):.3g}" for k, v in metrics.items() if k.startswith("loss/"))
             raise TrainingError(f"The loss is not finite at update {self.update_count}: {parts}.")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         for name, params in self.groups.items():
-            if params:
+            if params and params[0].grad is not None:
                 metrics[f"gradient/{name}"] = torch.nn.utils.clip_grad_norm_(params, self.train.clip).detach()
         self._set_rates()
         self.optimizer.step()
-        self.agent.behavior.update_slow_critic(self.train.critic_decay)
-        self.carry = output.states.index(slice(None), -1).detach()
         self.update_count += 1
-        return metrics
 
     def _behavior_loss(self, states: LatentState, context: Tensor, mask: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Scores the behaviour on trajectories imagined from the posterior states."""
@@ -92,15 +104,16 @@ class Learner:
     def _set_rates(self) -> None:
         """Sets the learning rates of this update.
 
-        The context encoder's falls by a cosine over the first ``context_decay`` of the run, so that the code settles
-        while the world model still learns to read it; the others fall over what ``anneal`` leaves.
+        The context encoder's falls by a cosine over its warm-up, and stays low so that the code keeps its meaning; all
+        fall together over what ``anneal`` leaves of the run.
         """
-        train, progress = self.train, self.update_count / self.total_updates
-        early = cosine_decay(self.update_count / (train.context_decay * self.total_updates))
+        train, warmup = self.train, warmup_updates(self.agent.config)
+        begun = cosine_decay(self.update_count / warmup) if warmup else 0.0
+        progress = (self.update_count - warmup) / (self.total_updates - warmup)
         late = cosine_decay((progress - train.anneal) / (1.0 - train.anneal)) if train.anneal < 1 else 1.0
         left = train.anneal_to + (1.0 - train.anneal_to) * late
         rates = {
-            "context": train.context_lr_final + (train.context_lr - train.context_lr_final) * early,
+            "context": (train.context_lr_final + (train.context_lr - train.context_lr_final) * begun) * left,
             "model": train.model_lr * left,
             "actor": train.actor_lr * left,
             "critic": train.critic_lr * left,
@@ -127,6 +140,11 @@ class Learner:
                 moments.setdefault(int(index), {})[name] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
         self.update_count = update_count
+
+
+def warmup_updates(config: RunConfig) -> int:
+    """Updates that train the code alone; none where no code is inferred."""
+    return config.train.context_warmup if config.method.infers_context else 0
 
 
 def cosine_decay(progress: float) -> float:

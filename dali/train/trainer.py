@@ -21,10 +21,12 @@ from dali.envs import catalogue
 from dali.errors import CheckpointError
 from dali.model.agent import Agent
 from dali.train.collector import Collector
-from dali.train.learner import Learner
+from dali.train.learner import Learner, warmup_updates
 from dali.train.log import Log
 from dali.train.record import write_record
 from dali.train.replay import Replay
+
+UPDATES_AT_ONCE = 50  # between two looks at the clock and at signals
 
 
 class Trainer:
@@ -67,18 +69,21 @@ class Trainer:
                 tqdm(total=train.steps, initial=self.env_steps, unit="step", smoothing=0.05) as bar,
             ):
                 saved = logged = time.monotonic()
-                sums, count = defaultdict[str, Tensor | float](float), 0
-                while self.env_steps < train.steps and not self.interrupted:
-                    self._collect()
-                    for _ in range(self._updates_due(total)):
+                sums, counts, count = defaultdict[str, Tensor | float](float), defaultdict[str, int](int), 0
+                while not self._complete(total) and not self.interrupted:
+                    if not self._updates_due(total):
+                        self._collect()
+                    for _ in range(min(self._updates_due(total), UPDATES_AT_ONCE)):
                         for name, value in self.learner.update(self.replay.sample()).items():
                             sums[name] += value
+                            counts[name] += 1
                         count += 1
                     now = time.monotonic()
-                    if count and (now - logged >= train.log_every or self.env_steps >= train.steps):
-                        means = {name: float(value) / count for name, value in sums.items()}
+                    if count and (now - logged >= train.log_every or self._complete(total)):
+                        means = {name: float(value) / counts[name] for name, value in sums.items()}
                         self._log(log, bar, means, count / (now - logged))
                         sums.clear()
+                        counts.clear()
                         logged, count = now, 0
                     if now - saved >= train.checkpoint_every:
                         self.save()
@@ -88,7 +93,10 @@ class Trainer:
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
-        return self.env_steps >= train.steps
+        return self._complete(total)
+
+    def _complete(self, total: int) -> bool:
+        return self.env_steps >= self.config.train.steps and self._updates_due(total) == 0
 
     def _collect(self) -> None:
         finished = self.collector.step(self.env_steps < self.config.train.prefill, self.noise)
@@ -96,10 +104,12 @@ class Trainer:
         self.episodes.extend(e.episode_return for e in finished if not e.explored)
 
     def _updates_due(self, total: int) -> int:
-        """Updates that the steps taken so far have earned and that have not been made."""
+        """Updates that the steps taken so far have earned and that have not been made; the warm-up is due at once."""
         train = self.config.train
+        if self.env_steps < train.prefill:
+            return 0
         earned = (self.env_steps - train.prefill) * train.replay_ratio / (train.batch * train.length)
-        return max(0, min(int(earned), total) - self.learner.update_count)
+        return max(0, min(warmup_updates(self.config) + int(earned), total) - self.learner.update_count)
 
     def _log(self, log: Log, bar: tqdm, means: dict[str, float], rate: float) -> None:
         row = {"env_steps": self.env_steps, "update": self.learner.update_count, "updates_per_second": rate, **means}
@@ -109,7 +119,7 @@ class Trainer:
         shown = {"upd/s": f"{rate:.2f}", "loss": f"{means['loss/total']:.2f}"}
         if self.episodes:
             shown["return"] = f"{row['return']:.1f}"
-        bar.set_postfix(shown, refresh=False)
+        bar.set_postfix(shown)
 
     def _interrupt(self, number: int, frame) -> None:
         self.interrupted = True
@@ -167,7 +177,8 @@ class Trainer:
 def planned_updates(config: RunConfig) -> int:
     """Updates of a whole run."""
     train = config.train
-    return int((train.steps - train.prefill) * train.replay_ratio / (train.batch * train.length))
+    earned = int((train.steps - train.prefill) * train.replay_ratio / (train.batch * train.length))
+    return warmup_updates(config) + earned
 
 
 def check_same_config(folder: Path, saved: dict, asked: dict) -> None:
