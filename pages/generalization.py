@@ -36,8 +36,14 @@ if view == "The paper":
 if not evaluated.methods:
     st.stop()
 
-chosen = st.pills("Methods", list(evaluated.methods), selection_mode="multi", default=list(evaluated.methods),
-                  format_func=lambda name: METHODS[name].title, key=f"methods:{','.join(evaluated.methods)}")  # fmt: skip
+chosen = st.pills(
+    "Methods",
+    list(evaluated.methods),
+    selection_mode="multi",
+    default=list(evaluated.methods),
+    format_func=lambda name: METHODS[name].title,
+    key=f"methods:{','.join(evaluated.methods)}",
+)
 if not chosen:
     st.info("Choose at least one method.")
     st.stop()
