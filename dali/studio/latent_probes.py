@@ -4,7 +4,7 @@ import streamlit as st
 
 from dali.analysis.disentanglement import Disentanglement, Score, measure_disentanglement, verdicts
 from dali.analysis.probes import ProbeEvaluation, ProbeKind, evaluate_probe
-from dali.analysis.report import mean_codes
+from dali.analysis.report import informative, mean_codes
 from dali.analysis.rollouts import Episodes
 from dali.artifacts import EPISODES_FILE
 from dali.figures import probes as figures
@@ -19,7 +19,7 @@ def feature_names(run: Run) -> tuple[str, ...]:
 
 
 def load_probe(run: Run, episodes: Episodes, kind: ProbeKind) -> ProbeEvaluation:
-    """The scores of a probe on mean codes: fitted on training contexts, judged on held-out ones."""
+    """The scores of a probe on mean codes of informative episodes: fitted on training contexts, judged on held-out ones."""
     return _evaluate(stamp(run.folder, EPISODES_FILE), kind, feature_names(run), episodes)
 
 
@@ -36,7 +36,7 @@ def show_summary(run: Run, episodes: Episodes) -> None:
         score = linear.factor(feature.name)
         error = number(score.mae_inside, 2, feature.unit)
         parts.append(f"**{feature.label}** R² {number(score.r2_inside)} (± {error})")
-    st.markdown("Linear probe on contexts never trained on: " + listed(parts))
+    st.markdown("Linear probe on exploratory episodes of contexts never trained on: " + listed(parts))
 
 
 def show_verdicts(run: Run, episodes: Episodes) -> None:
@@ -124,11 +124,13 @@ def _score_row(name: str, score: Score, meaning: str) -> dict:
 
 @st.cache_resource(max_entries=16, show_spinner="Fitting probes …")
 def _evaluate(files: Stamp, kind: ProbeKind, names: tuple[str, ...], _episodes: Episodes) -> ProbeEvaluation:
-    inside = _episodes.regime == "interpolation"
-    codes = mean_codes(_episodes)
-    return evaluate_probe(codes, _episodes.context, _episodes.group, _episodes.regime, inside, kind, names)
+    episodes = informative(_episodes)  # as in `python -m dali analyse`, so that the two agree
+    inside = episodes.regime == "interpolation"
+    codes = mean_codes(episodes)
+    return evaluate_probe(codes, episodes.context, episodes.group, episodes.regime, inside, kind, names)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Measuring which dimension tells what (some seconds) …")
 def _measure(files: Stamp, names: tuple[str, ...], _episodes: Episodes) -> Disentanglement:
-    return measure_disentanglement(mean_codes(_episodes), _episodes.context, _episodes.group, names)
+    episodes = informative(_episodes)
+    return measure_disentanglement(mean_codes(episodes), episodes.context, episodes.group, names)
