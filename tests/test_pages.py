@@ -119,7 +119,7 @@ def test_a_damaged_run_ends_the_page_and_not_the_app(open_page, folder):
     assert "does not hold recorded episodes" in texts(app.error)
     app.sidebar.selectbox(key="run_picker").set_value(GOOD).run()
     assert not texts(app.main.error)
-    assert "Linear probe on contexts never trained on" in texts(app.markdown)
+    assert "Linear probe on exploratory episodes of contexts never trained on" in texts(app.markdown)
 
 
 def test_a_run_that_was_not_analysed_names_the_command(open_page, folder, tmp_path):

@@ -19,7 +19,7 @@ def feature_names(run: Run) -> tuple[str, ...]:
 
 
 def load_probe(run: Run, episodes: Episodes, kind: ProbeKind) -> ProbeEvaluation:
-    """The scores of a probe on mean codes of informative episodes: fitted on training contexts, judged on held-out ones."""
+    """The scores of a probe on informative episodes: fitted on training contexts, judged on held-out ones."""
     return _evaluate(stamp(run.folder, EPISODES_FILE), kind, feature_names(run), episodes)
 
 
