@@ -14,7 +14,7 @@ from dali.envs.base import Simulator
 from dali.envs.contexts import check_held_out, held_out_contexts, sample_contexts
 from dali.model.agent import Agent
 
-STEPS = 300  # of an episode that are kept; enough for every window, and it bounds the file
+STEPS = 200  # of an episode that are kept; enough for every window, and it bounds the file
 NOISE_MEMORY = 0.9
 
 
