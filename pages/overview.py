@@ -13,7 +13,7 @@ from dali.studio.overview import (
     show_training,
     table,
 )
-from dali.studio.style import header, recomputed_by
+from dali.studio.style import header, recomputed_by, shown_path
 
 header(
     "DALI Studio",
@@ -65,10 +65,10 @@ if record:
         "the code is useless. Effective physics: the simulator physics nearest to the dream, against that asked for. "
         f"{counts.get('interpolation', 0)} contexts inside, {counts.get('extrapolation', 0)} outside."
     )
-    recomputed_by(f"python -m dali analyse {run.folder} --seed {record['summary']['seed']}")
+    recomputed_by(f"python -m dali analyse {shown_path(run.folder)} --seed {record['summary']['seed']}")
 elif method.infers_context:
     st.info(f"No figures: {state}. This computes them, in about a minute:", icon=":material/info:")
-    st.code(f"python -m dali analyse {run.folder}", language="bash")
+    st.code(f"python -m dali analyse {shown_path(run.folder)}", language="bash")
 else:
     st.info(f"{method.title} infers no code, so there is none to probe or to steer.", icon=":material/info:")
 show_card(run)

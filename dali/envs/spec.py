@@ -25,6 +25,11 @@ class ContextFeature:
     extrapolate_double: tuple[float, ...]
 
     @property
+    def title(self) -> str:
+        """The label, with the name behind it where it is another word."""
+        return self.label if self.name.replace("_", " ") == self.label else f"{self.label} {self.name}"
+
+    @property
     def limits(self) -> tuple[float, float]:
         """Smallest and largest value of any grid: the range that sliders and simulators accept."""
         values = (*self.train, *self.interpolate_single, *self.extrapolate_single)

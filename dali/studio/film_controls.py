@@ -19,35 +19,34 @@ def show_setup(stage: Stage) -> None:
     """Episode, start, horizon, actions and sampling."""
     session = st.session_state
     before = session["film_episode"]
-    columns = st.columns([3, 1.5, 1.5, 2.4, 2.2], vertical_alignment="bottom")
-    columns[0].selectbox(
+    row = st.container(horizontal=True, vertical_alignment="bottom")  # wraps where the window is narrow
+    row.selectbox(
         "Episode",
         range(len(stage.episodes.obs)),
         key="film_episode",
         format_func=lambda i: _episode_title(stage, i),
         on_change=change_episode,
         args=(stage, before),
+        width=250,
     )
     length = int(stage.episodes.length[session["film_episode"]])
     seconds = stage.agent.spec.timestep
-    columns[1].number_input(
-        "Start (step)", 0, length - 1, key="film_t", on_change=fit_times, args=(stage,),
+    row.number_input(
+        "Start (step)", 0, length - 1, key="film_t", on_change=fit_times, args=(stage,), width=120,
         help=f"The agent watches the episode up to here, then dreams. One step is {seconds:g} s.",
     )  # fmt: skip
     longest = longest_horizon(session["film_actions"], length, session["film_t"])
-    columns[2].number_input("Horizon (steps)", 1, longest, key="film_h", help=f"At most {longest} from here.")
-    columns[3].segmented_control(
+    row.number_input("Horizon (steps)", 1, longest, key="film_h", help=f"At most {longest} from here.", width=130)
+    row.segmented_control(
         "Actions", ACTION_SOURCES, key="film_actions", required=True, format_func=ACTION_TITLES.__getitem__,
-        on_change=fit_times, args=(stage,),
+        on_change=fit_times, args=(stage,), width="content",
         help="Recorded: those of the episode. Policy: the agent's own, in its dream. The real run repeats the dream's.",
     )  # fmt: skip
-    with columns[4]:
-        sampled, seed = st.columns([1.3, 1], vertical_alignment="center")
-        sampled.toggle(
-            "Sample", key="film_sampled",
-            help="Off: the mode of each latent. On: latents drawn with this seed, the same draws for both dreams.",
-        )  # fmt: skip
-        seed.number_input("Seed", 0, 2**31 - 1, key="film_seed", disabled=not session["film_sampled"])
+    row.toggle(
+        "Sample", key="film_sampled", width="content",
+        help="Off: the mode of each latent. On: latents drawn with this seed, the same draws for both dreams.",
+    )  # fmt: skip
+    row.number_input("Seed", 0, 2**31 - 1, key="film_seed", disabled=not session["film_sampled"], width=90)
 
 
 def show_physics(stage: Stage) -> list:

@@ -19,7 +19,7 @@ from dali.run_folder import ANALYSIS_FILE, CONFIG, WEIGHTS, digest
 from dali.studio.film_state import PageState, fitted
 from dali.studio.loaders import Run, Stamp, figures_are_current, load_agent, load_episodes, load_readout, stamp
 from dali.studio.player import Pane, PlayerFilm, Series, Trace, player
-from dali.studio.style import number
+from dali.studio.style import number, shown_path
 
 RUN_TITLES = {
     "real_factual": "Real, factual",
@@ -49,7 +49,7 @@ def warn_if_stale(run: Run) -> None:
     if (run.folder / ANALYSIS_FILE).exists() and not figures_are_current(run):
         st.warning(
             f"The weights have changed since these episodes were recorded, so codes and dreams don't belong together. "
-            f"Record them anew: `python -m dali analyse {_shown_path(run.folder)}`",
+            f"Record them anew: `python -m dali analyse {shown_path(run.folder)}`",
             icon=":material/history:",
         )
 
@@ -154,30 +154,33 @@ def show_numbers(stage: Stage, film: Film) -> None:
     """The figures of this request."""
     spec, method = stage.agent.spec, stage.agent.method
     horizon = film.request.horizon
-    columns = st.columns(3 + len(spec.features))
-    columns[0].metric("Error, factual", number(film.mean_error, 2, "σ"), help=f"Dream against real, {horizon} steps.")
-    columns[1].metric(
+    row = st.container(horizontal=True)  # wraps where the window is narrow
+    row.metric(
+        "Error, factual", number(film.mean_error, 2, "σ"), help=f"Dream against real, {horizon} steps.", width=160,
+    )  # fmt: skip
+    row.metric(
         "Error, counterfactual", number(film.mean_error_counterfactual, 2, "σ"),
         help=f"Dream against the real run at the asked physics. Unsteered: {film.mean_error_unsteered:.2f} σ.",
+        width=160,
     )  # fmt: skip
-    columns[2].metric(
+    row.metric(
         "Steering skill", number(film.skill) if method.source != "none" else number(None),
         help=f"1 - error steered / error unsteered, over {horizon} steps. 1 is ideal, 0 useless. "
-        "A dash where no physics is asked for.",
+        "A dash where no physics is asked for.", width=160,
     )  # fmt: skip
     for i, feature in enumerate(spec.features):
-        columns[3 + i].metric(
+        row.metric(
             f"Dreamed {feature.label}", quantity(feature, film.effective[i]),
             delta=f"asked {quantity(feature, film.context_to[i])}", delta_color="off", delta_arrow="off",
             help="The physics whose real run is nearest to the counterfactual dream, over its first 25 steps; "
-            f"that run is still {film.effective_error[i]:.2f} σ away.",
+            f"that run is still {film.effective_error[i]:.2f} σ away.", width=160,
         )  # fmt: skip
 
 
 def show_export(stage: Stage, key: Stamp, run: Run, state: PageState, film: Film) -> None:
     """Downloads, made when they are asked for, and the command that makes the film again."""
     bundle = Bundle(film, stage.agent.spec, stage.agent.method, SIZE, state.extras)  # type: ignore[arg-type]
-    folder = _shown_path(run.folder)
+    folder = shown_path(run.folder)
     name = f"{run.name}-e{film.request.episode}-t{film.request.t}"
     mimes = {"mp4": "video/mp4", "gif": "image/gif", "png": "image/png", "csv": "text/csv", "npz": "application/zip"}
     with st.expander("Export", icon=":material/download:"):
@@ -198,9 +201,3 @@ def show_export(stage: Stage, key: Stamp, run: Run, state: PageState, film: Film
             )  # fmt: skip
         st.caption("The same film, byte for byte, without the dashboard:")
         st.code(bundle.command_line(folder, checkpoint_digest(key)), language="bash", wrap_lines=True)
-
-
-def _shown_path(folder: Path) -> Path:
-    """Relative to where the dashboard was started, if it lies below."""
-    here = Path.cwd()
-    return folder.relative_to(here) if folder.is_relative_to(here) else folder

@@ -12,7 +12,7 @@ from dali.derived import CACHE, EFFECTS_FILE, MOVE, load_effects
 from dali.figures.probes import effects as effects_figure
 from dali.studio import jobs
 from dali.studio.loaders import Run, Stamp, stamp
-from dali.studio.style import recomputed_by
+from dali.studio.style import recomputed_by, shown_path
 
 
 def show_effects(run: Run, measured: Disentanglement) -> None:
@@ -48,7 +48,7 @@ def show_effects(run: Run, measured: Disentanglement) -> None:
         "square, of the dream. A dimension can tell of the physics and do nothing: then the dream does not use it."
     )
     with right:
-        recomputed_by(f"python -m dali plausibility {run.folder}")
+        recomputed_by(f"python -m dali plausibility {shown_path(run.folder)}")
 
 
 def find_effects(run: Run) -> list[DimensionEffect] | None:

@@ -61,7 +61,7 @@ def neighbour_table(run: Run, episodes: Episodes, episode: int, step: int) -> li
             "Step": int(t),
             "Distance (code units)": round(float(d), 4),
             **{
-                f"{f.label} {f.name} ({f.unit})": round(float(episodes.context[e, i]), 3)
+                f"{f.title} ({f.unit})": round(float(episodes.context[e, i]), 3)
                 for i, f in enumerate(run.spec.features)
             },
             "Physics": REGIME_TITLES.get(str(episodes.regime[e]), str(episodes.regime[e])),

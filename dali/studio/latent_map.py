@@ -57,7 +57,7 @@ def set_focus(run: Run, episode: int, step: int) -> None:
 def settings(run: Run, episodes: Episodes) -> Settings:
     """The controls above the map."""
     names = explore.colour_names(run.spec)
-    labels = {f.name: f"{f.label} {f.name} ({f.unit})" for f in run.spec.features} | {"time": "time (s)"}
+    labels = {f.name: f"{f.title} ({f.unit})" for f in run.spec.features} | {"time": "time (s)"}
     keep = {"persist_state": "session"}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         method = st.selectbox(
@@ -168,7 +168,7 @@ def selection_table(run: Run, episodes: Episodes, records: np.ndarray) -> list[d
             "Records": int(counts[e]),
             "First t": int(records[e].argmax()),
             **{
-                f"{f.label} {f.name} ({f.unit})": round(float(episodes.context[e, i]), 3)
+                f"{f.title} ({f.unit})": round(float(episodes.context[e, i]), 3)
                 for i, f in enumerate(run.spec.features)
             },
             "Physics": REGIME_TITLES.get(str(episodes.regime[e]), str(episodes.regime[e])),
@@ -193,8 +193,7 @@ def link_to_studio(run: Run, episodes: Episodes, episode: int, step: int) -> Non
 def describe(run: Run, episodes: Episodes, episode: int) -> str:
     """An episode's physics in units, where it lies, and who acted."""
     physics = ", ".join(
-        f"{f.label} {f.name} = {number(float(episodes.context[episode, i]), 2, f.unit)}"
-        for i, f in enumerate(run.spec.features)
+        f"{f.title} = {number(float(episodes.context[episode, i]), 2, f.unit)}" for i, f in enumerate(run.spec.features)
     )
     acted = "exploratory noise" if episodes.explored[episode] else "the policy"
     regime = str(episodes.regime[episode])

@@ -9,7 +9,7 @@ from dali.analysis.rollouts import Episodes
 from dali.artifacts import EPISODES_FILE
 from dali.figures import probes as figures
 from dali.studio.loaders import Run, Stamp, stamp
-from dali.studio.style import listed, number, recomputed_by
+from dali.studio.style import listed, number, recomputed_by, shown_path
 
 KIND_TITLES: dict[ProbeKind, str] = {"ridge": "ridge (linear)", "mlp": "MLP (32 hidden units)"}
 
@@ -66,7 +66,7 @@ def show_probes(run: Run, episodes: Episodes) -> None:
         "drawn with replacement. The control is the same procedure with contexts shuffled, and should be about 0."
     )
     with right:
-        recomputed_by(f"python -m dali analyse {run.folder}")
+        recomputed_by(f"python -m dali analyse {shown_path(run.folder)}")
 
 
 def probe_table(run: Run, scored: dict[ProbeKind, ProbeEvaluation]) -> list[dict]:
@@ -78,7 +78,7 @@ def probe_table(run: Run, scored: dict[ProbeKind, ProbeEvaluation]) -> list[dict
             low_high = f" ({score.r2_interval[0]:.2f} to {score.r2_interval[1]:.2f})" if score.r2_interval else ""
             rows.append(
                 {
-                    "Feature": f"{feature.label} {feature.name}",
+                    "Feature": f"{feature.title}",
                     "Probe": KIND_TITLES[kind],
                     "R² inside": number(score.r2_inside) + low_high,
                     "R² outside": number(score.r2_outside),
@@ -93,7 +93,7 @@ def probe_table(run: Run, scored: dict[ProbeKind, ProbeEvaluation]) -> list[dict
 def show_associations(run: Run, episodes: Episodes) -> None:
     """Which dimension goes with which feature, and the summary scores."""
     measured = load_disentanglement(run, episodes)
-    names = [f"{f.label} {f.name}" for f in run.spec.features]
+    names = [f"{f.title}" for f in run.spec.features]
     left, middle, right = st.columns([5, 5, 6])
     left.plotly_chart(figures.association(measured.spearman, names, "Spearman's ρ", signed=True), key="spearman")
     information = measured.mutual_information

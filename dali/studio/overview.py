@@ -72,7 +72,7 @@ def factor_table(run: Run, summary: dict[str, Any]) -> list[dict[str, Any]]:
         probe, steering, effective = (summary[part][feature.name] for part in ("probe", "steering", "effective"))
         rows.append(
             {
-                "Feature": f"{feature.label} {feature.name}",
+                "Feature": f"{feature.title}",
                 "Train range": f"{feature.train[0]:g} to {feature.train[1]:g} {feature.unit}",
                 "Probe R² inside": probe["r2_inside"],
                 "outside": probe["r2_outside"],

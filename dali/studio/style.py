@@ -40,6 +40,12 @@ def recomputed_by(command: str) -> None:
     st.caption(f"Recompute with `{command}`")
 
 
+def shown_path(folder: Path) -> Path:
+    """The folder as commands name it: relative to where the dashboard was started, if it lies below."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
+
+
 def number(value: float | None, digits: int = 2, unit: str = "") -> str:
     """A figure with its unit; a dash where there is none, never "-0.00"."""
     if value is None:
