@@ -35,7 +35,7 @@ def show_episode(run: Run, episodes: Episodes) -> None:
 
 
 def choose_record(run: Run, episodes: Episodes) -> tuple[int, int]:
-    """Episode and step, as clicked on the map or typed here."""
+    """Episode and step, as typed here or looked at last."""
     episode, step = focus(run, episodes)
     last = int(episodes.length[episode])
 
@@ -43,7 +43,7 @@ def choose_record(run: Run, episodes: Episodes) -> tuple[int, int]:
         typed = st.session_state["record_episode"]
         set_focus(run, typed, min(st.session_state["record_step"], int(episodes.length[typed])))
 
-    # The widgets follow the focus, which a click on the map sets too.
+    # The widgets follow the focus, which outlives a change of page.
     st.session_state["record_episode"], st.session_state["record_step"] = episode, step
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.number_input("Episode", 0, len(episodes.obs) - 1, key="record_episode", on_change=follow, width=160)

@@ -1,6 +1,5 @@
 """The map of codes: its controls, the lasso, and what the lasso holds."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +44,7 @@ def selected_records(run: Run, episodes: Episodes) -> np.ndarray | None:
 
 
 def focus(run: Run, episodes: Episodes) -> tuple[int, int]:
-    """The record (episode, t) that was clicked last; the first of the first episode by default."""
+    """The record (episode, t) that was looked at last; the first of the first episode by default."""
     episode, step = st.session_state.get(f"focus:{run.folder}", (0, 0))
     return (episode, step) if episode < len(episodes.obs) and step <= episodes.length[episode] else (0, 0)
 
@@ -125,7 +124,7 @@ def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
         figure,
         key=key if flat else f"{key}:3d",
         on_select=follow if flat else "ignore",
-        selection_mode=("points", "box", "lasso"),
+        selection_mode=("box", "lasso"),
         config={"displaylogo": False, "scrollZoom": True, "plotGlPixelRatio": 1},
     )
     kind = "episode means" if chosen.means else "records"
@@ -220,26 +219,16 @@ def _baked_selection(run: Run, episodes: Episodes, chosen: Settings) -> np.ndarr
 
 
 def _follow_selection(run: Run, episodes: Episodes, points: Points, coordinates: np.ndarray, selection) -> None:
-    """Keeps what the browser selected: a lasso or box as records, a click as the focus."""
+    """Keeps what the browser selected: a lasso or box, as records."""
     shapes = [_corners(shape) for shape in selection.get("lasso", [])] + [
         _corners(shape) for shape in selection.get("box", [])
     ]
     if not shapes:
-        clicked = selection.get("points", [])
-        record = _record(clicked[0].get("customdata")) if len(clicked) == 1 else None
-        if record is not None:
-            set_focus(run, *record)
         return
     chosen = np.zeros(len(coordinates), bool)
     for axes, corners in shapes:
         chosen |= explore.inside_polygon(coordinates[:, axes], corners)
     st.session_state[selection_key(run)] = explore.records_of(points, chosen, episodes) if chosen.any() else None
-
-
-def _record(customdata) -> tuple[int, int] | None:
-    """Episode and step of a point's custom data, which the browser sends as a list or as an object of indices."""
-    values = list(customdata.values()) if isinstance(customdata, Mapping) else customdata
-    return (int(values[0]), int(values[1])) if isinstance(values, list) and len(values) > 1 else None
 
 
 def _corners(shape: dict) -> tuple[list[int], np.ndarray]:

@@ -93,24 +93,3 @@ def test_one_figure_holds_all_pairs_of_axes(open_map):
     page.wait_for_function("() => document.querySelector('.js-plotly-plot')?.data[0].type === 'splom'")
     expect(page.get_by_text("3,000 of 9,246 records")).to_be_visible()
     assert page.evaluate("document.querySelectorAll('.js-plotly-plot').length") == 1
-
-
-def test_a_clicked_point_is_the_record_of_the_next_view(open_map):
-    page = open_map
-    choose(page, "Points", "episode means")
-    page.wait_for_function(DRAWN, arg=46)
-    place = page.evaluate(
-        """() => {
-          const plot = document.querySelector(".js-plotly-plot");
-          const {xaxis, yaxis} = plot._fullLayout, box = plot.querySelector(".nsewdrag").getBoundingClientRect();
-          const {x, y} = plot._fullData[0];
-          // The lowest point has no other above it that hovering could take instead.
-          const i = Array.from(y).indexOf(Math.min(...y));
-          return {x: box.left + xaxis.c2p(x[i]), y: box.top + yaxis.c2p(y[i]), episode: i};
-        }"""
-    )
-    page.mouse.move(place["x"], place["y"])
-    expect(page.locator(".hoverlayer .hovertext").first).to_contain_text("m/s²")
-    page.mouse.click(place["x"], place["y"])
-    page.get_by_test_id("stButtonGroup").get_by_text("One episode", exact=True).click()
-    expect(page.get_by_text(f"Episode {place['episode']}:")).to_be_visible()
