@@ -27,7 +27,8 @@ def train(
     from dali.bench import bench_train
 
     steps = catalogue.spec(env).train_steps
-    config = make_config(env, method, preset, 0, steps, threads=threads, device=device)
+    # Updates of the warm-up train the code alone; whole ones are measured.
+    config = make_config(env, method, preset, 0, steps, threads=threads, device=device, context_warmup=0)
     typer.echo(json.dumps(bench_train(config, updates), indent=2))
 
 
