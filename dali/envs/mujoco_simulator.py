@@ -6,6 +6,7 @@ looks for OpenGL).
 """
 
 import importlib.util
+from abc import abstractmethod
 from pathlib import Path
 
 import mujoco
@@ -129,10 +130,10 @@ class MujocoSimulator(Simulator):
     def _refresh(self, data: mujoco.MjData) -> None:
         """Brings up to date what observation and reward read: `mj_step` leaves it one substep behind."""
 
+    @abstractmethod
     def _randomize(self, data: mujoco.MjData, random: np.random.RandomState, context: np.ndarray) -> None:
         """Draws the first positions of an episode."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _reward(self, data: mujoco.MjData) -> float:
         """Reward of the state just reached."""
-        raise NotImplementedError

@@ -26,7 +26,7 @@ def run_here(jobs: list[Job], workers: int) -> Iterator[tuple[Job, Outcome] | No
                     yield pending.pop(future), future.result()
                 if not finished:
                     yield None
-        except BaseException:
+        except BaseException:  # Ctrl-C and a caller that stops iterating too: start nothing more, then pass it on
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 

@@ -134,7 +134,7 @@ def _execute(arguments: list[str], folder: Path, lock: IO, append: bool) -> tupl
         lock.flush()
         try:
             code = process.wait()
-        except BaseException:
+        except BaseException:  # Ctrl-C too: no training may outlive its sweep; passed on below
             process.terminate()  # the trainer saves, then ends
             process.wait()
             raise
