@@ -8,13 +8,12 @@ PIP_INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --pr
 PYTEST_FLAGS ?= -n 2 --dist loadgroup --max-worker-restart 0
 
 .DEFAULT_GOAL := help
-.PHONY: help app install install-dev browser lint types format test clean
+.PHONY: help app install install-dev browser lint format test clean
 
 help:
 	@echo "make app      install into $(VENV) (once) and open the dashboard"
 	@echo "make test     install what tests need (once) and run them all; ARGS='-k probe' picks some"
-	@echo "make lint     check style and formatting"
-	@echo "make types    check types"
+	@echo "make lint     check style, formatting and types"
 	@echo "make format   put formatting and import order right"
 	@echo "make clean    remove $(VENV) and caches"
 
@@ -46,8 +45,6 @@ browser:
 lint: install-dev
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
-
-types: install-dev
 	$(PYTHON) -m mypy
 
 format: install-dev

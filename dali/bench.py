@@ -108,7 +108,12 @@ def bench_env(names: list[str], num: int = 8, steps: int = 200) -> dict[str, Any
         actions = rng.uniform(-1, 1, (steps, num, spec.action_dim))
         if spec.discrete:
             actions = np.eye(spec.action_dim)[rng.integers(0, spec.action_dim, (steps, num))]
-        each = seconds_each(lambda sim=simulator, acts=actions: [sim.step(a) for a in acts], 5)
+
+        def step_all(sim=simulator, acts=actions) -> None:
+            for action in acts:
+                sim.step(action)
+
+        each = seconds_each(step_all, 5)
         results[name] = {"copies": num, "env_steps_per_second": num * steps / each}
     return results
 
@@ -120,9 +125,12 @@ def bench_render(names: list[str], size: int = 256, frames: int = 50) -> dict[st
         spec, simulator = catalogue.spec(name), catalogue.make(name, 1)
         simulator.reset(np.zeros(1, int), spec.default_context[None])
         state = simulator.get_state()[0]
-        each = seconds_each(
-            lambda sim=simulator, s=state, c=spec.default_context: [sim.draw(s, c, size) for _ in range(frames)], 5
-        )
+
+        def draw_all(sim=simulator, s=state, context=spec.default_context) -> None:
+            for _ in range(frames):
+                sim.draw(s, context, size)
+
+        each = seconds_each(draw_all, 5)
         results[name] = {"size": size, "frames_per_second": frames / each}
     return results
 

@@ -11,6 +11,7 @@ Every file is written under a temporary name and renamed, so that a reader never
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,7 +48,10 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8")
+
+    write_atomic(path, write)
 
 
 def save_agent(folder: Path, agent: Agent) -> None:
@@ -79,6 +83,29 @@ def load_agent(folder: Path, device: str = "cpu") -> Agent:
     check_tensors(path, tensors, agent.state_dict())
     agent.load_state_dict(tensors)
     return agent.requires_grad_(False).eval().to(device)
+
+
+def compact_agent(folder: Path) -> tuple[int, int]:
+    """Stores the weights as 16-bit floats and drops the trainer's state; returns bytes of weights before and after.
+
+    Statistics (the normalizer's and the code's scale) keep their bits: they cost nothing. ``load_agent`` widens the
+    rest, so that figures made afterwards are of the very weights that are shipped.
+
+    Raises:
+        CheckpointError: not a readable checkpoint, or a weight that 16 bits cannot hold.
+    """
+    path = folder / WEIGHTS
+    agent = load_agent(folder)
+    weights = {name for name, _ in agent.named_parameters()}
+    tensors = {}
+    for name, value in agent.state_dict().items():
+        tensors[name] = value.half() if name in weights else value
+        if not torch.isfinite(tensors[name]).all():
+            raise CheckpointError(f"{path}: {name!r} holds {value.abs().max():g}, which a 16-bit float cannot.")
+    before = path.stat().st_size
+    write_atomic(path, lambda temporary: save_file(tensors, temporary))
+    shutil.rmtree(folder / TRAINER_STATE.parent, ignore_errors=True)
+    return before, path.stat().st_size
 
 
 def check_tensors(path: Path, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:

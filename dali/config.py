@@ -13,8 +13,9 @@ from dali.methods import METHODS, Method
 
 SCHEMA = 1
 
-# Fields that decide when things are written, not what is learnt; a resumed run may change them.
-FREE_TO_CHANGE = ("checkpoint_every", "log_every")
+# Fields that decide when things are written and how fast, not what is learnt; a resumed run may change them. With
+# another number of threads sums are rounded otherwise, so that the run goes on as well, but not bit for bit the same.
+FREE_TO_CHANGE = ("checkpoint_every", "log_every", "threads")
 
 
 @dataclass(frozen=True)
@@ -41,24 +42,26 @@ class ModelConfig:
 class TrainConfig:
     """Everything that decides how a run learns."""
 
-    steps: int = 30_000  # environment steps in all
+    steps: int = 80_000  # environment steps in all
     envs: int = 8  # N, copies stepped together
     contexts: int = 100  # training contexts, drawn uniformly from the box of train ranges [DALI]
-    prefill: int = 10_000  # environment steps of smooth noise before the first update; they set all scales [ours]
+    prefill: int = 40_000  # environment steps of smooth noise before the first update; they set all scales [ours]
     explore: float = 0.5  # share of episodes acted by smooth noise, so that the model sees off-policy physics [ours]
+    take_over: float = 0.5  # share of them that start where an episode under other physics stood [ours, measured]
     batch: int = 64  # B, sequences an update
     length: int = 16  # T, steps a sequence; B x T = 1,024 as in [V3] (16 x 64)
     stream: int = 128  # steps a sequence is followed with its latent state carried from update to update [ours]
-    replay_ratio: float = 224.0  # replayed steps per environment step [ours; V3: 512]
+    replay_ratio: float = 230.0  # replayed steps per environment step [ours; V3: 512]
     starts: int = 256  # imagination starts an update, subsampled from the B x T posterior states
+    behavior_every: int = 3  # updates of the world model for one of actor and critic [ours; V3: 1]
     horizon: int = 15  # H, imagined steps [V3]
-    model_lr: float = 6e-4  # world model [ours; V3: 1e-4]
+    model_lr: float = 1e-3  # world model [ours; V3: 1e-4]
     actor_lr: float = 3e-4  # [ours; V3: 3e-5]
     critic_lr: float = 3e-4  # [ours; V3: 3e-5]
     anneal: float = 0.65  # share of the updates after which all rates fall by a cosine [ours; V3: never]
     anneal_to: float = 0.1  # share of them that is left at the end
     clip: float = 100.0  # gradient norm; actor and critic: 100 [V3 base code: 1000 model, 100 actor and critic]
-    reconstruction: float = 10.0  # weight of the decoder's loss [ours; V3: 1]
+    reconstruction: float = 100.0  # weight of the errors of observations: the decoder's and L_FD [ours; V3: 1]
     dyn: float = 1.0  # KL balance: prior towards posterior [ours; V3 base code: 0.5]
     rep: float = 0.1  # KL balance: posterior towards prior [V3 base code]
     free_nats: float = 0.0  # per step; a whole nat leaves dreams of a small world imprecise [ours, measured; V3: 1]
@@ -67,10 +70,11 @@ class TrainConfig:
     entropy: float = 3e-4  # [V3]
     critic_decay: float = 0.98  # slow critic's moving average [V3]
     return_decay: float = 0.99  # percentile return normalisation [V3]
-    context_warmup: int = 2_000  # updates of the code alone, on the prefill, before the world model's first [ours]
+    context_warmup: int = 10_000  # updates of the code alone, on the prefill, before the world model's first [ours]
     context_lr: float = 3e-3  # context encoder; falls by a cosine over the warm-up [ours, measured]
     context_lr_final: float = 2e-4  # its rate from then on
     context_lengths: int = 2  # window lengths, drawn from 4..K, whose codes are trained per sequence and update [ours]
+    context_whole: float = 0.75  # share of sequences given the code of a whole window; else it is cut as above [ours]
     context_targets: int = 32  # transitions outside the window that each code must predict [ours, measured]
     cross_modal: float = 1.0  # weight of L_cross [DALI]
     pairing: Literal["across", "same"] = "across"  # which window's transitions a code must predict
@@ -87,7 +91,7 @@ PRESETS: dict[str, tuple[ModelConfig, TrainConfig]] = {
         ModelConfig(deter=32, stoch=4, classes=4, hidden=32, units=32, layers=1, bins=41, context_width=16,
                     context_window=8, dynamics_units=16),
         TrainConfig(steps=600, envs=4, contexts=8, prefill=200, batch=8, length=8, stream=32, replay_ratio=32.0,
-                    starts=16, horizon=5, context_warmup=20),
+                    behavior_every=1, starts=16, horizon=5, context_warmup=20),
     ),
     # A laptop's CPU, well under an hour for the pendulum.
     "small": (ModelConfig(), TrainConfig()),
@@ -95,9 +99,9 @@ PRESETS: dict[str, tuple[ModelConfig, TrainConfig]] = {
     "paper": (
         ModelConfig(deter=512, stoch=32, classes=32, hidden=512, units=512, layers=2, head_layers=2,
                     context_width=128, dynamics_units=256),
-        TrainConfig(steps=200_000, batch=16, length=64, stream=64, starts=1024, replay_ratio=512.0, explore=0.0,
-                    model_lr=1e-4, actor_lr=3e-5, critic_lr=3e-5, anneal=1.0, reconstruction=1.0, dyn=0.5,
-                    free_nats=1.0),
+        TrainConfig(steps=200_000, prefill=10_000, explore=0.0, take_over=0.0, batch=16, length=64, stream=64,
+                    starts=1024, behavior_every=1, replay_ratio=512.0, model_lr=1e-4, actor_lr=3e-5, critic_lr=3e-5,
+                    anneal=1.0, reconstruction=1.0, dyn=0.5, free_nats=1.0),
     ),
 }  # fmt: skip
 
@@ -130,8 +134,12 @@ class RunConfig:
 
 
 _POSITIVE = (
-    "envs", "contexts", "batch", "starts", "horizon", "replay_ratio", "context_lengths", "context_targets", "capacity",
+    "envs", "contexts", "batch", "starts", "behavior_every", "horizon", "replay_ratio", "context_lengths",
+    "context_targets", "capacity",
 )  # fmt: skip
+
+
+_NUMBERS: dict[str, type[int] | tuple[type[int], type[float]]] = {"int": int, "float": (int, float)}
 
 
 def validate(model: ModelConfig, train: TrainConfig) -> None:
@@ -139,7 +147,7 @@ def validate(model: ModelConfig, train: TrainConfig) -> None:
     for part in (model, train):
         for item in dataclasses.fields(part):
             value = getattr(part, item.name)
-            kinds = {"int": int, "float": (int, float)}.get(str(getattr(item.type, "__name__", item.type)))
+            kinds = _NUMBERS.get(str(getattr(item.type, "__name__", item.type)))
             if kinds is None:
                 continue
             if isinstance(value, bool) or not isinstance(value, kinds):
@@ -158,6 +166,8 @@ def validate(model: ModelConfig, train: TrainConfig) -> None:
         ("stream", train.stream, train.stream >= train.length, f"at least length = {train.length}"),
         ("prefill", train.prefill, 0 < train.prefill < train.steps, f"between 1 and steps = {train.steps}"),
         ("explore", train.explore, train.explore <= 1, "a share between 0 and 1"),
+        ("take_over", train.take_over, train.take_over <= 1, "a share between 0 and 1"),
+        ("context_whole", train.context_whole, train.context_whole <= 1, "a share between 0 and 1"),
         ("anneal", train.anneal, 0 < train.anneal <= 1, "a share above 0, at most 1"),
         ("anneal_to", train.anneal_to, train.anneal_to <= 1, "a share between 0 and 1"),
         ("discount", train.discount, train.discount <= 1, "at most 1"),

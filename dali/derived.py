@@ -15,7 +15,7 @@ import numpy as np
 from dali.analysis.effects import DimensionEffect, dimension_effects
 from dali.analysis.explore import Points, episode_points, record_points
 from dali.analysis.plausibility import Plausibility
-from dali.analysis.projection import Projection, project
+from dali.analysis.projection import Method, Projection, project
 from dali.artifacts import EPISODES_FILE, fit_readout, load_episodes
 from dali.checkpoint import digest, load_agent, write_atomic, write_text
 from dali.errors import DaliError
@@ -31,7 +31,7 @@ Report = Callable[[int, int, str], None]
 class MapRequest:
     """Which map of a run's codes: method umap or tsne, 2 or 3 dimensions, of records or of episode means."""
 
-    method: str
+    method: Method
     dimensions: int
     means: bool
     seed: int = 0

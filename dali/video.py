@@ -146,7 +146,7 @@ def ghost(real: np.ndarray, dream: np.ndarray) -> np.ndarray:
     height, width = real.shape[1:3]
     hatch = (np.add.outer(np.arange(height), np.arange(width)) % 6) < 2
     background = np.full((height, width, 3), _commonest_colour(dream[0]), np.uint8)
-    fade = np.uint8(np.round(PAPER - (PAPER - np.arange(256)) * 0.4))
+    fade = np.round(PAPER - (PAPER - np.arange(256)) * 0.4).astype(np.uint8)
     out = cv2.LUT(real.reshape(len(real), -1), fade).reshape(real.shape)
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     for t in range(len(out)):

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from dali.checkpoint import CONFIG, WEIGHTS, digest, list_runs, load_agent, load_config, save_agent
+from dali.checkpoint import CONFIG, WEIGHTS, compact_agent, digest, list_runs, load_agent, load_config, save_agent
 from dali.config import make_config
 from dali.envs import catalogue
 from dali.errors import CheckpointError
@@ -31,6 +31,29 @@ def test_a_loaded_agent_acts_as_the_saved_one(method, tmp_path):
         action, state, _ = agent.act(obs, first, state, context, torch.manual_seed(step))
         again, other, _ = loaded.act(obs, first, other, context, torch.manual_seed(step))
         assert torch.equal(action, again)
+
+
+def test_a_compact_agent_is_half_the_size_and_nearly_the_same(tmp_path):
+    agent = saved(tmp_path)
+    (tmp_path / "trainer").mkdir()
+    before, after = compact_agent(tmp_path)
+    assert after < 0.6 * before
+    assert not (tmp_path / "trainer").exists()
+    small, whole = load_agent(tmp_path).state_dict(), agent.state_dict()
+    for name, value in whole.items():
+        assert small[name].dtype == value.dtype
+        torch.testing.assert_close(small[name], value, rtol=1e-3, atol=1e-4)
+
+
+def test_a_weight_too_large_for_16_bits_is_refused_and_nothing_is_lost(tmp_path):
+    agent = saved(tmp_path)
+    with torch.no_grad():
+        agent.world_model.rssm.gru.weight[0, 0] = 1e6
+    save_agent(tmp_path, agent)
+    kept = (tmp_path / WEIGHTS).read_bytes()
+    with pytest.raises(CheckpointError, match=r"rssm\.gru\.weight.* holds 1e\+06"):
+        compact_agent(tmp_path)
+    assert (tmp_path / WEIGHTS).read_bytes() == kept
 
 
 def edit_config(folder, change):

@@ -10,8 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from dali.__main__ import app
+from dali.analysis.request import Request
 from dali.errors import DaliError
 from dali.video import probe
+
+PINNED = Request(episode=1, t=40, horizon=8, physics=(("g", 12.0),), seed=3)
 
 
 def invoke(*arguments):
@@ -23,7 +26,7 @@ def test_the_manifest_s_line_makes_the_film_again(make_run, repo, tmp_path):
     asked = ["--episode", 1, "--t", 40, "--horizon", 8, "--physics", "g=4.9", "--code", "z3=+1.5", "--seed", 3]
     first, manifest = tmp_path / "first.mp4", tmp_path / "film.json"
     kinds = [f"--{kind}={tmp_path / kind}" for kind in ("gif", "strip", "csv", "npz")]
-    asked += ["--actions", "policy", "--extra", "ghost", "--size", 96]
+    asked += ["--actions", "policy", "--extra", "ghost", "--size", 96, "--pin", PINNED.to_json()]
     done = invoke(make_run(), *asked, "--output", first, "--manifest", manifest, *kinds)
     assert "steering skill: " in done.stdout
     assert "effective gravity: " in done.stdout
@@ -45,6 +48,9 @@ def test_the_manifest_s_line_makes_the_film_again(make_run, repo, tmp_path):
         (("--physics", "g=99"), "gravity 99 m/s² is out of range"),
         (("--mode", "--seed", 1), "--mode and --seed exclude each other"),
         (("--expect", "beef"), "is not the expected checkpoint"),
+        (("--pin", "g=4.9"), "is no JSON"),
+        (("--pin", '{"episode":1}'), "not a counterfactual's request: KeyError 'seed'"),
+        (("--pin", PINNED.to_json(), "--horizon", 9), "--pin covers 8 steps, the film 9"),
         (("--extra", "x-ray", "--output", "film.mp4"), "Unknown extra pane 'x-ray'"),
     ],
 )

@@ -67,6 +67,16 @@ def test_code_does_not_look_across_an_episode_boundary(encoder, scales):
     assert torch.equal(codes(encoder, scales, obs, action, first)[:, 6:], whole[:, 6:])
 
 
+@pytest.mark.parametrize("heads", [1, 4])
+def test_codes_of_some_steps_are_those_of_all(scales, heads):
+    encoder = ContextEncoder(OBS, ACTION, code=4, window=WINDOW, width=16, heads=heads).eval()
+    obs, action, first = sequence(2, 17, starts=(0, 6))
+    steps = torch.tensor([[0, 5, 6, 16], [7, 3, 11, 12]])
+    some = encoder.at(encoder.tokens(obs, action, first, scales), first, steps)
+    every = codes(encoder, scales, obs, action, first)
+    assert torch.allclose(some, every.gather(1, steps.unsqueeze(-1).expand(-1, -1, 4)), atol=1e-6)
+
+
 def test_first_code_of_an_episode_says_nothing(encoder, scales):
     obs, action, first = sequence(3, 1)
     value = codes(encoder, scales, obs, action, first)

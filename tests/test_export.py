@@ -112,6 +112,22 @@ def test_npz_reads_without_pickle(film, bundle):
         assert arrays["observation_units"].tolist() == ["", "", "rad/s"]
 
 
+def test_a_pinned_dream_is_exported_with_the_film(stage, film, bundle):
+    pinned = make_film(stage, replace(REQUEST, physics=(("g", 12.0),), code=()))
+    both = replace(bundle, pinned=pinned)
+    assert both.frames.shape[2] > bundle.frames.shape[2]  # a third column for the fifth pane
+    header = both.make("csv").decode().splitlines()[0]
+    assert "dream pinned: cos angle [1]" in header
+    assert "error of the dream, pinned [σ]" in header
+    with np.load(io.BytesIO(both.make("npz")), allow_pickle=False) as arrays:
+        np.testing.assert_array_equal(arrays["dream_pinned_obs"], pinned.dream_counterfactual.obs)
+        assert arrays["context_pinned"][0] == 12.0
+    manifest = json.loads(both.manifest(stage.episodes, Path("run"), "c0ffee" * 11, {}))
+    assert Request.from_dict(manifest["pinned"]) == pinned.request
+    line = shlex.split(manifest["command"])
+    assert Request.from_json(line[line.index("--pin") + 1]) == pinned.request
+
+
 @pytest.mark.parametrize("kind", ["mp4", "gif", "png", "csv", "npz"])
 def test_equal_films_give_equal_bytes(stage, bundle, kind):
     again = Bundle(make_film(stage, REQUEST), stage.agent.spec, stage.agent.method, SIZE)

@@ -123,6 +123,18 @@ def test_the_warm_up_trains_the_code_alone(tmp_path):
     assert any("rssm" in k for k, v in made.agent.named_parameters() if not torch.equal(before[k], v))
 
 
+def test_actor_and_critic_learn_at_every_nth_update_alone(tmp_path):
+    made = trainer("dali_d_chi", tmp_path, behavior_every=2)
+    learnt = []
+    for _ in range(4):
+        before = {k: v.clone() for k, v in made.agent.named_parameters()}
+        made.learner.update(made.replay.sample())
+        learnt.append({k.split(".")[1] for k, v in made.agent.named_parameters() if not torch.equal(before[k], v)})
+    behavior, model = {"actor", "critic", "slow_critic"}, {"rssm", "decoder", "context_encoder"}
+    assert all(model <= parts for parts in learnt)
+    assert [parts & behavior for parts in learnt] == [behavior, set(), behavior, set()]
+
+
 def test_learning_rates_by_hand(tmp_path):
     """10 updates of warm-up, then 100: the code's rate has fallen before, and all fall over the last half."""
     made = trainer("dali_d_chi", tmp_path, context_warmup=10, anneal=0.5, anneal_to=0.2)
@@ -159,8 +171,8 @@ def test_training_contexts_are_visited_evenly(tmp_path):
     seen = list(made.collector.assigned)
     original = made.collector._start
 
-    def spy(where):
-        obs = original(where)
+    def spy(where, *rest):
+        obs = original(where, *rest)
         seen.extend(made.collector.assigned[where])
         return obs
 

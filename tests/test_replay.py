@@ -123,6 +123,21 @@ def test_every_record_is_about_equally_likely():
     assert torch.allclose(share, torch.tensor([40.0, 20.0, 60.0]) / 120, atol=0.05)
 
 
+def test_whole_windows_lie_in_the_middle_of_the_latest_episodes():
+    replay = filled(lengths=(40, 8, 9))  # the second ring's episodes have no room for eight transitions
+    before = replay.rng.bit_generator.state
+    obs, action, first, context = replay.whole_windows(4)
+    assert obs.shape == (4, WINDOW + 1, 3)
+    assert torch.equal(obs[..., :2], context.unsqueeze(1).expand(-1, WINDOW + 1, -1))
+    assert (obs[:, 1:, 2] - obs[:, :-1, 2] == 1).all()
+    assert set(obs[:, 0, :2].unique(dim=0)[:, 0].tolist()) == {2.0}  # written last
+    assert (first == (obs[..., 2] == 0)).all()
+    assert torch.equal(action[..., 0], obs[..., 2])
+    assert replay.rng.bit_generator.state == before
+    both = replay.whole_windows(100)[0]
+    assert sorted(set(both[:, 0, 2].tolist())) == [0.0, 15.0]
+
+
 def test_state_round_trip_continues_the_same_stream():
     replay = filled()
     for _ in range(5):

@@ -18,6 +18,7 @@ from dali.checkpoint import load_agent, load_config, load_trainer_state
 from dali.config import make_config
 from dali.errors import CheckpointError, DaliError
 from dali.train.log import read_metrics
+from dali.train.monitor import probe_scores
 from dali.train.record import training_command
 from dali.train.trainer import Trainer, planned_updates
 
@@ -26,6 +27,19 @@ TINY = ["--preset", "tiny", "--seed", "3", "--set", "threads=1"]
 
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "dali", "train", *arguments]
+
+
+@pytest.mark.parametrize(("method", "logged"), [("dali_d", {"probe/g", "probe/l"}), ("dreamer_dr", set())])
+def test_what_the_log_tells_of_the_code_moves_no_generator(method, logged, tmp_path):
+    trainer = Trainer(make_config("pendulum", method, "tiny", 0, 6000, envs=12, contexts=12, prefill=5000), tmp_path)
+    for _ in range(200):
+        trainer.collector.step(True, trainer.noise)
+    before = trainer.rng.bit_generator.state, trainer.noise.get_state()
+    scores = probe_scores(trainer.agent, trainer.replay, trainer.agent.spec)
+    assert scores.keys() == logged
+    assert all(score < 1 for score in scores.values())
+    assert trainer.rng.bit_generator.state == before[0]
+    assert torch.equal(trainer.noise.get_state(), before[1])
 
 
 def same_weights(a: Path, b: Path) -> bool:

@@ -11,10 +11,12 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 REPO = Path(__file__).resolve().parent.parent
 PAGES = {
@@ -34,6 +36,22 @@ def main() -> None:
     parser.add_argument("--narrow", action="store_true", help="also at 900 x 1200")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
+    with dashboard() as (url, browser, _):
+        for suffix, (width, height) in SIZES.items():
+            if suffix and not arguments.narrow:
+                continue
+            for name, path in PAGES.items():
+                page = browser.new_page(viewport={"width": width, "height": height})
+                page.goto(f"{url}/{path}")
+                settle(page)
+                page.screenshot(path=arguments.output / f"{name}{suffix}.png")
+                page.close()
+                print(arguments.output / f"{name}{suffix}.png")
+
+
+@contextmanager
+def dashboard() -> Iterator[tuple[str, Browser, subprocess.Popen]]:
+    """The app on the shipped checkpoints: its address, a browser to open it with, and its process."""
     browser_path = shutil.which("chromium") or shutil.which("google-chrome")
     if browser_path is None:
         sys.exit("No Chromium was found on the PATH; install it (Debian: apt-get install chromium).")
@@ -50,16 +68,7 @@ def main() -> None:
         wait_until_healthy(port)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=browser_path, args=CHROMIUM_FLAGS)
-            for suffix, (width, height) in SIZES.items():
-                if suffix and not arguments.narrow:
-                    continue
-                for name, path in PAGES.items():
-                    page = browser.new_page(viewport={"width": width, "height": height})
-                    page.goto(f"http://127.0.0.1:{port}/{path}")
-                    settle(page)
-                    page.screenshot(path=arguments.output / f"{name}{suffix}.png")
-                    page.close()
-                    print(arguments.output / f"{name}{suffix}.png")
+            yield f"http://127.0.0.1:{port}", browser, server
             browser.close()
     finally:
         server.terminate()

@@ -129,7 +129,7 @@ def records_of(points: Points, chosen: np.ndarray, episodes: Episodes) -> np.nda
 def points_of(records: np.ndarray, points: Points) -> np.ndarray:
     """(M,) bool: the points that stand for any of the records (E, T + 1)."""
     if points.means:
-        return records.any(1)[points.episode]
+        return np.asarray(records.any(1))[points.episode]
     return records[points.episode, points.step]
 
 

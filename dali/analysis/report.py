@@ -64,7 +64,7 @@ class Analysis:
         self, fidelity: list[FactorFidelity], figures: Callable[[FactorFidelity], dict[str, float]]
     ) -> dict[str, dict[str, float | None]]:
         """Figures by feature; each is None where too few episodes were long enough to steer."""
-        found = {f.name: figures(f) for f in fidelity}
+        found: dict[str, dict[str, float | None]] = {f.name: {**figures(f)} for f in fidelity}
         return {f.name: found.get(f.name, dict.fromkeys(_FIGURES[figures])) for f in self.features}
 
 
@@ -77,7 +77,7 @@ def _effective(f: FactorFidelity) -> dict[str, float]:
     return {"slope": f.slope, "r2": f.r2, "mae": f.mae, "selectivity": f.selectivity}
 
 
-_FIGURES = {
+_FIGURES: dict[Callable[[FactorFidelity], dict[str, float]], tuple[str, ...]] = {
     _steering: tuple(f"{name}_{h}" for name in ("skill", "control", "factual_error") for h in HORIZONS),
     _effective: ("slope", "r2", "mae", "selectivity"),
 }

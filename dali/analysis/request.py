@@ -5,6 +5,7 @@ A request is plain data: it makes the film (dali.analysis.film), the URL of a pa
 Shapes: F context features, Z code dimensions.
 """
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -47,6 +48,18 @@ class Request:
         """Plain data for JSON; ``Request.from_dict`` gives the same request back."""
         data = asdict(self)
         return data | {"physics": dict(self.physics), "code": {f"z{j}": k for j, k in self.code}}
+
+    def to_json(self) -> str:
+        """One line of JSON, as URLs and commands carry it."""
+        return json.dumps(self.to_dict(), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Request":
+        """The request of ``to_json``. Raises DaliError where it is none."""
+        try:
+            return cls.from_dict(json.loads(text))
+        except json.JSONDecodeError as error:
+            raise DaliError(f"This is not a counterfactual's request: {text!r} is no JSON ({error}).") from error
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Request":

@@ -47,9 +47,9 @@ def exploratory_actions(rng: np.random.Generator, num: int, steps: int, actions:
     if discrete:
         kept = rng.random((num, steps)) < NOISE_MEMORY
         kept[:, 0] = False
-        drawn = rng.integers(0, actions, (num, steps))
+        choices = rng.integers(0, actions, (num, steps))
         source = np.maximum.accumulate(np.where(kept, 0, np.arange(steps)), axis=1)
-        return np.eye(actions, dtype=np.float32)[np.take_along_axis(drawn, source, 1)]
+        return np.eye(actions, dtype=np.float32)[np.take_along_axis(choices, source, 1)]
     drawn = rng.standard_normal((num, steps, actions))
     out, value = np.empty_like(drawn), drawn[:, 0]
     for t in range(steps):

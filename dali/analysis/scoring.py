@@ -3,13 +3,13 @@
 Shapes: M contexts, R runs (seeds).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dali.analysis.evaluate import Evaluation
-from dali.analysis.generalization import Estimate, aggregate, normalise
+from dali.analysis.generalization import Estimate, Resample, aggregate, normalise
 from dali.analysis.reference import load_references
 from dali.envs.contexts import REGIMES, evaluation_grid
 from dali.envs.spec import EnvSpec
@@ -40,7 +40,7 @@ class RegimeScore:
     random: Estimate
 
 
-def compare(spec: EnvSpec, methods: dict[str, Sequence[Evaluation]], normalised: bool = True) -> dict[str, Scores]:
+def compare(spec: EnvSpec, methods: Mapping[str, Sequence[Evaluation]], normalised: bool = True) -> dict[str, Scores]:
     """Scores of several methods, each with its runs, on the contexts that all runs of all of them share."""
     tables = [_means(evaluation) for evaluations in methods.values() for evaluation in evaluations]
     shared = {c for c in tables[0] if all(c in table for table in tables)} if tables else set()
@@ -102,7 +102,7 @@ def by_regime(scores: Scores, draws: int = 2000) -> list[RegimeScore]:
         where = scores.regimes == regime
         if where.sum() < 2:
             continue
-        resample = "runs" if len(scores.runs) > 1 else "contexts"
+        resample: Resample = "runs" if len(scores.runs) > 1 else "contexts"
         agent = aggregate(scores.runs[:, where], ("iqm",), resample=resample, draws=draws)["iqm"]
         random = aggregate(scores.random[None, where], ("iqm",), resample="contexts", draws=draws)["iqm"]
         out.append(RegimeScore(regime, int(where.sum()), agent, random))

@@ -23,6 +23,7 @@ def counterfactual(
     seed: Annotated[int | None, typer.Option(help="Draws the latents; without it their modes are taken.")] = None,
     mode: Annotated[bool, typer.Option("--mode", help="Take the modes of the latents (as without --seed).")] = False,
     extra: Annotated[list[str] | None, typer.Option(help="More panes: ghost, difference.")] = None,
+    pin: Annotated[str | None, typer.Option(help="Another request, as JSON of a manifest, dreamt beside it.")] = None,
     size: Annotated[int, typer.Option(min=64, max=1024, help="Pixels a side of each pane.")] = 256,
     expect: Annotated[str | None, typer.Option(help="Refuse a checkpoint whose digest does not begin so.")] = None,
     output: Annotated[Path | None, typer.Option(help="The film as mp4 (H.264).")] = None,
@@ -64,7 +65,9 @@ def counterfactual(
             render_sweep(run, request, sweep, count, output, csv, report)
         return
     stage = open_stage(run)
-    bundle = Bundle(make_film(stage, request), stage.agent.spec, stage.agent.method, size, tuple(extra or ()))  # type: ignore[arg-type]
+    pinned = None if pin is None else make_film(stage, fitting(Request.from_json(pin), request))
+    film, agent = make_film(stage, request), stage.agent
+    bundle = Bundle(film, agent.spec, agent.method, size, tuple(extra or ()), pinned)  # type: ignore[arg-type]
     files = {}
     for kind, path in {"mp4": output, "gif": gif, "png": strip, "csv": csv, "npz": npz}.items():
         if path is not None:
@@ -74,6 +77,13 @@ def counterfactual(
         text = bundle.manifest(stage.episodes, run, checkpoint, files, str(output or "film.mp4"))
         write_text(manifest, text)
     typer.echo("\n".join(f"{name}: {value}" for name, value in bundle.numbers().items()))
+
+
+def fitting(pinned: "Request", request: "Request") -> "Request":
+    """The pinned request. Raises DaliError unless it covers as many steps as the other one."""
+    if pinned.horizon != request.horizon:
+        raise DaliError(f"--pin covers {pinned.horizon} steps, the film {request.horizon}; they must be as many.")
+    return pinned
 
 
 def write_bytes(path: Path, data: bytes) -> None:

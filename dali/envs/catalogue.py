@@ -71,7 +71,7 @@ _PENDULUM = EnvSpec(
     discrete=False,
     episode_steps=200,
     timestep=0.05,
-    train_steps=30_000,
+    train_steps=80_000,
 )
 
 _CARTPOLE = EnvSpec(
@@ -102,7 +102,7 @@ _CARTPOLE = EnvSpec(
     discrete=True,
     episode_steps=500,
     timestep=0.02,
-    train_steps=50_000,
+    train_steps=80_000,
 )
 
 _BALL_IN_CUP = EnvSpec(

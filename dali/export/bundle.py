@@ -14,7 +14,7 @@ from dali.analysis.rollouts import Episodes
 from dali.envs.spec import EnvSpec
 from dali.errors import unknown_name
 from dali.export.manifest import command_line, make_manifest
-from dali.export.pictures import SIZE, Extra, draw_pictures, quantity, tile_pictures
+from dali.export.pictures import SIZE, Extra, draw_pictures, draw_pinned, quantity, tile_pictures
 from dali.export.tables import to_csv, to_npz
 from dali.methods import Method
 from dali.video import encode_gif, encode_mp4, png_strip
@@ -33,20 +33,24 @@ class Bundle:
     method: Method
     size: int = SIZE
     extras: Sequence[Extra] = ()
+    pinned: Film | None = None  # another counterfactual dream, over as many steps, to compare with
 
     @cached_property
     def frames(self) -> np.ndarray:
         """(T, height, width, 3) uint8: all panes with captions, tiled."""
-        return tile_pictures(draw_pictures(self.film, self.spec, self.method, self.size, self.extras))
+        pictures = draw_pictures(self.film, self.spec, self.method, self.size, self.extras)
+        if self.pinned:
+            pictures.append(draw_pinned(self.pinned, self.spec, self.size))
+        return tile_pictures(pictures)
 
     def make(self, kind: str) -> bytes:
         """The film as "mp4", "gif", "png" (moments side by side), "csv" or "npz"; equal films give equal bytes."""
         if kind not in KINDS:
             raise unknown_name("kind of export", kind, KINDS)
         if kind == "csv":
-            return to_csv(self.film, self.spec).encode()
+            return to_csv(self.film, self.spec, self.pinned).encode()
         if kind == "npz":
-            return to_npz(self.film, self.spec)
+            return to_npz(self.film, self.spec, self.pinned)
         if kind == "png":
             return png_strip(self.frames, max(1, len(self.frames) // STRIP_PICTURES), self.spec.timestep)
         fps = 1.0 / self.spec.timestep
@@ -54,14 +58,14 @@ class Bundle:
 
     def command_line(self, run: Path, checkpoint: str, output: str = "film.mp4") -> str:
         """The line that makes the film again."""
-        return command_line(run, self.film, output, self.size, self.extras, checkpoint)
+        return command_line(run, self.film, output, self.size, self.extras, checkpoint, self.pinned)
 
     def manifest(
         self, episodes: Episodes, run: Path, checkpoint: str, files: dict[str, bytes], output: str = "film.mp4"
     ) -> str:
         """The manifest of exported ``files`` as JSON text."""
         line = self.command_line(run, checkpoint, output)
-        record = make_manifest(self.film, self.spec, episodes, run, checkpoint, files, line)
+        record = make_manifest(self.film, self.spec, episodes, run, checkpoint, files, line, self.pinned)
         return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     def numbers(self) -> dict[str, Any]:

@@ -17,17 +17,22 @@ SCHEMA = 1
 PACKAGES = ("numpy", "torch", "mujoco", "opencv-python-headless", "imageio-ffmpeg", "pillow")
 
 
-def command_line(run: Path, film: Film, output: str, size: int, extras: Sequence[str], expect: str) -> str:
+def command_line(
+    run: Path, film: Film, output: str, size: int, extras: Sequence[str], expect: str, pinned: Film | None = None
+) -> str:
     """The ``python -m dali counterfactual`` line that makes the film again, byte for byte with the same versions.
 
     Args:
         expect: digest of the checkpoint; the command refuses another one.
+        pinned: a dream shown beside the others.
     """
     words = ["python", "-m", "dali", "counterfactual", str(run), *film.request.arguments()]
     if size != SIZE:
         words += ["--size", str(size)]
     for extra in extras:
         words += ["--extra", extra]
+    if pinned:
+        words += ["--pin", pinned.request.to_json()]
     return shlex.join([*words, "--expect", expect[:16], "--output", output])
 
 
@@ -47,6 +52,7 @@ def make_manifest(
     checkpoint: str,
     files: dict[str, bytes],
     command: str,
+    pinned: Film | None = None,
 ) -> dict[str, Any]:
     """Plain data for JSON.
 
@@ -66,6 +72,7 @@ def make_manifest(
         "environment": spec.name,
         "episode": {"index": film.request.episode, "sha256": episode_digest(episodes, film.request.episode)},
         "request": film.request.to_dict(),
+        "pinned": None if pinned is None else pinned.request.to_dict(),
         "physics": {"factual": in_units(film.context), "counterfactual": in_units(film.context_to)},
         "code": {
             "z": film.code.tolist(),

@@ -12,17 +12,18 @@ from dali.analysis.film import Film, Rollout
 from dali.envs.spec import EnvSpec
 
 
-def runs(film: Film) -> dict[str, Rollout]:
-    """The four runs by the names that styles, columns and arrays carry."""
-    return {
+def runs(film: Film, pinned: Film | None = None) -> dict[str, Rollout]:
+    """The four runs by the names that styles, columns and arrays carry, and the dream pinned for comparison."""
+    four = {
         "real_factual": film.real,
         "real_counterfactual": film.real_counterfactual,
         "dream_factual": film.dream,
         "dream_counterfactual": film.dream_counterfactual,
     }
+    return four if pinned is None else {**four, "dream_pinned": pinned.dream_counterfactual}
 
 
-def to_csv(film: Film, spec: EnvSpec) -> str:
+def to_csv(film: Film, spec: EnvSpec, pinned: Film | None = None) -> str:
     """One row a step: observations of all runs, actions, expected rewards and errors, each headed with its unit.
 
     What is taken or received between two steps stands in the row of the first; the last row leaves it empty.
@@ -32,7 +33,7 @@ def to_csv(film: Film, spec: EnvSpec) -> str:
         "step": list(range(steps)),
         "time [s]": [round(t * spec.timestep, 6) for t in range(steps)],
     }
-    for name, run in runs(film).items():
+    for name, run in runs(film, pinned).items():
         label = name.replace("_", " ")
         for i, (dimension, unit) in enumerate(zip(spec.observation_names, spec.observation_units, strict=True)):
             columns[f"{label}: {dimension} [{unit or '1'}]"] = run.obs[:, i].tolist()
@@ -43,6 +44,8 @@ def to_csv(film: Film, spec: EnvSpec) -> str:
             columns[f"dream {name}: expected reward [1]"] = [*run.reward.tolist(), ""]
     columns["error of the dream, factual [σ]"] = film.error.tolist()
     columns["error of the dream, counterfactual [σ]"] = film.error_counterfactual.tolist()
+    if pinned:
+        columns["error of the dream, pinned [σ]"] = pinned.error_counterfactual.tolist()
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
@@ -50,7 +53,7 @@ def to_csv(film: Film, spec: EnvSpec) -> str:
     return out.getvalue()
 
 
-def to_npz(film: Film, spec: EnvSpec) -> bytes:
+def to_npz(film: Film, spec: EnvSpec, pinned: Film | None = None) -> bytes:
     """All arrays of a film, to be read with ``np.load(..., allow_pickle=False)``; equal films give equal bytes."""
     arrays = {
         "observation_names": np.array(spec.observation_names),
@@ -66,7 +69,9 @@ def to_npz(film: Film, spec: EnvSpec) -> bytes:
         "error_counterfactual": film.error_counterfactual,
         "effective_context": film.effective,
     }
-    for name, run in runs(film).items():
+    if pinned:
+        arrays["context_pinned"], arrays["error_pinned"] = pinned.context_to, pinned.error_counterfactual
+    for name, run in runs(film, pinned).items():
         arrays |= {f"{name}_obs": run.obs, f"{name}_state": run.state, f"{name}_action": run.action}
         if run.reward is not None:
             arrays[f"{name}_reward"] = run.reward

@@ -65,7 +65,7 @@ def map_figure(
             marks["z"] = compact(coordinates[where, 2])
             # A 3-D trace has no selection of its own; what is not selected is left out of the cloud, not faded.
             if selected is not None:
-                marks |= {axis: np.where(selected[where], marks[axis], np.nan) for axis in "xyz"}
+                marks |= {axis: np.where(selected[where], np.asarray(marks[axis]), np.nan) for axis in "xyz"}
         elif selected is not None:
             marks["selectedpoints"] = np.flatnonzero(selected[where])
             marks["unselected"] = {"marker": {"opacity": FADED}}

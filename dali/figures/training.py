@@ -42,6 +42,8 @@ def title_of(key: str) -> str:
     """A logged quantity for people."""
     if key.startswith("gradient/"):
         return f"gradient norm, {key.removeprefix('gradient/')}"
+    if key.startswith("probe/"):
+        return f"linear probe R² of {key.removeprefix('probe/')}, training contexts unseen by the probe"
     return TITLES.get(key, key)
 
 

@@ -116,7 +116,8 @@ class Behavior(nn.Module):
 
     @torch.no_grad()
     def update_slow_critic(self, decay: float) -> None:
-        slow, fast = list(self.slow_critic.parameters()), list(self.critic.parameters())
+        slow: list[Tensor] = list(self.slow_critic.parameters())
+        fast: list[Tensor] = list(self.critic.parameters())
         torch._foreach_lerp_(slow, fast, 1.0 - decay)
 
 

@@ -61,8 +61,26 @@ class ContextEncoder(nn.Module):
             first: (B, T) bool, where an episode starts.
         """
         x = self.project(tokens)  # (B, T, W)
-        mixed = self.attention_out(self._attend(self.norm_in(x), tokens[..., -1] > 0.5, first))
-        x = x + mixed
+        return self._read(x, self._attend(self.norm_in(x), tokens[..., -1] > 0.5, first))
+
+    def at(self, tokens: Tensor, first: Tensor, steps: Tensor) -> Tensor:
+        """The codes (B, N, Z) of ``forward`` at some steps (B, N) alone, for less than it costs to have them all."""
+        x = self.project(tokens)  # (B, T, W)
+        chosen = steps.unsqueeze(-1).expand(-1, -1, x.shape[-1])
+        blank, normed = tokens[..., -1] > 0.5, self.norm_in(x)
+        query, key, value = self.query_key_value.weight.chunk(3)
+        lag = steps.unsqueeze(-1) - torch.arange(x.shape[1], device=x.device)  # (B, N, T)
+        segment = first.long().cumsum(1)
+        same_episode = segment.gather(1, steps).unsqueeze(-1) == segment.unsqueeze(1)
+        seen = (lag >= 0) & (lag < self.window) & same_episode & (~blank.unsqueeze(1) | (lag == 0))
+        q, k, v = F.linear(normed.gather(1, chosen), query), F.linear(normed, key), F.linear(normed, value)
+        q, k, v = (y.unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in (q, k, v))  # (B, heads, N or T, .)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=seen.unsqueeze(1))
+        return self._read(x.gather(1, chosen), mixed.transpose(1, 2).flatten(2))
+
+    def _read(self, x: Tensor, mixed: Tensor) -> Tensor:
+        """Codes (B, N, Z) of tokens (B, N, W) and of what each attended to (B, N, W): the rest of the block."""
+        x = x + self.attention_out(mixed)
         x = x + self.mlp(self.norm_mlp(x))
         return self.out(self.norm_out(x))
 

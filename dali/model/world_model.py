@@ -70,6 +70,12 @@ class WorldModel(nn.Module):
         tokens = self.context_encoder.tokens(obs, prev_action, first, self.normalizer)
         return self.context_encoder(tokens, first)
 
+    def codes_after(self, obs: Tensor, prev_action: Tensor, first: Tensor) -> Tensor:
+        """z at the last step of raw sequences (B, T, O) alone: (B, Z)."""
+        last = torch.full((len(obs), 1), obs.shape[1] - 1, device=obs.device)
+        tokens = self.context_encoder.tokens(obs, prev_action, first, self.normalizer)
+        return self.context_encoder.at(tokens, first, last).squeeze(1)
+
     def condition(self, code: Tensor) -> Tensor:
         """The code as the networks read it: whitened per dimension by its running scale.
 
@@ -143,66 +149,69 @@ class WorldModel(nn.Module):
         }
         if code is not None and self.cross_modal is not None:
             terms["cross_modal"] = (train.cross_modal, self.cross_modal.loss(code, states.stoch))
-        loss = sum(weight * masked_mean(term, batch.mask) for weight, term in terms.values()) + code_loss
+        weighted = [weight * masked_mean(term, batch.mask) for weight, term in terms.values()]
+        # L_FD and the decoder's loss are errors of observations on one scale. At weight 1, L_cross would rule the code.
+        loss = torch.stack([*weighted, train.reconstruction * code_loss]).sum()
         metrics = {f"loss/{name}": masked_mean(term.detach(), batch.mask) for name, (_, term) in terms.items()}
-        metrics["loss/forward_dynamics"] = torch.as_tensor(code_loss).detach()
+        if code is not None:
+            metrics["loss/forward_dynamics"] = code_loss.detach()
         return WorldModelOutput(loss, states, context.detach(), metrics)
 
     def context_loss(self, batch: Batch, train: TrainConfig, generator: torch.Generator) -> Tensor:
         """L_FD alone: what trains the code before there is a world model."""
-        return torch.as_tensor(self._context(batch, train, generator)[2])
+        return self._context(batch, train, generator)[2]
 
     def _context(
         self, batch: Batch, train: TrainConfig, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor | None, Tensor | float]:
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
         """The context (B, T, X) the networks read, the code (B, T, Z) behind it, and the code's own loss."""
         size = batch.mask.shape
         if self.method.source == "none":
-            return batch.obs.new_zeros(*size, 0), None, 0.0
+            return batch.obs.new_zeros(*size, 0), None, batch.obs.new_zeros(())
         if self.method.source == "given":
-            return batch.context.unsqueeze(1).expand(*size, -1), None, 0.0
-        codes = self.codes(batch.window_obs, batch.window_action, batch.window_first)  # (B, K', Z)
-        if train.pairing == "same":
-            code, code_loss = self._own_codes(batch, codes)
-        else:
-            code, code_loss = self._codes_across(batch, codes, train.context_lengths, generator)
+            return batch.context.unsqueeze(1).expand(*size, -1), None, batch.obs.new_zeros(())
+        code, code_loss = (self._own_codes if train.pairing == "same" else self._codes_across)(batch, train, generator)
         self._track_code_scale(code)
         used = code if self.method.shallow else code.detach()
         return self.condition(used), code, code_loss
 
-    def _codes_across(
-        self, batch: Batch, codes: Tensor, lengths: int, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Codes of another window of the episode: the first, held for the sequence, (B, T, Z); and L_FD.
+    def _codes_across(self, batch: Batch, train: TrainConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A code of another window of the episode, held for the sequence, (B, T, Z); and L_FD.
 
-        The window is cut at L random lengths; each code must predict transitions from outside the window.
+        The window is cut at L lengths, and each of their codes must predict transitions from outside the window. The
+        first, which the world model gets, is mostly of the whole window: a code that is often too short to know is one
+        to be trusted less (docs/experiments.md).
         """
-        size, time = batch.mask.shape
+        size, time, lengths = *batch.mask.shape, train.context_lengths
         longest = batch.window_length.unsqueeze(1)  # (B, 1), transitions in the window
         shortest = longest.clamp_max(SHORTEST_WINDOW)
-        share = torch.rand(size, lengths, generator=generator, device=codes.device)
-        cut = shortest + (share * (longest - shortest + 1)).long()  # (B, L); index n holds the code of n transitions
-        cut = cut.clamp_max(longest)
-        drawn = codes.gather(1, cut.unsqueeze(-1).expand(-1, -1, codes.shape[-1]))  # (B, L, Z)
+        share = torch.rand(size, lengths, generator=generator, device=longest.device)
+        cut = shortest + (share * (longest - shortest + 1)).long()
+        whole = torch.rand(size, 1, generator=generator, device=longest.device) < train.context_whole
+        cut = torch.cat([torch.where(whole, longest, cut[:, :1]), cut[:, 1:]], 1).clamp_max(longest)
+        tokens = self._window_tokens(batch)
+        codes = self.context_encoder.at(tokens, batch.window_first, cut)  # (B, L, Z); step n follows n transitions
         targets = batch.target_obs.shape[1]
         error = self.forward_dynamics.loss(
             batch.target_obs.unsqueeze(1).expand(-1, lengths, -1, -1),
             batch.target_action.unsqueeze(1).expand(-1, lengths, -1, -1),
             batch.target_next.unsqueeze(1).expand(-1, lengths, -1, -1),
-            drawn.unsqueeze(2).expand(-1, -1, targets, -1),
+            codes.unsqueeze(2).expand(-1, -1, targets, -1),
             self.normalizer,
         )  # (B, L, M)
-        return drawn[:, :1].expand(-1, time, -1), masked_mean(error.mean((1, 2)), batch.target_mask)
+        return codes[:, :1].expand(-1, time, -1), masked_mean(error.mean((1, 2)), batch.target_mask)
 
-    def _own_codes(self, batch: Batch, codes: Tensor) -> tuple[Tensor, Tensor]:
+    def _own_codes(self, batch: Batch, train: TrainConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """The paper's literal pairing: z_t of the very window that ends at t, for every step, (B, T, Z); and L_FD."""
-        time = batch.mask.shape[1]
-        index = batch.window_offset.unsqueeze(1) + torch.arange(time, device=codes.device)
-        own = codes.gather(1, index.unsqueeze(-1).expand(-1, -1, codes.shape[-1]))
+        steps = batch.window_offset.unsqueeze(1) + torch.arange(batch.mask.shape[1], device=batch.obs.device)
+        own = self.context_encoder.at(self._window_tokens(batch), batch.window_first, steps)
         per_transition = self.forward_dynamics.loss(
             batch.obs[:, :-1], batch.prev_action[:, 1:], batch.obs[:, 1:], own[:, :-1], self.normalizer
         )
         return own, masked_mean(per_transition, batch.mask[:, 1:])
+
+    def _window_tokens(self, batch: Batch) -> Tensor:
+        return self.context_encoder.tokens(batch.window_obs, batch.window_action, batch.window_first, self.normalizer)
 
     @torch.no_grad()
     def _track_code_scale(self, code: Tensor) -> None:

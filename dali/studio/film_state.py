@@ -4,7 +4,6 @@ The URL holds all of it, so that opening it elsewhere shows the same film. Widge
 page is opened, or when the URL is changed from outside; from then on the URL follows the widgets.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -15,12 +14,14 @@ from dali.analysis.request import MAX_SIGMA, Request, check_request, dimension, 
 from dali.envs.spec import ContextFeature
 from dali.errors import DaliError
 from dali.export.pictures import EXTRAS
+from dali.export.sweep import COUNT
 from dali.studio.loaders import CHOSEN
 
 START, HORIZON = 60, 50  # steps, of a film that nobody has asked for yet
 SHOWN = 6  # observation dimensions that are plotted unless others are chosen
 WRITTEN = "film_url"  # what this page last wrote into the URL
 PIN = "film_pin"
+MOST_SWEPT = 21  # values of a sweep
 MODE = "mode"  # what the URL says where the modes of the latents are taken
 
 
@@ -32,6 +33,7 @@ class PageState:
     extras: tuple[str, ...] = ()
     dimensions: tuple[int, ...] = ()  # observation dimensions plotted
     pinned: Request | None = None
+    sweep: tuple[str, int] | None = None  # the quantity and how many values; None for the first one's usual number
 
 
 def default_state(stage: Stage) -> PageState:
@@ -56,8 +58,10 @@ def to_url(state: PageState) -> dict[str, str]:
     if state.extras:
         url["extra"] = ",".join(state.extras)
     url["dims"] = ",".join(map(str, state.dimensions))
+    if state.sweep:
+        url["sweep"] = "{}:{}".format(*state.sweep)
     if state.pinned is not None:
-        url["pin"] = json.dumps(state.pinned.to_dict(), separators=(",", ":"))
+        url["pin"] = state.pinned.to_json()
     return url
 
 
@@ -88,14 +92,27 @@ def from_url(url: Mapping[str, str], stage: Stage) -> PageState:
         )
         extras = tuple(e for e in EXTRAS if e in url.get("extra", "").split(","))
         dimensions = tuple(int(d) for d in url["dims"].split(",")) if url.get("dims") else state.dimensions
-        pinned = Request.from_dict(json.loads(url["pin"])) if "pin" in url else None
+        sweep = _parse_sweep(url["sweep"], stage) if "sweep" in url else None
+        pinned = Request.from_json(url["pin"]) if "pin" in url else None
     except ValueError as error:
         raise DaliError(f"The URL cannot be read: {error}.") from error
     for asked in (request, *([pinned] if pinned else [])):
         check_request(asked, spec, stage.agent.method, stage.episodes)
     if not all(0 <= d < spec.obs_dim for d in dimensions):
         raise DaliError(f"The URL asks for observation dimensions {dimensions}; there are {spec.obs_dim}.")
-    return PageState(request, extras, dimensions, pinned)
+    return PageState(request, extras, dimensions, pinned, sweep)
+
+
+def _parse_sweep(text: str, stage: Stage) -> tuple[str, int]:
+    axis, _, count = text.rpartition(":")
+    if axis not in sweep_axes(stage) or not 2 <= int(count) <= MOST_SWEPT:
+        raise DaliError(f"The URL asks for a sweep {text!r}; expected one such as {sweep_axes(stage)[0]}:{COUNT}.")
+    return axis, int(count)
+
+
+def sweep_axes(stage: Stage) -> list[str]:
+    """What a sweep can go over: context features and code dimensions."""
+    return [f.name for f in stage.agent.spec.features] + _code_names(stage)
 
 
 def follow_url(stage: Stage) -> None:
@@ -129,6 +146,7 @@ def set_widgets(state: PageState, stage: Stage) -> None:
         session[f"film_{feature.name}"] = float(value)
     for j, k in enumerate(request.code_sigmas(stage.episodes.code.shape[-1])):
         session[f"film_z{j}"] = float(k)
+    session["film_sweep_axis"], session["film_sweep_count"] = state.sweep or (sweep_axes(stage)[0], COUNT)
     session[PIN] = state.pinned
 
 
@@ -151,8 +169,14 @@ def read_widgets(stage: Stage) -> PageState:
         actions=session["film_actions"],
         seed=session["film_seed"] if session["film_sampled"] else None,
     )
-    pinned = session.get(PIN)
-    return PageState(request, tuple(session["film_extras"]), tuple(sorted(session["film_dims"])), pinned)
+    sweep = session["film_sweep_axis"], int(session["film_sweep_count"])
+    return PageState(
+        request,
+        tuple(session["film_extras"]),
+        tuple(sorted(session["film_dims"])),
+        session.get(PIN),
+        None if sweep == (sweep_axes(stage)[0], COUNT) else sweep,
+    )
 
 
 def write_url(state: PageState) -> None:

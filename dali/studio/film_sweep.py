@@ -7,9 +7,8 @@ from pathlib import Path
 import streamlit as st
 
 from dali.analysis.film import Stage
-from dali.export.sweep import COUNT
 from dali.studio import jobs
-from dali.studio.film_state import PageState
+from dali.studio.film_state import MOST_SWEPT, PageState, sweep_axes
 from dali.studio.loaders import Run
 
 FOLDER, ABOUT = "film_sweep_folder", "film_sweep_about"
@@ -19,17 +18,16 @@ def show_sweep(stage: Stage, run: Run, state: PageState) -> None:
     """One quantity over its range, everything else as the page has it."""
     spec, session = stage.agent.spec, st.session_state
     method = stage.agent.method
-    axes = [f.name for f in spec.features] + [f"z{j}" for j in range(stage.episodes.code.shape[-1])]
     titles = {f.name: f"{f.label} ({f.limits[0]:g} to {f.limits[1]:g} {f.unit})" for f in spec.features}
     with st.expander("Sweep", icon=":material/view_column:"):
         if method.source == "none":
             st.caption(f"{method.title} reads no context: its dream is the same all along; the real runs are not.")
         columns = st.columns([3, 1.4, 1.6], vertical_alignment="bottom")
         axis = columns[0].selectbox(
-            "Swept quantity", axes, key="film_sweep_axis",
+            "Swept quantity", sweep_axes(stage), key="film_sweep_axis",
             format_func=lambda a: titles.get(a, f"code dimension {a} (−3 to 3 σ)"),
         )  # fmt: skip
-        count = columns[1].number_input("Values", 2, 21, COUNT, key="film_sweep_count")
+        count = columns[1].number_input("Values", 2, MOST_SWEPT, key="film_sweep_count")
         if columns[2].button("Render sweep", icon=":material/play_arrow:", width="stretch"):
             _start(run, state, axis, int(count), titles.get(axis, axis))
         folder: Path | None = session.get(FOLDER)

@@ -100,15 +100,20 @@ def show_player(stage: Stage, key: Stamp, state: PageState, film: Film) -> None:
     """The panes and traces of a film, with the pinned dream beside them."""
     spec, method = stage.agent.spec, stage.agent.method
     pictures = draw_pictures(film, spec, method, SIZE, state.extras, _kept_frames)  # type: ignore[arg-type]
-    pinned = None
-    if state.pinned is not None and (asked := fitted(state.pinned, state.request, stage)) is not None:
-        pinned = film_of(stage, key, asked)
+    pinned = _pinned(stage, key, state)
+    if pinned:
         pictures.append(draw_pinned(pinned, spec, SIZE, _kept_frames))
-    elif state.pinned is not None:
+    elif state.pinned:
         st.caption(":material/keep_off: The pinned dream's episode is too short for this horizon.")
     panes = [Pane(p.title, p.caption, p.frames, p.digest, p.style) for p in pictures]
     traces = _traces(film, pinned, spec, method.source != "none", state.dimensions)
     player(PlayerFilm(panes, traces, spec.timestep), "film")
+
+
+def _pinned(stage: Stage, key: Stamp, state: PageState) -> Film | None:
+    """The pinned film over the present one's steps; None without a pin, or where its episode is too short."""
+    asked = fitted(state.pinned, state.request, stage) if state.pinned else None
+    return film_of(stage, key, asked) if asked else None
 
 
 def _traces(film: Film, pinned: Film | None, spec: EnvSpec, changes: bool, dimensions: Sequence[int]) -> list[Trace]:
@@ -179,7 +184,8 @@ def show_numbers(stage: Stage, film: Film) -> None:
 
 def show_export(stage: Stage, key: Stamp, run: Run, state: PageState, film: Film) -> None:
     """Downloads, made when they are asked for, and the command that makes the film again."""
-    bundle = Bundle(film, stage.agent.spec, stage.agent.method, SIZE, state.extras)  # type: ignore[arg-type]
+    pinned = _pinned(stage, key, state)
+    bundle = Bundle(film, stage.agent.spec, stage.agent.method, SIZE, state.extras, pinned)  # type: ignore[arg-type]
     folder = shown_path(run.folder)
     name = f"{run.name}-e{film.request.episode}-t{film.request.t}"
     mimes = {"mp4": "video/mp4", "gif": "image/gif", "png": "image/png", "csv": "text/csv", "npz": "application/zip"}

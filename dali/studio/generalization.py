@@ -9,6 +9,7 @@ import streamlit as st
 
 from dali.analysis.generalization import (
     Estimate,
+    Resample,
     aggregate,
     context_means,
     performance_profile,
@@ -118,7 +119,7 @@ def show_regimes(scores: dict[str, Scores]) -> None:
     if measure == NORMALISED:
         gaps = {}
         for name, s in scores.items():
-            resample = "runs" if len(s.runs) > 1 else "contexts"
+            resample: Resample = "runs" if len(s.runs) > 1 else "contexts"
             gaps[METHODS[name].title] = _interval(aggregate(s.runs, ("optimality_gap",), resample)["optimality_gap"])
         st.caption("Optimality gap over all contexts (0 is best): " + "; ".join(f"{k} {v}" for k, v in gaps.items()))
     st.caption(_interval_text(scores))
@@ -154,7 +155,7 @@ def show_difference(run: Run, scores: dict[str, Scores]) -> None:
         st.info("Choose two different methods.")
         return
     x, y = scores[first], scores[second]
-    resample = "runs" if min(len(x.runs), len(y.runs)) > 1 else "contexts"
+    resample: Resample = "runs" if min(len(x.runs), len(y.runs)) > 1 else "contexts"
     wins = {}
     for regime in dict.fromkeys(x.regimes.tolist()):
         where = x.regimes == regime

@@ -1,12 +1,14 @@
 """The map of codes: its controls, the lasso, and what the lasso holds."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import streamlit as st
 
 from dali.analysis import explore
 from dali.analysis.explore import Points
+from dali.analysis.projection import Method
 from dali.analysis.rollouts import Episodes
 from dali.figures import latent as figures
 from dali.figures.style import REGIME_TITLES
@@ -57,24 +59,30 @@ def settings(run: Run, episodes: Episodes) -> Settings:
     """The controls above the map."""
     names = explore.colour_names(run.spec)
     labels = {f.name: f"{f.title} ({f.unit})" for f in run.spec.features} | {"time": "time (s)"}
-    keep = {"persist_state": "session"}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         method = st.selectbox(
-            "Map", [*MAP_TITLES, PAIRS], format_func=lambda m: MAP_TITLES.get(m, m), key="map_method", width=140, **keep
+            "Map",
+            [*MAP_TITLES, PAIRS],
+            format_func=lambda m: MAP_TITLES.get(m, m),
+            key="map_method",
+            width=140,
+            persist_state="session",
         )
         dimensions = st.selectbox(
-            "Dimensions", [2, 3], disabled=method == PAIRS, key="map_dimensions", width=110, **keep
+            "Dimensions", [2, 3], disabled=method == PAIRS, key="map_dimensions", width=110, persist_state="session"
         )
-        rows = st.selectbox("Points", [RECORDS, MEANS], key="map_points", width=200, **keep)
+        rows = st.selectbox("Points", [RECORDS, MEANS], key="map_points", width=200, persist_state="session")
         colour = st.selectbox(
             "Colour",
             names,
             format_func=lambda c: labels.get(c, c),
             key=f"map_colour:{run.config.env}",
             width=190,
-            **keep,
+            persist_state="session",
         )
-        drawn = st.selectbox("Drawn, at most", DRAWN, 1, format_func="{:,}".format, key="map_drawn", width=130, **keep)
+        drawn = st.selectbox(
+            "Drawn, at most", DRAWN, 1, format_func="{:,}".format, key="map_drawn", width=130, persist_state="session"
+        )
         shown = st.number_input(
             "Path of episode",
             min_value=0,
@@ -85,7 +93,7 @@ def settings(run: Run, episodes: Episodes) -> Settings:
             help="Draws z(t) of this episode over the map, dark where it ends.",
             disabled=method == PAIRS,
             width=150,
-            **keep,
+            persist_state="session",
         )
     return Settings(method, dimensions, rows == MEANS, colour, drawn, shown)
 
@@ -104,7 +112,7 @@ def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
         coordinates = points.code
         figure = figures.pair_grid(shown, episodes, run.spec, colour, mark)
     else:
-        projected = find_map(run, points, chosen.method, chosen.dimensions)
+        projected = find_map(run, points, cast(Method, chosen.method), chosen.dimensions)
         if projected is None:
             return
         coordinates = projected.points

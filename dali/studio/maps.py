@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from dali.analysis.explore import Points
-from dali.analysis.projection import NEIGHBOURS, Axes, Projection, place, principal_axes
+from dali.analysis.projection import NEIGHBOURS, Axes, Method, Projection, place, principal_axes
 from dali.analysis.rollouts import Episodes
 from dali.artifacts import EPISODES_FILE
 from dali.derived import CACHE, MapRequest, load_map, map_path
@@ -41,7 +41,7 @@ class Map:
         return place(codes, self.codes[self.fitted], self.points[self.fitted])
 
 
-def find_map(run: Run, points: Points, method: str, dimensions: int) -> Map | None:
+def find_map(run: Run, points: Points, method: Method, dimensions: int) -> Map | None:
     """The map of a run's points by a method of `MAP_TITLES`. Where it must be computed first, starts a job, shows its
     progress, and returns None until it is there.
 

@@ -114,7 +114,7 @@ def pack(film: PlayerFilm, key: str) -> bytes:
 
     panes = []
     for pane in film.panes:
-        encoded = _cached_sheets(pane.digest, pane.frames) if pane.digest else sheets(pane.frames)
+        drawn = _cached_sheets(pane.digest, pane.frames) if pane.digest else sheets(pane.frames)
         height, width = pane.frames.shape[1:3]
         panes.append(
             {
@@ -123,7 +123,7 @@ def pack(film: PlayerFilm, key: str) -> bytes:
                 "style": pane.style,
                 "width": width,
                 "height": height,
-                "sheets": [{"png": add(sheet), "columns": columns} for sheet, columns in encoded],
+                "sheets": [{"png": add(sheet), "columns": columns} for sheet, columns in drawn],
             }
         )
     traces = [

@@ -39,7 +39,7 @@ class Collector:
         self.noise = np.zeros((num, self.spec.action_dim), np.float32)
         self.returns, self.lengths = np.zeros(num), np.zeros(num, np.int64)
         self.memory = agent.initial(num)
-        self.obs = self._start(np.ones(num, bool))
+        self.obs = self._start(np.ones(num, bool), np.ones(num, bool), random_only=False)
         self.first = np.ones(num, bool)
 
     def step(self, random_only: bool, generator: torch.Generator) -> list[FinishedEpisode]:
@@ -58,11 +58,11 @@ class Collector:
         done = step.terminated | step.truncated
         self.first = done
         finished = [
-            FinishedEpisode(float(self.returns[i]), int(self.lengths[i]), bool(self.exploring[i]))
+            FinishedEpisode(float(self.returns[i]), int(self.lengths[i]), random_only or bool(self.exploring[i]))
             for i in np.flatnonzero(done)
         ]
         if done.any():
-            self.obs = self._start(done)
+            self.obs = self._start(done, step.terminated, random_only)
         return finished
 
     def _choose(self, random_only: bool, generator: torch.Generator) -> np.ndarray:
@@ -89,22 +89,45 @@ class Collector:
         self.noise = NOISE_MEMORY * self.noise + np.float32(np.sqrt(1 - NOISE_MEMORY**2)) * drawn
         return self.noise.clip(-1.0, 1.0)
 
-    def _start(self, where: np.ndarray) -> np.ndarray:
-        """Starts episodes of the copies in ``where`` (N,) under their next contexts; returns all observations."""
+    def _start(self, where: np.ndarray, fallen: np.ndarray, random_only: bool) -> np.ndarray:
+        """Starts episodes of the copies in ``where`` (N,) under their next contexts; returns all observations.
+
+        Args:
+            fallen: (N,) bool, copies whose state ends an episode.
+        """
         for copy in np.flatnonzero(where):
             if not len(self.order):
                 self.order = self.rng.permutation(len(self.contexts))
             self.assigned[copy], self.order = self.order[0], self.order[1:]
         seeds = self.rng.integers(0, 2**31, len(where))
+        before = self.simulator.get_state()
         obs = self.simulator.reset(seeds, self.contexts[self.assigned], where)
         explore = self.rng.random(len(where)) < self.train.explore
         self.exploring = np.where(where, explore, self.exploring)
         self.returns[where], self.lengths[where] = 0.0, 0
+        if self.train.take_over:
+            takes_over = where & (explore | random_only) & (self.rng.random(len(where)) < self.train.take_over)
+            obs = self._take_over(takes_over, before, np.flatnonzero(~fallen))
         copies = np.flatnonzero(where)
         nothing = np.zeros(len(copies), np.float32)
         blank = np.zeros((len(copies), self.spec.action_dim), np.float32)
         self._record(copies, obs[copies], blank, nothing, nothing > 0, np.ones(len(copies), bool))
         return obs
+
+    def _take_over(self, where: np.ndarray, before: np.ndarray, standing: np.ndarray) -> np.ndarray:
+        """Lets the copies in ``where`` (N,) start where copies under other physics stood; returns all observations.
+
+        A counterfactual asks for states that its physics would not have led to: the world model must have seen some.
+
+        Args:
+            before: (N, S) states. standing: indices of the copies whose state may start an episode.
+        """
+        state = self.simulator.get_state()
+        for copy in np.flatnonzero(where):
+            others = standing[standing != copy]
+            if len(others):
+                state[copy] = before[self.rng.choice(others)]
+        return self.simulator.set_state(state, self.lengths)
 
     def _record(self, copies, obs, action, reward, terminal, first) -> None:
         context = self.spec.scale_context(self.contexts[self.assigned[copies]])

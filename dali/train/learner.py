@@ -39,14 +39,18 @@ class Learner:
         if self.update_count < warmup_updates(self.agent.config):
             loss = model.context_loss(batch, self.train, self.generator)
             metrics = {"loss/forward_dynamics": loss.detach(), "loss/total": loss.detach()}
-            self._step(loss, metrics)
+            self._step(self.train.reconstruction * loss, metrics)  # as heavy as later, or Adam's moments would jump
             return metrics
         output = model.loss(batch, self.carry.masked(~batch.fresh), self.train, self.generator)
-        behavior_loss, behavior_metrics = self._behavior_loss(output.states, output.context, batch.mask)
-        loss = output.loss + behavior_loss
-        metrics = {**output.metrics, **behavior_metrics, "loss/total": loss.detach()}
+        loss, metrics = output.loss, output.metrics
+        behaves = self.update_count % self.train.behavior_every == 0
+        if behaves:
+            behavior_loss, behavior_metrics = self._behavior_loss(output.states, output.context, batch.mask)
+            loss, metrics = loss + behavior_loss, {**metrics, **behavior_metrics}
+        metrics["loss/total"] = loss.detach()
         self._step(loss, metrics)
-        self.agent.behavior.update_slow_critic(self.train.critic_decay)
+        if behaves:
+            self.agent.behavior.update_slow_critic(self.train.critic_decay)
         self.carry = output.states.index(slice(None), -1).detach()
         return metrics
 

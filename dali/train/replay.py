@@ -29,7 +29,7 @@ class _Episodes:
 
     @classmethod
     def empty(cls) -> "_Episodes":
-        return cls(*(np.zeros(256, np.int64) for _ in range(3)))
+        return cls(np.zeros(256, np.int64), np.zeros(256, np.int64), np.zeros(256, np.int64))
 
     def append(self, ring: int, start: int) -> int:
         if self.used == len(self.ring):
@@ -125,6 +125,20 @@ class Replay:
             target_mask=torch.from_numpy(usable & (transitions > 0)),
         )
 
+    def whole_windows(self, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """A window of K transitions from the middle of each of the latest episodes that have room for one.
+
+        Returns:
+            Observations (M, K + 1, O), the actions that led to them, where episodes start, and contexts (M, F); M is
+            at most ``count``.
+        """
+        ring, start, length = (a[: self.episodes.used] for a in self.episodes.arrays())
+        usable = (start >= self.written[ring] - self.size) & (length > self.window)
+        episode = np.flatnonzero(usable)[-count:]
+        begin = (length[episode] - self.window - 1) // 2
+        window = self._index(episode, begin, self.window + 1, length[episode])
+        return self.obs[window], self.action[window], self.first[window], self.context[window[:, 0]]
+
     def _advance_rows(self) -> np.ndarray:
         """Moves rows that have followed their episode long enough, or to its end, elsewhere; True where moved."""
         used = self.episodes.used
@@ -200,7 +214,8 @@ class Replay:
             setattr(self, key, state[key].numpy().copy())
         table = state["episodes"].numpy()
         room = max(256, table.shape[1])
-        self.episodes = _Episodes(*(np.concatenate([a, np.zeros(room, np.int64)]) for a in table), used=table.shape[1])
+        ring, start, length = (np.concatenate([a, np.zeros(room, np.int64)]) for a in table)
+        self.episodes = _Episodes(ring, start, length, used=table.shape[1])
 
 
 _RINGS = ("obs", "action", "context", "reward", "terminal", "first")

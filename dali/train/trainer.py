@@ -23,6 +23,7 @@ from dali.model.agent import Agent
 from dali.train.collector import Collector
 from dali.train.learner import Learner, warmup_updates
 from dali.train.log import Log
+from dali.train.monitor import probe_scores
 from dali.train.record import write_record
 from dali.train.replay import Replay
 
@@ -113,6 +114,7 @@ class Trainer:
 
     def _log(self, log: Log, bar: tqdm, means: dict[str, float], rate: float) -> None:
         row = {"env_steps": self.env_steps, "update": self.learner.update_count, "updates_per_second": rate, **means}
+        row |= probe_scores(self.agent, self.replay, self.agent.spec)
         if self.episodes:
             row["return"] = float(np.mean(self.episodes))
         log.write(row)

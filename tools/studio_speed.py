@@ -1,0 +1,66 @@
+"""Measures the counterfactuals page in headless Chromium: python tools/studio_speed.py [--run NAME] [--changes 100].
+
+Moves the gravity slider of a shipped checkpoint, waits each time until the player shows the new film (50 steps, four
+panes of 256 pixels), and prints one JSON object: seconds from key to film, and the server's memory in MB.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+from screenshots import dashboard
+
+WARM_UP = 10  # changes that are not timed
+TURN = 40  # changes before the slider turns round
+# Looks at every frame: Playwright's own waiting looks ten times a second at first and ever less often.
+UNTIL_NEW = """(player, before) => new Promise(done => {
+  const look = () => player.dataset.digest === before ? requestAnimationFrame(look) : done();
+  look();
+})"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", default="pendulum-dali_d_chi-s0", help="folder in checkpoints/")
+    parser.add_argument("--changes", type=int, default=100)
+    arguments = parser.parse_args()
+    with dashboard() as (url, browser, server):
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(f"{url}/counterfactuals?run={arguments.run}&h=50")
+        for i in range(WARM_UP):
+            change(page, i)
+        before = memory(server.pid)
+        seconds = sorted(change(page, i) for i in range(WARM_UP, WARM_UP + arguments.changes))
+        result = {
+            "run": arguments.run,
+            "changes": len(seconds),
+            "median_s": statistics.median(seconds),
+            "p95_s": seconds[int(0.95 * (len(seconds) - 1))],
+            "slowest_s": seconds[-1],
+            "server_mb": {"before": before, "after": memory(server.pid)},
+        }
+    print(json.dumps(result))
+
+
+def change(page: Page, index: int) -> float:
+    """Seconds from a key on the slider to the new film."""
+    player = page.get_by_test_id("dali-player")
+    expect(player).to_be_visible(timeout=120_000)
+    before = player.get_attribute("data-digest") or ""
+    began = time.perf_counter()
+    page.get_by_role("slider", name="Gravity (m/s²)").press("ArrowRight" if index // TURN % 2 else "ArrowLeft")
+    player.evaluate(UNTIL_NEW, before)
+    return round(time.perf_counter() - began, 3)
+
+
+def memory(process: int) -> float:
+    """Resident memory of a process, in MB."""
+    status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+    return round(int(status.split("VmRSS:")[1].split()[0]) / 1024, 1)
+
+
+if __name__ == "__main__":
+    main()
