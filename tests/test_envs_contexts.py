@@ -128,8 +128,8 @@ def test_unknown_names_are_refused():
 
 def test_training_length_of_each_preset_entry():
     assert {n: catalogue.spec(n).train_steps for n in NAMES} == {
-        "pendulum": 30_000,
-        "cartpole": 50_000,
+        "pendulum": 80_000,
+        "cartpole": 80_000,
         "ball_in_cup": 100_000,
         "walker": 500_000,
         "walker_friction": 500_000,
