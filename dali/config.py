@@ -50,16 +50,16 @@ class TrainConfig:
     take_over: float = 0.5  # share of them that start where an episode under other physics stood [ours, measured]
     batch: int = 64  # B, sequences an update
     length: int = 16  # T, steps a sequence; B x T = 1,024 as in [V3] (16 x 64)
-    stream: int = 128  # steps a sequence is followed with its latent state carried from update to update [ours]
-    replay_ratio: float = 230.0  # replayed steps per environment step [ours; V3: 512]
+    stream: int = 64  # most steps a row is followed with its latent state carried from update to update [ours]
+    replay_ratio: float = 300.0  # replayed steps per environment step [ours; V3: 512]
     starts: int = 256  # imagination starts an update, subsampled from the B x T posterior states
     behavior_every: int = 3  # updates of the world model for one of actor and critic [ours; V3: 1]
     horizon: int = 15  # H, imagined steps [V3]
     model_lr: float = 1e-3  # world model [ours; V3: 1e-4]
     actor_lr: float = 3e-4  # [ours; V3: 3e-5]
     critic_lr: float = 3e-4  # [ours; V3: 3e-5]
-    anneal: float = 0.65  # share of the updates after which all rates fall by a cosine [ours; V3: never]
-    anneal_to: float = 0.1  # share of them that is left at the end
+    anneal: float = 0.3  # share of the updates after which all rates fall by a cosine [ours; V3: never]
+    anneal_to: float = 0.05  # share of them that is left at the end
     clip: float = 100.0  # gradient norm; actor and critic: 100 [V3 base code: 1000 model, 100 actor and critic]
     reconstruction: float = 100.0  # weight of the errors of observations: the decoder's and L_FD [ours; V3: 1]
     dyn: float = 1.0  # KL balance: prior towards posterior [ours; V3 base code: 0.5]
@@ -75,6 +75,7 @@ class TrainConfig:
     context_lr_final: float = 2e-4  # its rate from then on
     context_lengths: int = 2  # window lengths, drawn from 4..K, whose codes are trained per sequence and update [ours]
     context_whole: float = 0.75  # share of sequences given the code of a whole window; else it is cut as above [ours]
+    context_swap: float = 0.5  # share of sequences whose first records get another row's context [ours]
     context_targets: int = 32  # transitions outside the window that each code must predict [ours, measured]
     cross_modal: float = 1.0  # weight of L_cross [DALI]
     pairing: Literal["across", "same"] = "across"  # which window's transitions a code must predict
@@ -101,7 +102,7 @@ PRESETS: dict[str, tuple[ModelConfig, TrainConfig]] = {
                     context_width=128, dynamics_units=256),
         TrainConfig(steps=200_000, prefill=10_000, explore=0.0, take_over=0.0, batch=16, length=64, stream=64,
                     starts=1024, behavior_every=1, replay_ratio=512.0, model_lr=1e-4, actor_lr=3e-5, critic_lr=3e-5,
-                    anneal=1.0, reconstruction=1.0, dyn=0.5, free_nats=1.0),
+                    anneal=1.0, context_swap=0.0, reconstruction=1.0, dyn=0.5, free_nats=1.0),
     ),
 }  # fmt: skip
 
@@ -168,6 +169,7 @@ def validate(model: ModelConfig, train: TrainConfig) -> None:
         ("explore", train.explore, train.explore <= 1, "a share between 0 and 1"),
         ("take_over", train.take_over, train.take_over <= 1, "a share between 0 and 1"),
         ("context_whole", train.context_whole, train.context_whole <= 1, "a share between 0 and 1"),
+        ("context_swap", train.context_swap, train.context_swap <= 1, "a share between 0 and 1"),
         ("anneal", train.anneal, 0 < train.anneal <= 1, "a share above 0, at most 1"),
         ("anneal_to", train.anneal_to, train.anneal_to <= 1, "a share between 0 and 1"),
         ("discount", train.discount, train.discount <= 1, "at most 1"),

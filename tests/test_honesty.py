@@ -83,6 +83,29 @@ def test_world_model_does_not_read_the_code_of_its_own_sequence(method, tmp_path
     assert torch.equal(reference, reference[:, :1].expand_as(reference))  # held for the whole sequence
 
 
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_no_record_under_a_swapped_context_is_learnt_from(method, tmp_path):
+    made = trainer(method, tmp_path, context_swap=1.0)
+    model, batch = made.agent.world_model, made.replay.sample()
+    rows, time = batch.mask.shape
+    context = torch.rand(rows, time, max(model.deep, model.shallow))
+    whole = torch.ones(rows, time, dtype=torch.bool)
+    found, mask = model._swap_context(context, whole, made.config.train, made.noise)
+    if not METHODS[method].deep:
+        assert torch.equal(found, context)
+        assert torch.equal(mask, whole)
+        return
+    other = torch.cat([context[-1:], context[:-1]])
+    swapped = (~mask).sum(1)
+    assert swapped.min() >= 1
+    assert swapped.max() <= time // 2
+    assert (mask.int().diff(dim=1) >= 0).all()  # they come first
+    assert torch.equal(found[mask], context[mask])
+    assert torch.equal(found[~mask], other[~mask])
+    output = model.loss(batch, made.learner.carry, made.config.train, made.noise)
+    assert not output.mask[:, 0].any()  # so that no dream of the behaviour starts there either
+
+
 @pytest.mark.parametrize("method", INFERRED)
 def test_which_losses_train_the_context_encoder(method, tmp_path):
     made = trainer(method, tmp_path)

@@ -30,6 +30,7 @@ class WorldModelOutput:
     loss: Tensor  # scalar, world model and context encoder together
     states: LatentState  # (B, T, ...), attached
     context: Tensor  # (B, T, X), detached
+    mask: Tensor  # (B, T) bool: records that were learnt from
     metrics: dict[str, Tensor]  # detached scalars
 
 
@@ -129,6 +130,7 @@ class WorldModel(nn.Module):
     ) -> WorldModelOutput:
         """Everything that trains the world model and the context encoder, on one batch of sequences."""
         context, code, code_loss = self._context(batch, train, generator)
+        context, mask = self._swap_context(context, batch.mask, train, generator)
         noise = torch.rand(*batch.mask.shape, self.rssm.groups, generator=generator, device=batch.obs.device)
         states, posterior = self.observe(batch.obs, batch.prev_action, context, state, noise)
         # Rule: only the posterior of a shallow method hands its gradient to the context encoder.
@@ -149,13 +151,13 @@ class WorldModel(nn.Module):
         }
         if code is not None and self.cross_modal is not None:
             terms["cross_modal"] = (train.cross_modal, self.cross_modal.loss(code, states.stoch))
-        weighted = [weight * masked_mean(term, batch.mask) for weight, term in terms.values()]
+        weighted = [weight * masked_mean(term, mask) for weight, term in terms.values()]
         # L_FD and the decoder's loss are errors of observations on one scale. At weight 1, L_cross would rule the code.
         loss = torch.stack([*weighted, train.reconstruction * code_loss]).sum()
-        metrics = {f"loss/{name}": masked_mean(term.detach(), batch.mask) for name, (_, term) in terms.items()}
+        metrics = {f"loss/{name}": masked_mean(term.detach(), mask) for name, (_, term) in terms.items()}
         if code is not None:
             metrics["loss/forward_dynamics"] = code_loss.detach()
-        return WorldModelOutput(loss, states, context.detach(), metrics)
+        return WorldModelOutput(loss, states, context.detach(), mask, metrics)
 
     def context_loss(self, batch: Batch, train: TrainConfig, generator: torch.Generator) -> Tensor:
         """L_FD alone: what trains the code before there is a world model."""
@@ -174,6 +176,23 @@ class WorldModel(nn.Module):
         self._track_code_scale(code)
         used = code if self.method.shallow else code.detach()
         return self.condition(used), code, code_loss
+
+    def _swap_context(
+        self, context: Tensor, mask: Tensor, train: TrainConfig, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Gives the first records of some sequences the context of another row; returns it, and the mask without them.
+
+        A counterfactual changes the context of a state that was filtered under another. A model that has seen each
+        state under one context only may keep that in h and go by it. Nothing is learnt from the swapped records but
+        the state that they lead to. Shallow methods filter again under the changed context, so nothing is swapped.
+        """
+        if not self.deep or not train.context_swap:
+            return context, mask
+        size, time = mask.shape
+        swapped = torch.rand(size, generator=generator, device=mask.device) < train.context_swap
+        records = torch.randint(1, time // 2 + 1, (size,), generator=generator, device=mask.device) * swapped
+        early = torch.arange(time, device=mask.device) < records.unsqueeze(1)  # (B, T)
+        return torch.where(early.unsqueeze(-1), context.roll(1, 0), context), mask & ~early
 
     def _codes_across(self, batch: Batch, train: TrainConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """A code of another window of the episode, held for the sequence, (B, T, Z); and L_FD.

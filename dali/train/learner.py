@@ -45,7 +45,7 @@ class Learner:
         loss, metrics = output.loss, output.metrics
         behaves = self.update_count % self.train.behavior_every == 0
         if behaves:
-            behavior_loss, behavior_metrics = self._behavior_loss(output.states, output.context, batch.mask)
+            behavior_loss, behavior_metrics = self._behavior_loss(output.states, output.context, output.mask)
             loss, metrics = loss + behavior_loss, {**metrics, **behavior_metrics}
         metrics["loss/total"] = loss.detach()
         self._step(loss, metrics)

@@ -152,11 +152,9 @@ class Replay:
             episode = np.searchsorted(total, self.rng.integers(0, total[-1], count), side="right")
             room = np.maximum(length[episode] - self.train.length, 0)
             chunks = max(1, self.train.stream // self.train.length)
-            first_time = self.row_episode[moved] < 0  # rows start out of step with one another
-            left = np.where(first_time, self.rng.integers(1, chunks + 1, count), chunks)
             self.row_episode[moved] = episode
             self.row_position[moved] = self.rng.integers(0, room + 1)
-            self.row_left[moved] = left
+            self.row_left[moved] = self.rng.integers(1, chunks + 1, count)  # so that many start afresh
         return moved
 
     def _other_window(self, position: np.ndarray, records: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
