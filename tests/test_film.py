@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from dali.analysis.counterfactual import dream_pair
+from dali.analysis.counterfactual import FILTERED, dream_pair, infer_start
 from dali.analysis.film import effective_physics, make_factual, make_film
 from dali.analysis.request import Request, check_request, parse_code, parse_physics
 from dali.errors import DaliError
@@ -92,6 +93,18 @@ def test_a_shallow_method_dreams_from_another_start(shallow, stage):
     film = make_film(shallow, asked)
     assert (film.dream_counterfactual.obs[0] != film.dream.obs[0]).any()  # the prefix was observed under z'
     assert (make_film(stage, asked).dream_counterfactual.obs != make_film(stage, BASE).dream.obs).any()
+
+
+@pytest.mark.parametrize(("method", "reaches_back"), [("dali_d_chi", False), ("dali_s", True), ("dreamer_dr", True)])
+def test_h_tells_old_physics_only_where_nothing_else_does(make_run, method, reaches_back):
+    stage = open_stage(make_run("pendulum", method))
+    episode = stage.episodes.subset(slice(1, 2))
+    changed = replace(episode, action=episode.action.copy(), obs=episode.obs.copy())
+    changed.obs[:, : 41 - FILTERED] += 0.5
+    changed.action[:, : 40 - FILTERED] += 0.5
+    context = torch.zeros(1, 8 if stage.agent.method.infers_context else 0)
+    one, other = (infer_start(stage.agent, e, 40, context).deter for e in (episode, changed))
+    assert torch.equal(one, other) != reaches_back
 
 
 def test_a_method_without_context_changes_the_real_run_alone(make_run):

@@ -16,7 +16,7 @@ from dali.model.agent import Agent
 from dali.model.imagination import imagine
 from dali.model.rssm import LatentState
 
-FILTERED = 5  # records that a start is filtered from; the code has looked at far more
+FILTERED = 5  # records that a deep method's start is filtered from; the code has looked at far more
 
 ActionSource = Literal["recorded", "zero", "policy"]
 ACTION_SOURCES: tuple[ActionSource, ...] = ("recorded", "zero", "policy")
@@ -36,10 +36,11 @@ class Dream:
 def infer_start(agent: Agent, episodes: Episodes, t: int, context: Tensor, seed: int | None = None) -> LatentState:
     """Posterior states (E, ...) at record t, from the records before it under a held context (E, X).
 
-    A few records tell the state. More would tell the physics too, in h, where no change of the code reaches it
-    (docs/experiments.md).
+    Where the dynamics read the context, a few records are filtered: they tell the state, and more would tell the
+    physics too, in h, where no change of the code reaches it (docs/experiments.md). Elsewhere h is all that the
+    dynamics know the physics from, so as many are filtered as training ever carried a state for.
     """
-    begin = max(0, t - FILTERED + 1)
+    begin = max(0, t + 1 - (FILTERED if agent.method.deep else agent.config.train.stream))
     obs = torch.from_numpy(episodes.obs[:, begin : t + 1])
     blank = np.zeros_like(episodes.action[:, :1])
     previous = np.concatenate([blank, episodes.action[:, begin:t]], 1)
