@@ -22,10 +22,11 @@ REPO = Path(__file__).resolve().parent.parent
 PAGES = {
     "overview": "",
     "latent_space": "latent_space",
-    "counterfactuals": "counterfactuals",
+    "counterfactuals": "counterfactuals?run=pendulum-dali_d_chi-s0&g=6.5&h=50",  # a change that one sees
     "generalization": "generalization",
     "training": "training",
 }
+FRAME = "18"  # of a film, so that its panes have had time to part
 SIZES = {"": (1440, 900), "-narrow": (900, 1200)}
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
@@ -44,6 +45,8 @@ def main() -> None:
                 page = browser.new_page(viewport={"width": width, "height": height})
                 page.goto(f"{url}/{path}")
                 settle(page)
+                for scrub in page.get_by_test_id("player-scrub").all():
+                    scrub.fill(FRAME)
                 page.screenshot(path=arguments.output / f"{name}{suffix}.png")
                 page.close()
                 print(arguments.output / f"{name}{suffix}.png")
