@@ -11,7 +11,17 @@ from typing import Any, Literal
 from dali.errors import CheckpointError, DaliError, unknown_name
 from dali.methods import METHODS, Method
 
-SCHEMA = 1
+Observation = Literal["vector", "pixels"]
+OBSERVATIONS: tuple[Observation, ...] = ("vector", "pixels")
+
+SCHEMA = 2
+
+# What runs of schema 1 were, in the words of schema 2, which added pixels: all agents before it read vectors. Numbers of
+# parts that an agent of vectors lacks are those of the day on which schema 2 was made.
+_SINCE_SCHEMA_1: dict[str, dict[str, Any]] = {
+    "model": {"observation": "vector", "embedding": 32, "conv_depth": 8},
+    "train": {"sight_updates": 3000, "sight_lr": 1e-3, "frames": 64, "pixels": 1.0},
+}
 
 # Fields that decide when things are written and how fast, not what is learnt; a resumed run may change them. With
 # another number of threads sums are rounded otherwise, so that the run goes on as well, but not bit for bit the same.
@@ -22,6 +32,9 @@ FREE_TO_CHANGE = ("checkpoint_every", "log_every", "threads")
 class ModelConfig:
     """Sizes of the networks."""
 
+    observation: Observation = "vector"  # what is read of the environment: its numbers, or 64 x 64 pictures
+    embedding: int = 32  # E, numbers that a picture is turned into [ours]
+    conv_depth: int = 8  # channels of the first of four convolutions, doubled from each to the next [ours; V3: 32]
     deter: int = 256  # D, width of the recurrent state
     stoch: int = 16  # S, groups of categorical latents
     classes: int = 16  # C, classes a group
@@ -78,6 +91,12 @@ class TrainConfig:
     context_swap: float = 0.5  # share of sequences whose first records get another row's context [ours]
     context_targets: int = 32  # transitions outside the window that each code must predict [ours, measured]
     cross_modal: float = 1.0  # weight of L_cross [DALI]
+    sight_updates: int = (
+        3_000  # pixels: updates of the autoencoder of pictures before all others; then it is fixed [ours]
+    )
+    sight_lr: float = 1e-3  # of the autoencoder; falls by a cosine [ours]
+    frames: int = 64  # pixels: pictures an update that the decoder is judged by, drawn from its B x T [ours]
+    pixels: float = 1.0  # weight of the squared error of pixels in [0, 1], summed over a picture [V3]
     pairing: Literal["across", "same"] = "across"  # which window's transitions a code must predict
     capacity: int = 1_000_000  # environment steps the replay holds
     checkpoint_every: float = 300.0  # seconds between checkpoints
@@ -92,10 +111,15 @@ PRESETS: dict[str, tuple[ModelConfig, TrainConfig]] = {
         ModelConfig(deter=32, stoch=4, classes=4, hidden=32, units=32, layers=1, bins=41, context_width=16,
                     context_window=8, dynamics_units=16),
         TrainConfig(steps=600, envs=4, contexts=8, prefill=200, batch=8, length=8, stream=32, replay_ratio=32.0,
-                    behavior_every=1, starts=16, horizon=5, context_warmup=20),
+                    behavior_every=1, starts=16, horizon=5, context_warmup=20, sight_updates=10, frames=8),
     ),
     # A laptop's CPU, well under an hour for the pendulum.
     "small": (ModelConfig(), TrainConfig()),
+    # The same from pictures, on one core of a laptop.
+    "pixels": (
+        ModelConfig(observation="pixels"),
+        TrainConfig(replay_ratio=150.0, reconstruction=10.0),
+    ),
     # DreamerV3-small, the base of the paper.
     "paper": (
         ModelConfig(deter=512, stoch=32, classes=32, hidden=512, units=512, layers=2, head_layers=2,
@@ -136,7 +160,7 @@ class RunConfig:
 
 _POSITIVE = (
     "envs", "contexts", "batch", "starts", "behavior_every", "horizon", "replay_ratio", "context_lengths",
-    "context_targets", "capacity",
+    "context_targets", "capacity", "sight_updates", "frames",
 )  # fmt: skip
 
 
@@ -155,9 +179,13 @@ def validate(model: ModelConfig, train: TrainConfig) -> None:
                 raise DaliError(f"Config field {item.name!r} is {value!r}; expected a number.")
             if not value >= 0 or value == float("inf"):
                 raise DaliError(f"Config field {item.name!r} is {value!r}; expected a finite number of at least 0.")
-    positive = ("deter", "stoch", "classes", "hidden", "units", "layers", "code", "context_window", "context_width")
+    positive = (
+        "deter", "stoch", "classes", "hidden", "units", "layers", "code", "context_window", "context_width",
+        "embedding", "conv_depth",
+    )  # fmt: skip
     checks = [(name, getattr(model, name), getattr(model, name) > 0, "at least 1") for name in positive]
     checks += [
+        ("observation", model.observation, model.observation in OBSERVATIONS, "'vector' or 'pixels'"),
         ("bins", model.bins, model.bins % 2 == 1 and model.bins >= 3, "an odd number of at least 3"),
         ("context_heads", model.context_heads,
          model.context_heads > 0 and model.context_width % model.context_heads == 0,
@@ -202,23 +230,37 @@ def make_config(env: str, method: str, preset: str, seed: int, steps: int, **cha
 
 
 def parse_config(data: Any, source: str) -> RunConfig:
-    """The RunConfig of a config.json.
+    """The RunConfig of a config.json, of this schema or of the one before.
 
     Raises:
         CheckpointError: another schema version, a missing or an unknown field; names the file and the field.
     """
     if not isinstance(data, dict) or "schema" not in data:
         raise CheckpointError(f"{source} is not a run's configuration: it has no 'schema'.")
-    if data["schema"] != SCHEMA:
-        raise CheckpointError(f"{source} has schema {data['schema']!r}; this version reads schema {SCHEMA}.")
+    if data["schema"] not in (1, SCHEMA):
+        raise CheckpointError(f"{source} has schema {data['schema']!r}; this version reads schemas 1 and {SCHEMA}.")
     top = {k: v for k, v in data.items() if k != "schema"}
     _check_fields(RunConfig, top, source)
+    if data["schema"] == 1:
+        top = _from_schema_1(top, source)
     _check_fields(ModelConfig, top["model"], source)
     _check_fields(TrainConfig, top["train"], source)
     try:
         return RunConfig(**{**top, "model": ModelConfig(**top["model"]), "train": TrainConfig(**top["train"])})
     except DaliError as error:
         raise CheckpointError(f"{source}: {error}") from error
+
+
+def _from_schema_1(top: dict[str, Any], source: str) -> dict[str, Any]:
+    """The fields of a RunConfig of schema 1 with those that schema 2 added; the file stays as it is."""
+    upgraded = dict(top)
+    for part, added in _SINCE_SCHEMA_1.items():
+        if not isinstance(top[part], dict):
+            continue  # told by the check of fields
+        for name in sorted(added.keys() & top[part].keys()):
+            raise CheckpointError(f"{source} has the unknown field {name!r}: schema 1 did not know it.")
+        upgraded[part] = {**top[part], **added}
+    return upgraded
 
 
 def _check_fields(kind: type, values: Any, source: str) -> None:

@@ -199,6 +199,7 @@ _QUADRUPED = EnvSpec(
     episode_steps=1000,
     timestep=0.02,
     train_steps=600_000,
+    planar=False,
 )
 
 CATALOGUE: dict[str, EnvSpec] = {

@@ -53,7 +53,8 @@ class EnvSpec:
     discrete: bool
     episode_steps: int
     timestep: float  # seconds of simulated time per control step
-    train_steps: int  # environment steps of the default training at preset small
+    train_steps: int  # environment steps of the default training at presets small and pixels
+    planar: bool = True  # moves in one plane, so that a picture shows all of its positions
 
     @property
     def obs_dim(self) -> int:

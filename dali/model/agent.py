@@ -1,16 +1,21 @@
 """An agent: world model and behaviour of one method on one environment, and how it acts.
 
+What an agent is shown (dali.envs.frames) and what its networks read differ for one of pixels: ``view`` turns pictures
+into observations (N, O) of its own. Everything else reads those, and knows nothing of pictures.
+
 Shapes: N copies, T time, O observation, A action, F context features, K context window.
 """
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dali.config import RunConfig
+from dali.config import ModelConfig, RunConfig
 from dali.envs.spec import EnvSpec
 from dali.model.behavior import Behavior
+from dali.model.conv import with_change
 from dali.model.rssm import LatentState
 from dali.model.world_model import WorldModel
 
@@ -32,7 +37,8 @@ class Agent(nn.Module):
     def __init__(self, config: RunConfig, spec: EnvSpec):
         super().__init__()
         self.config, self.spec, self.method = config, spec, config.method
-        self.world_model = WorldModel(config.model, config.method, spec.obs_dim, spec.action_dim, spec.context_dim)
+        self.obs_dim = observed(config.model, spec)
+        self.world_model = WorldModel(config.model, config.method, self.obs_dim, spec.action_dim, spec.context_dim)
         self.behavior = Behavior(config.model, self.world_model.feature_dim, spec.action_dim, spec.discrete)
 
     @property
@@ -45,10 +51,25 @@ class Agent(nn.Module):
         return AgentState(
             latent=self.world_model.rssm.initial(num, self.device),
             action=torch.zeros(num, self.spec.action_dim, device=self.device),
-            obs_history=torch.zeros(num, remembered, self.spec.obs_dim, device=self.device),
+            obs_history=torch.zeros(num, remembered, self.obs_dim, device=self.device),
             action_history=torch.zeros(num, remembered, self.spec.action_dim, device=self.device),
             first_history=torch.ones(num, remembered, dtype=torch.bool, device=self.device),
         )
+
+    @torch.inference_mode()
+    def view(self, shown: np.ndarray, first: Tensor, before: Tensor) -> Tensor:
+        """Observations (N, O) as the networks read them, of what N copies show.
+
+        Args:
+            shown: (N, O) float32, or uint8 pictures (N, 64, 64, 3) where the agent reads pixels.
+            first: (N,) bool, where an episode starts.
+            before: (N, O) the observations of the step before, of which an agent of pixels needs the embeddings.
+        """
+        given = torch.from_numpy(shown).to(self.device)
+        sight = self.world_model.sight
+        if sight is None:
+            return given
+        return with_change(sight.embed(given), before[:, : sight.embedding], first)
 
     @torch.inference_mode()
     def act(
@@ -62,7 +83,7 @@ class Agent(nn.Module):
         """Takes in N observations and chooses N actions.
 
         Args:
-            obs: (N, O) raw. first: (N,) bool, where an episode starts and memory is dropped.
+            obs: (N, O) of ``view``. first: (N,) bool, where an episode starts and memory is dropped.
             true_context: (N, F) scaled; only methods whose source is "given" read it.
             generator: draws latents and actions; None takes their modes.
 
@@ -123,3 +144,8 @@ class Agent(nn.Module):
         if generator is None:
             return None
         return torch.rand(num, self.config.model.stoch, generator=generator, device=self.device)
+
+
+def observed(config: ModelConfig, spec: EnvSpec) -> int:
+    """O: the environment's own observation, or the pair of a picture's embedding and its change."""
+    return spec.obs_dim if config.observation == "vector" else 2 * config.embedding

@@ -14,7 +14,7 @@ class Batch:
     shares no record with the sequence; with "same" it runs from K records before the sequence to its end.
     """
 
-    obs: Tensor  # (B, T, O) raw
+    obs: Tensor  # (B, T, O) of Agent.view
     prev_action: Tensor  # (B, T, A), a_{t-1} at index t, zero at an episode's first record
     reward: Tensor  # (B, T), received on arriving
     terminal: Tensor  # (B, T) bool: no return follows
@@ -31,6 +31,9 @@ class Batch:
     target_action: Tensor  # (B, M, A) a_t
     target_next: Tensor  # (B, M, O) o_{t+1}
     target_mask: Tensor  # (B,) bool: False where the episode has no window, or nothing outside it
+    frames: Tensor  # (M', 64, 64, 3) uint8 pictures of some records, to judge the decoder by; none for vectors
+    frame_row: Tensor  # (M',) their rows
+    frame_step: Tensor  # (M',) their steps in the sequence
 
     def to(self, device: torch.device | str) -> "Batch":
         return Batch(**{f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)})

@@ -8,11 +8,12 @@ from torch import Tensor, nn
 def init_weights(module: nn.Module, scale: float = 1.0) -> None:
     """Truncated normal with fan-average variance, as DreamerV3 does; scale 0 gives zeros. Biases start at 0."""
     for layer in module.modules():
-        if isinstance(layer, nn.Linear):
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             if scale == 0.0:
                 nn.init.zeros_(layer.weight)
             else:
-                fan = (layer.in_features + layer.out_features) / 2
+                inputs, outputs = layer.weight.shape[:2]
+                fan = (inputs + outputs) / 2 * layer.weight[0, 0].numel()
                 std = (scale / fan) ** 0.5 / 0.87962566103423978  # the truncation at two sigma narrows by this factor
                 nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std)
             if layer.bias is not None:

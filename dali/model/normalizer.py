@@ -26,7 +26,7 @@ class Normalizer(nn.Module):
         self.register_buffer("sums", torch.zeros(3, obs_dim, dtype=torch.float64))  # o, o^2, delta^2
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
 
-    def update(self, observation: np.ndarray, following: np.ndarray) -> None:
+    def update(self, observation: np.ndarray | Tensor, following: np.ndarray | Tensor) -> None:
         """Takes in transitions o_t -> o_{t+1}, each (N, O)."""
         obs = torch.as_tensor(observation, dtype=torch.float64)
         delta = torch.as_tensor(following, dtype=torch.float64) - obs

@@ -1,5 +1,8 @@
 """The world model: encoder, RSSM, decoder, reward and continue heads, and the code that conditions them.
 
+An agent of pixels has the same world model, of observations (e, change of e) that its sight makes of pictures; the
+pixels that the decoded embedding turns into are judged besides.
+
 Shapes: B batch, T time, O observation, A action, Z code, X context as the networks read it (0, F or Z), K window,
 L window lengths trained per sequence.
 """
@@ -14,6 +17,7 @@ from dali.config import ModelConfig, TrainConfig
 from dali.methods import Method
 from dali.model.batch import Batch
 from dali.model.context import ContextEncoder, CrossModal, ForwardDynamics
+from dali.model.conv import Sight, picture_error
 from dali.model.dists import twohot_bins, twohot_loss, twohot_mean
 from dali.model.nets import MLP, trunk
 from dali.model.normalizer import Normalizer
@@ -54,6 +58,7 @@ class WorldModel(nn.Module):
         self.decoder = MLP(self.feature_dim, obs_dim, config.units, config.layers)
         self.reward = MLP(self.feature_dim, config.bins, config.units, config.head_layers, out_scale=0.0)
         self.cont = MLP(self.feature_dim, 1, config.units, config.head_layers)
+        self.sight = Sight(config.embedding, config.conv_depth) if config.observation == "pixels" else None
         self.register_buffer("support", twohot_bins(config.bins), persistent=False)
         if method.infers_context:
             self.context_encoder = ContextEncoder(
@@ -115,6 +120,11 @@ class WorldModel(nn.Module):
         """Observations (..., O) in their own units."""
         return self.normalizer.denormalize(self.decoder(features))
 
+    def picture(self, obs: Tensor) -> Tensor:
+        """uint8 pictures (..., 64, 64, 3) of observations (..., O) that ``decode`` gave, of an agent of pixels."""
+        assert self.sight is not None
+        return self.sight.picture(obs[..., : self.sight.embedding])
+
     def predict_reward(self, features: Tensor) -> Tensor:
         """Expected reward (...,) on arriving at the state."""
         return twohot_mean(self.reward(features), self.support)
@@ -137,7 +147,8 @@ class WorldModel(nn.Module):
         features = self.features(states, context.detach())
 
         dyn, rep = kl_losses(posterior, self.rssm.prior(states.deter), train.free_nats)
-        error = (self.decoder(features) - self.normalizer.normalize(batch.obs)) ** 2
+        decoded = self.decoder(features)
+        error = (decoded - self.normalizer.normalize(batch.obs)) ** 2
         reward = twohot_loss(self.reward(features), batch.reward, self.support) * ~batch.first
         cont = F.binary_cross_entropy_with_logits(
             self.cont(features).squeeze(-1), 1.0 - batch.terminal.float(), reduction="none"
@@ -152,12 +163,28 @@ class WorldModel(nn.Module):
         if code is not None and self.cross_modal is not None:
             terms["cross_modal"] = (train.cross_modal, self.cross_modal.loss(code, states.stoch))
         weighted = [weight * masked_mean(term, mask) for weight, term in terms.values()]
+        metrics = {f"loss/{name}": masked_mean(term.detach(), mask) for name, (_, term) in terms.items()}
+        if self.sight is not None:
+            pixels = self._pixel_loss(decoded, batch, mask)
+            weighted.append(train.pixels * pixels)
+            metrics["loss/pixels"] = pixels.detach()
         # L_FD and the decoder's loss are errors of observations on one scale. At weight 1, L_cross would rule the code.
         loss = torch.stack([*weighted, train.reconstruction * code_loss]).sum()
-        metrics = {f"loss/{name}": masked_mean(term.detach(), mask) for name, (_, term) in terms.items()}
         if code is not None:
             metrics["loss/forward_dynamics"] = code_loss.detach()
         return WorldModelOutput(loss, states, context.detach(), mask, metrics)
+
+    def _pixel_loss(self, decoded: Tensor, batch: Batch, mask: Tensor) -> Tensor:
+        """Squared error of pixels in [0, 1], summed over a picture, on some records of what (B, T, O) decode to."""
+        assert self.sight is not None
+        chosen = self.normalizer.denormalize(decoded[batch.frame_row, batch.frame_step])[:, : self.sight.embedding]
+        error = picture_error(self.sight.decode(chosen), batch.frames)
+        return masked_mean(error, mask[batch.frame_row, batch.frame_step])
+
+    def sight_loss(self, batch: Batch) -> Tensor:
+        """The autoencoder's squared error, summed over a picture: what trains sight before anything else."""
+        assert self.sight is not None
+        return self.sight.loss(batch.frames).mean()
 
     def context_loss(self, batch: Batch, train: TrainConfig, generator: torch.Generator) -> Tensor:
         """L_FD alone: what trains the code before there is a world model."""

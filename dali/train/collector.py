@@ -9,6 +9,7 @@ from torch import Tensor
 from dali.config import RunConfig
 from dali.envs import catalogue
 from dali.envs.contexts import sample_contexts
+from dali.envs.frames import check_observation, draw_frames
 from dali.model.agent import Agent, AgentState
 from dali.train.replay import Replay
 
@@ -30,6 +31,9 @@ class Collector:
     def __init__(self, agent: Agent, config: RunConfig, replay: Replay, rng: np.random.Generator):
         self.agent, self.train, self.replay, self.rng = agent, config.train, replay, rng
         self.spec = agent.spec
+        check_observation(self.spec, config.model.observation)
+        self.pixels = config.model.observation == "pixels"
+        self.blind = self.pixels  # until sight has been learnt; observations are zero up to then
         self.simulator = catalogue.make(config.env, config.train.envs)
         self.contexts = sample_contexts(self.spec, config.train.contexts, config.seed)
         num = config.train.envs
@@ -39,7 +43,8 @@ class Collector:
         self.noise = np.zeros((num, self.spec.action_dim), np.float32)
         self.returns, self.lengths = np.zeros(num), np.zeros(num, np.int64)
         self.memory = agent.initial(num)
-        self.obs = self._start(np.ones(num, bool), np.ones(num, bool), random_only=False)
+        self.obs = np.zeros((num, agent.obs_dim), np.float32)  # as the agent has them
+        self._start(np.ones(num, bool), np.ones(num, bool), random_only=False)
         self.first = np.ones(num, bool)
 
     def step(self, random_only: bool, generator: torch.Generator) -> list[FinishedEpisode]:
@@ -47,12 +52,12 @@ class Collector:
         action = self._choose(random_only, generator)
         before = self.obs
         step = self.simulator.step(action)
-        if random_only:
-            # Scales that went on moving would move the meaning of the code and of every latent state with them.
-            self.agent.world_model.normalizer.update(before, step.observation)
         everyone = np.arange(self.train.envs)
-        self._record(everyone, step.observation, action, step.reward, step.terminated, np.zeros(len(everyone), bool))
-        self.obs = step.observation
+        nobody = np.zeros(self.train.envs, bool)
+        self._take_in(everyone, step.observation, action, step.reward, step.terminated, nobody)
+        if random_only and not self.pixels:
+            # Scales that went on moving would move the meaning of the code and of every latent state with them.
+            self.agent.world_model.normalizer.update(before, self.obs)
         self.returns += step.reward
         self.lengths += 1
         done = step.terminated | step.truncated
@@ -62,7 +67,7 @@ class Collector:
             for i in np.flatnonzero(done)
         ]
         if done.any():
-            self.obs = self._start(done, step.terminated, random_only)
+            self._start(done, step.terminated, random_only)
         return finished
 
     def _choose(self, random_only: bool, generator: torch.Generator) -> np.ndarray:
@@ -89,8 +94,8 @@ class Collector:
         self.noise = NOISE_MEMORY * self.noise + np.float32(np.sqrt(1 - NOISE_MEMORY**2)) * drawn
         return self.noise.clip(-1.0, 1.0)
 
-    def _start(self, where: np.ndarray, fallen: np.ndarray, random_only: bool) -> np.ndarray:
-        """Starts episodes of the copies in ``where`` (N,) under their next contexts; returns all observations.
+    def _start(self, where: np.ndarray, fallen: np.ndarray, random_only: bool) -> None:
+        """Starts episodes of the copies in ``where`` (N,) under their next contexts.
 
         Args:
             fallen: (N,) bool, copies whose state ends an episode.
@@ -111,8 +116,7 @@ class Collector:
         copies = np.flatnonzero(where)
         nothing = np.zeros(len(copies), np.float32)
         blank = np.zeros((len(copies), self.spec.action_dim), np.float32)
-        self._record(copies, obs[copies], blank, nothing, nothing > 0, np.ones(len(copies), bool))
-        return obs
+        self._take_in(copies, obs, blank, nothing, nothing > 0, np.ones(len(copies), bool))
 
     def _take_over(self, where: np.ndarray, before: np.ndarray, standing: np.ndarray) -> np.ndarray:
         """Lets the copies in ``where`` (N,) start where copies under other physics stood; returns all observations.
@@ -129,9 +133,28 @@ class Collector:
                 state[copy] = before[self.rng.choice(others)]
         return self.simulator.set_state(state, self.lengths)
 
-    def _record(self, copies, obs, action, reward, terminal, first) -> None:
-        context = self.spec.scale_context(self.contexts[self.assigned[copies]])
-        self.replay.add(copies, obs, action, reward.astype(np.float32), terminal, first, context)
+    def _take_in(self, copies, vectors, action, reward, terminal, first) -> None:
+        """Observes what some copies (M,) now show, of the simulator's observations (N, O), and records it."""
+        physics = self.contexts[self.assigned[copies]]
+        scene, seen = None, vectors[copies]
+        if self.pixels:
+            states = self.simulator.get_state()[copies]
+            seen = draw_frames(self.spec, states, physics)
+            scene = (seen, states, physics)
+        if self.blind:
+            obs = np.zeros((len(copies), self.agent.obs_dim), np.float32)
+        else:
+            before = torch.from_numpy(self.obs[copies]).to(self.agent.device)
+            obs = self.agent.view(seen, torch.from_numpy(first).to(self.agent.device), before).cpu().numpy()
+        self.obs = self.obs.copy()
+        self.obs[copies] = obs
+        context = self.spec.scale_context(physics)
+        self.replay.add(copies, obs, action, reward.astype(np.float32), terminal, first, context, scene)
+
+    def open_eyes(self) -> None:
+        """Goes on with the observations that the replay now has: sight has been learnt."""
+        self.blind = False
+        self.obs = self.replay.latest().numpy().copy()
 
     def state(self) -> dict[str, Tensor]:
         """Simulator, running episodes and the agent's memory of them, for an exact resume."""

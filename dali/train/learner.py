@@ -32,11 +32,18 @@ class Learner:
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Learns from one batch; returns detached scalars. A non-finite loss raises and changes no weight.
 
-        The first updates train the code alone, so that the world model meets one that means something and stays put.
+        The first updates train the sight of an agent of pixels, the next the code alone, so that the world model meets
+        ones that mean something and stay put.
         """
         batch = batch.to(self.agent.device)
         model = self.agent.world_model
-        if self.update_count < warmup_updates(self.agent.config):
+        seeing = sight_updates(self.agent.config)
+        if self.update_count < seeing:
+            loss = model.sight_loss(batch)
+            metrics = {"loss/pixels": loss.detach(), "loss/total": loss.detach()}
+            self._step(self.train.pixels * loss, metrics)
+            return metrics
+        if self.update_count < seeing + warmup_updates(self.agent.config):
             loss = model.context_loss(batch, self.train, self.generator)
             metrics = {"loss/forward_dynamics": loss.detach(), "loss/total": loss.detach()}
             self._step(self.train.reconstruction * loss, metrics)  # as heavy as later, or Adam's moments would jump
@@ -62,8 +69,8 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         for name, params in self.groups.items():
-            if params and params[0].grad is not None:
-                metrics[f"gradient/{name}"] = torch.nn.utils.clip_grad_norm_(params, self.train.clip).detach()
+            if reached := [p for p in params if p.grad is not None]:
+                metrics[f"gradient/{name}"] = torch.nn.utils.clip_grad_norm_(reached, self.train.clip).detach()
         self._set_rates()
         self.optimizer.step()
         self.update_count += 1
@@ -108,12 +115,14 @@ class Learner:
     def _set_rates(self) -> None:
         """Sets the learning rates of this update.
 
-        The context encoder's falls by a cosine over its warm-up, and stays low so that the code keeps its meaning; all
-        fall together over what ``anneal`` leaves of the run.
+        The context encoder's falls by a cosine over its warm-up, and stays low so that the code keeps its meaning, as
+        the autoencoder's does over the updates before that, to go on as the world model's; all fall together over what
+        ``anneal`` leaves of the run.
         """
-        train, warmup = self.train, warmup_updates(self.agent.config)
-        begun = cosine_decay(self.update_count / warmup) if warmup else 0.0
-        progress = (self.update_count - warmup) / (self.total_updates - warmup)
+        train, warmup, seeing = self.train, warmup_updates(self.agent.config), sight_updates(self.agent.config)
+        seen = self.update_count - seeing
+        begun = cosine_decay(seen / warmup) if warmup else 0.0
+        progress = (seen - warmup) / (self.total_updates - seeing - warmup)
         late = cosine_decay((progress - train.anneal) / (1.0 - train.anneal)) if train.anneal < 1 else 1.0
         left = train.anneal_to + (1.0 - train.anneal_to) * late
         rates = {
@@ -121,6 +130,7 @@ class Learner:
             "model": train.model_lr * left,
             "actor": train.actor_lr * left,
             "critic": train.critic_lr * left,
+            "sight": train.sight_lr * cosine_decay(self.update_count / seeing) if seen < 0 else train.model_lr * left,
         }
         for group in self.optimizer.param_groups:
             group["lr"] = rates[group["name"]]
@@ -151,6 +161,11 @@ def warmup_updates(config: RunConfig) -> int:
     return config.train.context_warmup if config.method.infers_context else 0
 
 
+def sight_updates(config: RunConfig) -> int:
+    """Updates that train the autoencoder of pictures alone; none where there are no pictures."""
+    return config.train.sight_updates if config.model.observation == "pixels" else 0
+
+
 def cosine_decay(progress: float) -> float:
     """Half a cosine: 1 up to progress 0, 0 from progress 1 on."""
     return 0.5 * (1.0 + math.cos(math.pi * min(1.0, max(0.0, progress))))
@@ -158,13 +173,17 @@ def cosine_decay(progress: float) -> float:
 
 def parameter_groups(agent: Agent) -> dict[str, list[torch.nn.Parameter]]:
     """Every trainable parameter, in the group whose learning rate and clipping it gets."""
-    groups: dict[str, list[torch.nn.Parameter]] = {"context": [], "model": [], "actor": [], "critic": []}
+    groups: dict[str, list[torch.nn.Parameter]] = {
+        name: [] for name in ("context", "model", "actor", "critic", "sight")
+    }
     context_parts = ("world_model.context_encoder.", "world_model.forward_dynamics.", "world_model.cross_modal.")
     for name, parameter in agent.named_parameters():
         if not parameter.requires_grad:
             continue
         if name.startswith(context_parts):
             groups["context"].append(parameter)
+        elif name.startswith("world_model.sight."):
+            groups["sight"].append(parameter)
         elif name.startswith("behavior.actor."):
             groups["actor"].append(parameter)
         elif name.startswith("behavior.critic."):

@@ -1,12 +1,16 @@
 """Replay: episodes of N copies in one ring each, sampled as streams of consecutive sequences.
 
+Observations are the agent's (Agent.view). For an agent of pixels the pictures lie beside them, and the observations are
+blank until sight has been learnt from those of the prefill.
+
 A row of the batch follows one episode for a while, T records an update, so that its latent state can be carried
 from update to update; then it jumps to another place. Short sequences with carried state cost far fewer sequential
 steps than long ones (docs/experiments.md).
 
-Shapes: N copies, B rows, T records, K context window.
+Shapes: N copies, B rows, T records, K context window, E embedding.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +19,10 @@ from torch import Tensor
 
 from dali.config import ModelConfig, TrainConfig
 from dali.envs.spec import EnvSpec
+from dali.model.agent import observed
 from dali.model.batch import Batch
+from dali.model.conv import Sight, with_change
+from dali.train.pictures import Pictures
 
 
 @dataclass
@@ -49,12 +56,13 @@ class Replay:
         self.rng, self.train, self.window = rng, train, model.context_window
         self.size = max(train.length, -(-min(train.capacity, 2 * train.steps) // train.envs))  # records a ring
         total = train.envs * self.size
-        self.obs = torch.zeros(total, spec.obs_dim)
+        self.obs = torch.zeros(total, observed(model, spec))
         self.action = torch.zeros(total, spec.action_dim)
         self.context = torch.zeros(total, spec.context_dim)
         self.reward = torch.zeros(total)
         self.terminal = torch.zeros(total, dtype=torch.bool)
         self.first = torch.zeros(total, dtype=torch.bool)
+        self.pictures = Pictures(spec, total) if model.observation == "pixels" else None
         self.written = np.zeros(train.envs, np.int64)
         self.episodes = _Episodes.empty()
         self.current = np.full(train.envs, -1)
@@ -72,8 +80,13 @@ class Replay:
         terminal: np.ndarray,
         first: np.ndarray,
         context: np.ndarray,
+        scene: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
     ) -> None:
-        """Appends one record to the rings of some copies (M,); the arrays are (M, ...), context scaled."""
+        """Appends one record to the rings of some copies (M,); the arrays are (M, ...), context scaled.
+
+        Args:
+            scene: for an agent of pixels its pictures, and the states and the physics in units that they show.
+        """
         for copy in copies[first]:
             self.current[copy] = self.episodes.append(int(copy), int(self.written[copy]))
         at = torch.from_numpy(copies * self.size + self.written[copies] % self.size)
@@ -83,6 +96,8 @@ class Replay:
         self.reward[at] = torch.from_numpy(reward)
         self.terminal[at] = torch.from_numpy(terminal)
         self.first[at] = torch.from_numpy(first)
+        if self.pictures is not None and scene is not None:
+            self.pictures.add(at.numpy(), *scene)
         self.written[copies] += 1
         self.episodes.length[self.current[copies]] += 1
 
@@ -123,7 +138,45 @@ class Replay:
             target_action=self.action[after],
             target_next=self.obs[after],
             target_mask=torch.from_numpy(usable & (transitions > 0)),
+            **self._frames(sequence),
         )
+
+    def _frames(self, sequence: Tensor) -> dict[str, Tensor]:
+        """Pictures of some records of sequences (B, T), drawn uniformly; none where there are none."""
+        if self.pictures is None:
+            nowhere = torch.zeros(0, dtype=torch.long)
+            return {"frames": torch.zeros(0, dtype=torch.uint8), "frame_row": nowhere, "frame_step": nowhere}
+        count = self.train.frames
+        row = torch.from_numpy(self.rng.integers(0, sequence.shape[0], count))
+        step = torch.from_numpy(self.rng.integers(0, sequence.shape[1], count))
+        frames = self.pictures.take(sequence[row, step].numpy())
+        return {"frames": frames, "frame_row": row, "frame_step": step}
+
+    @torch.no_grad()
+    def look(self, sight: Sight) -> None:
+        """Fills in the observations of all pictures so far, as the agent's sight now has them."""
+        assert self.pictures is not None
+        device = next(sight.parameters()).device
+        for ring in range(self.train.envs):
+            written = self._written(ring)
+            frames = self.pictures.take(np.arange(written.start, written.stop))
+            embedding = torch.cat([sight.embed(part.to(device)).cpu() for part in frames.split(1024)])
+            self.obs[written] = with_change(embedding, embedding.roll(1, 0), self.first[written])
+
+    def transitions(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Observations (M, O) and those that followed them, ring by ring."""
+        for ring in range(self.train.envs):
+            written = self._written(ring)
+            goes_on = ~self.first[written][1:]
+            yield self.obs[written][:-1][goes_on], self.obs[written][1:][goes_on]
+
+    def latest(self) -> Tensor:
+        """The newest observation of every copy, (N, O)."""
+        return self.obs[torch.from_numpy(np.arange(self.train.envs) * self.size + (self.written - 1) % self.size)]
+
+    def _written(self, ring: int) -> slice:
+        """The records of a ring that hold something."""
+        return slice(ring * self.size, ring * self.size + min(int(self.written[ring]), self.size))
 
     def whole_windows(self, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """A window of K transitions from the middle of each of the latest episodes that have room for one.
@@ -199,21 +252,30 @@ class Replay:
     def state(self) -> dict[str, Tensor]:
         """Everything but the random generator, for an exact resume. Rings are cut to what has been written."""
         filled = min(int(self.written.max()), self.size)
-        rings = {k: getattr(self, k).view(self.train.envs, self.size, -1)[:, :filled].contiguous() for k in _RINGS}
+        rings = {k: v.view(self.train.envs, self.size, -1)[:, :filled].contiguous() for k, v in self._rings().items()}
         numbers = {k: torch.from_numpy(getattr(self, k).copy()) for k in _NUMBERS}
         table = torch.from_numpy(np.stack([a[: self.episodes.used] for a in self.episodes.arrays()]))
         return {**rings, **numbers, "episodes": table}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        for key in _RINGS:
+        for key, ring in self._rings().items():
             saved = state[key]
-            getattr(self, key).view(self.train.envs, self.size, -1)[:, : saved.shape[1]] = saved
+            ring.view(self.train.envs, self.size, -1)[:, : saved.shape[1]] = saved
         for key in _NUMBERS:
             setattr(self, key, state[key].numpy().copy())
+        if self.pictures is not None:
+            for copy in range(self.train.envs):
+                written = self._written(copy)
+                self.pictures.draw_anew(np.arange(written.start, written.stop))
         table = state["episodes"].numpy()
         room = max(256, table.shape[1])
         ring, start, length = (np.concatenate([a, np.zeros(room, np.int64)]) for a in table)
         self.episodes = _Episodes(ring, start, length, used=table.shape[1])
+
+    def _rings(self) -> dict[str, Tensor]:
+        """What is saved of every record; pictures as what they were drawn from."""
+        rings = {name: getattr(self, name) for name in _RINGS}
+        return rings if self.pictures is None else {**rings, "scene": self.pictures.scene}
 
 
 _RINGS = ("obs", "action", "context", "reward", "terminal", "first")

@@ -21,7 +21,7 @@ from dali.envs import catalogue
 from dali.errors import CheckpointError
 from dali.model.agent import Agent
 from dali.train.collector import Collector
-from dali.train.learner import Learner, warmup_updates
+from dali.train.learner import Learner, sight_updates, warmup_updates
 from dali.train.log import Log
 from dali.train.monitor import probe_scores
 from dali.train.record import write_record
@@ -75,7 +75,7 @@ class Trainer:
                     if not self._updates_due(total):
                         self._collect()
                     for _ in range(min(self._updates_due(total), UPDATES_AT_ONCE)):
-                        for name, value in self.learner.update(self.replay.sample()).items():
+                        for name, value in self._update().items():
                             sums[name] += value
                             counts[name] += 1
                         count += 1
@@ -104,13 +104,28 @@ class Trainer:
         self.env_steps += self.config.train.envs
         self.episodes.extend(e.episode_return for e in finished if not e.explored)
 
+    def _update(self) -> dict[str, Tensor]:
+        metrics = self.learner.update(self.replay.sample())
+        if self.learner.update_count == sight_updates(self.config):
+            self._open_eyes()
+        return metrics
+
+    def _open_eyes(self) -> None:
+        """Sight has been learnt: the pictures so far become observations, which set all scales."""
+        model = self.agent.world_model
+        self.replay.look(model.sight)
+        for before, after in self.replay.transitions():
+            model.normalizer.update(before, after)
+        self.collector.open_eyes()
+
     def _updates_due(self, total: int) -> int:
         """Updates that the steps taken so far have earned and that have not been made; the warm-up is due at once."""
         train = self.config.train
         if self.env_steps < train.prefill:
             return 0
         earned = (self.env_steps - train.prefill) * train.replay_ratio / (train.batch * train.length)
-        return max(0, min(warmup_updates(self.config) + int(earned), total) - self.learner.update_count)
+        first = sight_updates(self.config) + warmup_updates(self.config)
+        return max(0, min(first + int(earned), total) - self.learner.update_count)
 
     def _log(self, log: Log, bar: tqdm, means: dict[str, float], rate: float) -> None:
         row = {"env_steps": self.env_steps, "update": self.learner.update_count, "updates_per_second": rate, **means}
@@ -169,6 +184,7 @@ class Trainer:
         self.replay.load_state(part("replay."))
         self.collector.load_state(part("collector."))
         self.learner.load_state(part("learner."), numbers["updates"])
+        self.collector.blind = numbers["updates"] < sight_updates(self.config)
         self.noise.set_state(tensors["noise"])
         self.rng.bit_generator.state = numbers["rng"]
         self.env_steps = numbers["env_steps"]
@@ -180,7 +196,7 @@ def planned_updates(config: RunConfig) -> int:
     """Updates of a whole run."""
     train = config.train
     earned = int((train.steps - train.prefill) * train.replay_ratio / (train.batch * train.length))
-    return warmup_updates(config) + earned
+    return sight_updates(config) + warmup_updates(config) + earned
 
 
 def check_same_config(folder: Path, saved: dict, asked: dict) -> None:

@@ -1,0 +1,96 @@
+"""Sight: pictures to a few numbers and back, by stride-2 convolutions with norm and SiLU as in DreamerV3.
+
+An autoencoder of the pictures of the prefill, trained before anything else; then its encoder is fixed, so that what the
+context code and the latent state are told of stays what it was. The decoder goes on learning within the world model.
+
+An embedding e of one picture knows no velocity. What an agent of pixels calls its observation is the pair
+(e_t, e_t - e_{t-1}), so that a token of the context encoder carries the change of both, and with it an acceleration.
+
+Shapes: E embedding, P = 64 pixels a side, C channels.
+"""
+
+import itertools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dali.model.nets import NormAct, init_weights
+
+LAYERS = 4  # halvings of the picture, from 64 to 4 pixels a side
+SMALLEST = 4
+CHUNK = 256  # pictures that are encoded or decoded at a time where no gradient is wanted
+
+
+class MapNormAct(nn.Module):
+    """Layer norm over a whole feature map (B, C, P, P), a weight and a bias per channel, then SiLU."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.norm = nn.GroupNorm(1, channels, eps=1e-3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.silu(self.norm(x))
+
+
+class Sight(nn.Module):
+    """Convolutional encoder and decoder of pictures (..., 64, 64, 3)."""
+
+    def __init__(self, embedding: int, depth: int):
+        super().__init__()
+        self.embedding = embedding
+        widths = [3, *(depth * 2**i for i in range(LAYERS))]
+        deepest = widths[-1]
+        down: list[nn.Module] = []
+        for before, after in itertools.pairwise(widths):
+            down += [nn.Conv2d(before, after, 4, 2, 1, bias=False), MapNormAct(after)]
+        self.encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(deepest * SMALLEST**2, embedding))
+        up: list[nn.Module] = [
+            nn.Linear(embedding, deepest * SMALLEST**2, bias=False),
+            NormAct(deepest * SMALLEST**2),
+            nn.Unflatten(1, (deepest, SMALLEST, SMALLEST)),
+        ]
+        for before, after in itertools.pairwise(widths[:0:-1]):
+            up += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), MapNormAct(after)]
+        self.decoder = nn.Sequential(*up, nn.ConvTranspose2d(depth, 3, 4, 2, 1))
+        init_weights(self)
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """Embeddings (B, E) of uint8 pictures (B, 64, 64, 3), normalised over E so that their scale is fixed."""
+        x = frames.permute(0, 3, 1, 2).to(torch.float32) / 255.0 - 0.5
+        return F.layer_norm(self.encoder(x), (self.embedding,))
+
+    def decode(self, embedding: Tensor) -> Tensor:
+        """Pictures (B, 64, 64, 3) of embeddings (B, E), in units in which 0 is black and 1 is white, unclipped."""
+        return (self.decoder(embedding) + 0.5).permute(0, 2, 3, 1)
+
+    def loss(self, frames: Tensor) -> Tensor:
+        """Squared error (B,) of the autoencoder, summed over the pixels of uint8 pictures (B, 64, 64, 3)."""
+        return picture_error(self.decode(self.encode(frames)), frames)
+
+    @torch.no_grad()
+    def embed(self, frames: Tensor) -> Tensor:
+        """As ``encode``, a few at a time and without a gradient."""
+        return torch.cat([self.encode(part) for part in frames.split(CHUNK)])
+
+    @torch.no_grad()
+    def picture(self, embedding: Tensor) -> Tensor:
+        """uint8 pictures (..., 64, 64, 3) of embeddings (..., E)."""
+        flat = embedding.reshape(-1, self.embedding)
+        parts = [(self.decode(part).clamp(0.0, 1.0) * 255.0).round().to(torch.uint8) for part in flat.split(CHUNK)]
+        return torch.cat(parts).unflatten(0, embedding.shape[:-1])
+
+
+def picture_error(decoded: Tensor, frames: Tensor) -> Tensor:
+    """Squared error (B,) between decoded pictures and uint8 ones (B, 64, 64, 3) in [0, 1], summed over pixels."""
+    return ((decoded - frames.to(decoded.dtype) / 255.0) ** 2).sum((1, 2, 3))
+
+
+def with_change(embedding: Tensor, before: Tensor, first: Tensor) -> Tensor:
+    """The pair (e_t, e_t - e_{t-1}), (..., 2 E); no change where an episode starts.
+
+    Args:
+        embedding, before: (..., E). first: (...,) bool.
+    """
+    change = (embedding - before) * (~first).unsqueeze(-1)
+    return torch.cat([embedding, change], -1)
