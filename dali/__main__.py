@@ -8,6 +8,7 @@ from dali.cli import bench
 from dali.cli.analyse import analyse
 from dali.cli.card import card
 from dali.cli.compact import compact
+from dali.cli.compare import compare
 from dali.cli.counterfactual import counterfactual
 from dali.cli.embed import embed
 from dali.cli.evaluate import evaluate
@@ -18,7 +19,19 @@ from dali.cli.train import train
 from dali.errors import DaliError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-for command in (train, sweep, evaluate, analyse, card, reference, counterfactual, plausibility, embed, compact):
+for command in (
+    train,
+    sweep,
+    evaluate,
+    compare,
+    analyse,
+    card,
+    counterfactual,
+    plausibility,
+    embed,
+    compact,
+    reference,
+):
     app.command()(command)
 app.add_typer(bench.app, name="bench")
 

@@ -119,6 +119,11 @@ METRICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+def resampling(*scores: np.ndarray) -> Resample:
+    """What an interval of these scores (R, C) is drawn over: "runs" where each has two or more, else "contexts"."""
+    return "runs" if min(len(s) for s in scores) > 1 else "contexts"
+
+
 def aggregate(
     scores: np.ndarray,
     metrics: tuple[str, ...] = tuple(METRICS),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dali.analysis.evaluate import Evaluation
-from dali.analysis.generalization import Estimate, Resample, aggregate, normalise
+from dali.analysis.generalization import Estimate, aggregate, normalise, resampling
 from dali.analysis.reference import load_references
 from dali.envs.contexts import REGIMES, evaluation_grid
 from dali.envs.spec import EnvSpec
@@ -102,8 +102,7 @@ def by_regime(scores: Scores, draws: int = 2000) -> list[RegimeScore]:
         where = scores.regimes == regime
         if where.sum() < 2:
             continue
-        resample: Resample = "runs" if len(scores.runs) > 1 else "contexts"
-        agent = aggregate(scores.runs[:, where], ("iqm",), resample=resample, draws=draws)["iqm"]
+        agent = aggregate(scores.runs[:, where], ("iqm",), resampling(scores.runs), draws=draws)["iqm"]
         random = aggregate(scores.random[None, where], ("iqm",), resample="contexts", draws=draws)["iqm"]
         out.append(RegimeScore(regime, int(where.sum()), agent, random))
     return out

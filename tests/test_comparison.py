@@ -1,0 +1,141 @@
+"""Methods side by side, by hand: made-up returns on a made-up scale, and the command's tables."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from dali.__main__ import app
+from dali.analysis import scoring
+from dali.analysis.comparison import compare_methods
+from dali.analysis.evaluate import Evaluation, evaluate
+from dali.analysis.reference import References
+from dali.checkpoint import save_agent
+from dali.config import make_config
+from dali.envs import catalogue
+from dali.envs.contexts import evaluation_grid
+from dali.errors import CheckpointError, DaliError
+from dali.model.agent import Agent
+from dali.scores import save_evaluation
+
+SPEC = catalogue.spec("pendulum")
+# Four contexts inside, four outside: returns of 0 are random play, 100 the reference.
+CONTEXTS = np.array([[g, 1.0] for g in (6.0, 7.0, 8.0, 9.0, 1.0, 2.0, 18.0, 19.0)])
+REGIMES = ["interpolation"] * 4 + ["extrapolation"] * 4
+
+
+@pytest.fixture(autouse=True)
+def scale(monkeypatch):
+    found = References(CONTEXTS, np.zeros(8), np.full(8, 100.0), "an expert")
+    monkeypatch.setattr(scoring, "load_references", lambda env: found)
+
+
+def played(returns: list[float], episodes: int = 1, rows: slice = slice(None)) -> Evaluation:
+    """The same return in all episodes of a context."""
+    table = np.tile(np.array(returns, float)[:, None], (1, episodes))
+    contexts = CONTEXTS[rows]
+    size = table.shape
+    return Evaluation(contexts, REGIMES[rows], ["g"] * len(contexts), 0, table, np.full(size, 200), np.zeros(size))
+
+
+BASE = [10, 20, 30, 40, 0, 0, 0, 0]  # inside: the middle half is 20 and 30
+BETTER = [30, 40, 50, 60, 0, 10, 10, 0]  # inside: beats it in three contexts and ties in none
+
+
+def test_means_by_regime_by_hand():
+    found = compare_methods(SPEC, {"dali_d": [(0, played(BETTER, 3))], "dreamer_dr": [(0, played(BASE, 2))]}, draws=50)
+    assert [row.method for row in found.rows] == ["dreamer_dr", "dali_d"]  # in the order of the methods
+    base, better = found.rows
+    assert base.iqm["interpolation"].value == pytest.approx(0.25)
+    assert base.iqm["extrapolation"].value == 0.0
+    assert base.iqm["all"].value == pytest.approx(0.075)  # of 0 0 0 0 .1 .2 .3 .4: 0 0 .1 .2
+    assert better.iqm["interpolation"].value == pytest.approx(0.45)
+    assert better.gap.value == pytest.approx(1 - (0.3 + 0.4 + 0.5 + 0.6 + 0.1 + 0.1) / 8)
+    assert found.contexts == {"interpolation": 4, "extrapolation": 4, "all": 8}
+    assert found.episodes == (2, 3)
+    assert found.random == {"interpolation": 0.0, "extrapolation": 0.0, "all": 0.0}
+    assert base.iqm["all"].resampled == "contexts"
+
+
+def test_probability_of_improvement_over_the_baseline_by_hand():
+    runs = {
+        "dreamer_dr": [(0, played(BASE)), (1, played([r + 30 for r in BASE[:4]] + BASE[4:]))],
+        "dali_d": [(0, played(BETTER)), (1, played(BETTER))],
+    }
+    base, better = compare_methods(SPEC, runs, draws=200).rows
+    assert base.better == {}
+    # Inside, each of its runs beats the first of the baseline (20 more) and loses to the second (10 less).
+    assert better.better["interpolation"].value == pytest.approx(0.5)
+    assert better.better["extrapolation"].value == pytest.approx((0.5 + 1 + 1 + 0.5) / 4)
+    assert better.better["all"].value == pytest.approx((0.5 * 4 + 3) / 8)
+    assert better.better["extrapolation"].low == better.better["extrapolation"].high  # its runs are alike
+    assert better.seeds == (0, 1)
+    assert better.iqm["all"].resampled == better.better["all"].resampled == "runs"
+
+
+def test_without_the_baseline_nothing_is_held_against_it():
+    found = compare_methods(SPEC, {"dali_d": [(0, played(BETTER))]}, draws=10)
+    assert found.baseline is None
+    assert found.rows[0].better == {}
+
+
+def test_only_shared_contexts_count():
+    found = compare_methods(
+        SPEC, {"dreamer_dr": [(0, played(BASE[:4], rows=slice(0, 4)))], "dali_d": [(0, played(BETTER))]}, draws=10
+    )
+    assert found.contexts == {"interpolation": 4, "all": 4}
+
+
+def test_what_cannot_be_compared():
+    with pytest.raises(DaliError, match="no run was given"):
+        compare_methods(SPEC, {})
+    with pytest.raises(DaliError, match="have the same seed"):
+        compare_methods(SPEC, {"dali_d": [(0, played(BASE)), (0, played(BASE))]})
+    with pytest.raises(DaliError, match="share 0 contexts"):
+        compare_methods(
+            SPEC,
+            {
+                "dali_d": [(0, played(BASE[:4], rows=slice(0, 4)))],
+                "dali_s": [(0, played(BASE[4:], rows=slice(4, 8)))],
+            },
+        )
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Untrained agents of two methods, one of them with two seeds, evaluated on three contexts."""
+    contexts, regimes, grids = evaluation_grid(SPEC, "quick")
+    for method, seed in (("dreamer_dr", 0), ("dreamer_dr", 1), ("dali_d", 0)):
+        torch.manual_seed(seed)
+        agent = Agent(make_config("pendulum", method, "tiny", seed, 600), SPEC).requires_grad_(False).eval()
+        folder = tmp_path / f"{method}-{seed}"
+        save_agent(folder, agent)
+        save_evaluation(folder, evaluate(agent, contexts[:3], regimes[:3], grids[:3], 1, 0))
+    return tmp_path
+
+
+def test_the_command(runs):
+    folders = [str(folder) for folder in sorted(runs.iterdir())]
+    plain = CliRunner().invoke(app, ["compare", *folders, "--returns"])
+    assert plain.exit_code == 0, plain.output
+    assert "2 (0, 1)" in plain.output
+    assert "P(DALI-D > Dreamer-DR)" in plain.output
+    assert "* over contexts, since there is one run" in plain.output
+    table = CliRunner().invoke(app, ["compare", *folders, "--returns", "--markdown"]).output.splitlines()
+    assert table[0].startswith("| method | context | seeds |")
+    assert all(line.count("|") == table[0].count("|") for line in table[:5])
+    record = json.loads(CliRunner().invoke(app, ["compare", *folders, "--returns", "--json"]).output)
+    assert [row["method"] for row in record["rows"]] == ["dreamer_dr", "dali_d"]
+    assert record["measure"] == "return"
+
+
+def test_the_command_says_what_is_missing(runs):
+    first, *_ = folders = sorted(runs.iterdir())
+    (first / "eval.json").unlink()
+    assert isinstance(CliRunner().invoke(app, ["compare", *map(str, folders)]).exception, CheckpointError)
+    config = make_config("cartpole", "dali_d", "tiny", 0, 600)
+    save_agent(runs / "other", Agent(config, catalogue.spec("cartpole")))
+    mixed = CliRunner().invoke(app, ["compare", str(folders[1]), str(runs / "other")])
+    assert "Only runs of one environment and preset compare" in str(mixed.exception)
