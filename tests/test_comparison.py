@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from dali.__main__ import app
 from dali.analysis import scoring
-from dali.analysis.comparison import compare_methods
+from dali.analysis.comparison import compare_methods, setting, setting_text
 from dali.analysis.evaluate import Evaluation, evaluate
 from dali.analysis.reference import References
 from dali.checkpoint import save_agent
@@ -124,9 +124,10 @@ def test_the_command(runs):
     assert "P(DALI-D > Dreamer-DR)" in plain.output
     assert "* over contexts, since there is one run" in plain.output
     table = CliRunner().invoke(app, ["compare", *folders, "--returns", "--markdown"]).output.splitlines()
-    assert table[0].startswith("| method | context | seeds |")
-    assert all(line.count("|") == table[0].count("|") for line in table[:5])
-    record = json.loads(CliRunner().invoke(app, ["compare", *folders, "--returns", "--json"]).output)
+    assert table[0] == "Pendulum: preset tiny, 600 environment steps"
+    assert table[2].startswith("| method | context | seeds |")
+    assert all(line.count("|") == table[2].count("|") for line in table[2:7])
+    (record,) = json.loads(CliRunner().invoke(app, ["compare", *folders, "--returns", "--json"]).output)
     assert [row["method"] for row in record["rows"]] == ["dreamer_dr", "dali_d"]
     assert record["measure"] == "return"
 
@@ -135,7 +136,29 @@ def test_the_command_says_what_is_missing(runs):
     first, *_ = folders = sorted(runs.iterdir())
     (first / "eval.json").unlink()
     assert isinstance(CliRunner().invoke(app, ["compare", *map(str, folders)]).exception, CheckpointError)
-    config = make_config("cartpole", "dali_d", "tiny", 0, 600)
-    save_agent(runs / "other", Agent(config, catalogue.spec("cartpole")))
-    mixed = CliRunner().invoke(app, ["compare", str(folders[1]), str(runs / "other")])
-    assert "Only runs of one environment and preset compare" in str(mixed.exception)
+
+
+def test_runs_that_differ_in_more_than_method_and_seed_stand_apart(runs):
+    torch.manual_seed(5)
+    wide = Agent(make_config("pendulum", "dali_d", "tiny", 5, 600, units=40), SPEC).requires_grad_(False).eval()
+    save_agent(runs / "wide", wide)
+    contexts, regimes, grids = evaluation_grid(SPEC, "quick")
+    save_evaluation(runs / "wide", evaluate(wide, contexts[:3], regimes[:3], grids[:3], 1, 0))
+    result = CliRunner().invoke(app, ["compare", *map(str, sorted(runs.iterdir())), "--returns", "--json"])
+    small, other = json.loads(result.output)
+    assert [len(record["rows"]) for record in (small, other)] == [2, 1]
+    assert other["setting"] == "preset tiny, 600 environment steps, units=40"
+
+
+def test_a_setting_is_all_but_method_seed_and_the_immaterial():
+    one = make_config("pendulum", "dali_d", "small", 0, 80_000)
+    assert setting(one) == setting(make_config("pendulum", "crssm_s", "small", 3, 80_000, threads=1, log_every=5.0))
+    for other in (
+        make_config("pendulum", "dali_d", "small", 0, 80_000, deter=128),
+        make_config("pendulum", "dali_d", "small", 0, 60_000),
+        make_config("cartpole", "dali_d", "small", 0, 80_000),
+    ):
+        assert setting(other) != setting(one)
+    assert setting_text(make_config("pendulum", "dali_d", "small", 0, 60_000, deter=128)) == (
+        "preset small, 60,000 environment steps, deter=128"
+    )

@@ -191,3 +191,17 @@ def test_scores_are_normalised_by_the_references(agent):
     rows = by_regime(scores, draws=50)
     assert [row.contexts for row in rows] == [4, 4, 4]
     assert rows[0].agent.low == rows[0].agent.high  # two runs that are alike
+
+
+def test_the_command_says_what_becomes_of_episodes_played_before(agent, tmp_path):
+    save_agent(tmp_path, agent)
+    save_evaluation(tmp_path, evaluate(agent, *grid(slice(0, 1)), episodes=1, seed=5))
+    arguments = ["evaluate", str(tmp_path), "--grid", "quick", "--episodes", "1"]
+    refused = CliRunner().invoke(app, arguments)
+    assert "holds episodes of seed 5" in str(refused.exception)
+    kept = json.loads((tmp_path / EVAL_FILE).read_text())
+    assert kept["seed"] == 5  # nothing was overwritten
+    save_agent(tmp_path, make_agent("dali_d"))
+    anew = CliRunner().invoke(app, arguments)
+    assert "Nothing played before can be kept" in anew.output
+    assert load_evaluation(tmp_path).seed == 0

@@ -1,10 +1,11 @@
 """Methods side by side: interquartile means by regime, and the chance of each to beat a baseline.
 
-Every figure comes from the episodes of the runs' evaluations, on the contexts that all runs share.
+Every figure comes from the episodes of the runs' evaluations, on the contexts that all runs share. Runs compare where
+they differ in method and seed alone: `setting` tells.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,14 @@ import numpy as np
 from dali.analysis.evaluate import Evaluation
 from dali.analysis.generalization import Estimate, aggregate, probability_of_improvement, resampling
 from dali.analysis.scoring import NORMALISED, Scores, compare
+from dali.config import FREE_TO_CHANGE, PRESETS, RunConfig
 from dali.envs.contexts import REGIMES
 from dali.envs.spec import EnvSpec
 from dali.errors import DaliError
 from dali.methods import METHODS
 
 ALL = "all"  # the contexts of all regimes together
+IMMATERIAL = (*FREE_TO_CHANGE, "device")  # fields that decide nothing about what is learnt
 MIN_CONTEXTS = 2  # of a regime that figures are given for: what an interval over contexts needs
 
 
@@ -48,6 +51,24 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
+
+
+def setting(config: RunConfig) -> RunConfig:
+    """The configuration without method, seed and what decides nothing: equal for runs that may be compared."""
+    usual = PRESETS[config.preset][1]
+    train = replace(config.train, **{name: getattr(usual, name) for name in IMMATERIAL})
+    return replace(config, method_name=next(iter(METHODS)), seed=0, train=train)
+
+
+def setting_text(config: RunConfig) -> str:
+    """The preset, the steps, and each field in which a run differs from its preset."""
+    changed = []
+    for part, usual in zip((config.model, config.train), PRESETS[config.preset], strict=True):
+        for item in fields(part):
+            value = getattr(part, item.name)
+            if value != getattr(usual, item.name) and item.name not in (*IMMATERIAL, "steps"):
+                changed.append(f"{item.name}={value}")
+    return ", ".join([f"preset {config.preset}", f"{config.train.steps:,} environment steps", *changed])
 
 
 def compare_methods(

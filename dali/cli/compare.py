@@ -10,7 +10,11 @@ from dali.errors import DaliError
 
 if TYPE_CHECKING:
     from dali.analysis.comparison import Comparison
+    from dali.analysis.evaluate import Evaluation
     from dali.analysis.generalization import Estimate
+    from dali.config import RunConfig
+
+    Runs = dict[str, list[tuple[int, Evaluation]]]  # by method: training seed and evaluation
 
 
 def compare(
@@ -20,9 +24,11 @@ def compare(
     markdown: Annotated[bool, typer.Option("--markdown", help="Tables in Markdown.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="All figures as JSON.")] = False,
 ) -> None:
-    """Compare methods over seeds and held-out physics, from the eval.json that `evaluate` left in each folder."""
-    from dali.analysis.comparison import compare_methods
-    from dali.analysis.evaluate import Evaluation
+    """Compare methods over seeds and held-out physics, from the eval.json that `evaluate` left in each folder.
+
+    Only runs that differ in method and seed alone stand in one table; others get tables of their own.
+    """
+    from dali.analysis.comparison import compare_methods, setting, setting_text
     from dali.envs import catalogue
     from dali.errors import unknown_name
     from dali.methods import METHODS
@@ -33,15 +39,17 @@ def compare(
         raise DaliError("Give --markdown or --json, not both.")
     if baseline not in METHODS:
         raise unknown_name("method", baseline, METHODS)
-    configs = {run: load_config(run) for run in runs}
-    kinds = sorted({f"{c.env}, preset {c.preset}" for c in configs.values()})
-    if len(kinds) > 1:
-        raise DaliError(f"Only runs of one environment and preset compare; these are of {'; '.join(kinds)}.")
-    by_method: dict[str, list[tuple[int, Evaluation]]] = {}
-    for run, config in configs.items():
-        by_method.setdefault(config.method_name, []).append((config.seed, load_evaluation(run)))
-    found = compare_methods(catalogue.spec(configs[runs[0]].env), by_method, baseline, normalised=not returns)
-    typer.echo(json.dumps(found.to_dict(), indent=1) if as_json else render(found, markdown))
+    alike: dict[RunConfig, Runs] = {}
+    for run in runs:
+        config = load_config(run)
+        group = alike.setdefault(setting(config), {})
+        group.setdefault(config.method_name, []).append((config.seed, load_evaluation(run)))
+    records, texts = [], []
+    for config, group in alike.items():
+        found = compare_methods(catalogue.spec(config.env), group, baseline, normalised=not returns)
+        records.append({"setting": setting_text(config), **found.to_dict()})
+        texts.append(f"{catalogue.spec(config.env).title}: {setting_text(config)}\n\n{render(found, markdown)}")
+    typer.echo(json.dumps(records, indent=1) if as_json else "\n\n".join(texts))
 
 
 def render(found: "Comparison", markdown: bool) -> str:
@@ -82,8 +90,8 @@ def _explanation(found: "Comparison") -> str:
     episodes = f"{few}" if few == many else f"{few} to {many}"
     scale = f" (0: random policy; 1: {found.reference})" if found.reference else ""
     text = (
-        f"{found.env}: {found.measure}{scale}, interquartile mean over runs and contexts, {episodes} episodes a "
-        "context, on contexts that all runs share; in brackets their number. 95 % bootstrap intervals over runs, "
+        f"{found.measure[0].upper()}{found.measure[1:]}{scale}, interquartile mean over runs and contexts, "
+        f"{episodes} episodes a context, on contexts that all runs share; in brackets their number. 95 % bootstrap intervals over runs, "
         "stratified by context"
     )
     if any(e.resampled == "contexts" for row in found.rows for e in (*row.iqm.values(), *row.better.values())):

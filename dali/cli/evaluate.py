@@ -28,7 +28,7 @@ def evaluate(
     from dali.analysis.evaluate import evaluate as play
     from dali.checkpoint import load_agent
     from dali.envs.contexts import check_held_out, evaluation_grid, sample_contexts
-    from dali.errors import CheckpointError
+    from dali.errors import CheckpointError, DaliError
     from dali.jobs import reporting
     from dali.scores import EVAL_FILE, load_evaluation, save_evaluation
 
@@ -38,12 +38,17 @@ def evaluate(
     check_held_out(agent.spec, contexts, trained)
     typer.echo(f"None of the {len(contexts)} evaluation contexts is among the {len(trained)} training contexts.")
 
-    try:
-        known = load_evaluation(run)
-    except CheckpointError:
-        known = None  # none yet, or of other weights: nothing of it can be kept
+    known = None
+    if (run / EVAL_FILE).exists():
+        try:
+            known = load_evaluation(run)
+        except CheckpointError as error:
+            typer.echo(f"Nothing played before can be kept. {error}")
     if known is not None and known.seed != seed:
-        known = None
+        raise DaliError(
+            f"{run / EVAL_FILE} holds episodes of seed {known.seed}; go on with --seed {known.seed}, or remove it to "
+            f"play with seed {seed}."
+        )
     with reporting(status) as report, tqdm(unit="episode") as bar:
 
         def on_batch(so_far: "Evaluation", done: int, total: int) -> None:
