@@ -16,11 +16,18 @@ OBSERVATIONS: tuple[Observation, ...] = ("vector", "pixels")
 
 SCHEMA = 2
 
-# What runs of schema 1 were, in the words of schema 2, which added pixels: all agents before it read vectors. Numbers of
+# What runs of schema 1 were, in the words of schema 2: agents of vectors, whose code learnt at every update. Numbers of
 # parts that an agent of vectors lacks are those of the day on which schema 2 was made.
 _SINCE_SCHEMA_1: dict[str, dict[str, Any]] = {
     "model": {"observation": "vector", "embedding": 32, "conv_depth": 8},
-    "train": {"sight_updates": 3000, "sight_lr": 1e-3, "frames": 64, "pixels": 1.0},
+    "train": {
+        "context_every": 1,
+        "sight_updates": 3000,
+        "sight_lr": 1e-3,
+        "straight": 1000.0,
+        "frames": 60,
+        "pixels": 1.0,
+    },
 }
 
 # Fields that decide when things are written and how fast, not what is learnt; a resumed run may change them. With
@@ -46,9 +53,9 @@ class ModelConfig:
     unimix: float = 0.01  # uniform share of latent and discrete policy distributions [V3]
     code: int = 8  # Z, size of the context code [DALI]
     context_window: int = 64  # K, transitions the context encoder looks back on [DALI]
-    context_width: int = 64  # width of the context encoder's transformer block [ours]
-    context_heads: int = 1  # single self-attention [DALI]
-    dynamics_units: int = 128  # width of the forward dynamics f_w that trains the code [ours]
+    context_width: int = 128  # width of the context encoder's transformer block [ours, measured]
+    context_heads: int = 4  # of its single self-attention [ours, measured]
+    dynamics_units: int = 256  # width of the forward dynamics f_w that trains the code [ours, measured]
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,8 @@ class TrainConfig:
     entropy: float = 3e-4  # [V3]
     critic_decay: float = 0.98  # slow critic's moving average [V3]
     return_decay: float = 0.99  # percentile return normalisation [V3]
-    context_warmup: int = 10_000  # updates of the code alone, on the prefill, before the world model's first [ours]
+    context_warmup: int = 8_000  # updates of the code alone, on the prefill, before the world model's first [ours]
+    context_every: int = 4  # updates of the world model for one of the context encoder after that [ours]
     context_lr: float = 3e-3  # context encoder; falls by a cosine over the warm-up [ours, measured]
     context_lr_final: float = 2e-4  # its rate from then on
     context_lengths: int = 2  # window lengths, drawn from 4..K, whose codes are trained per sequence and update [ours]
@@ -95,7 +103,8 @@ class TrainConfig:
         3_000  # pixels: updates of the autoencoder of pictures before all others; then it is fixed [ours]
     )
     sight_lr: float = 1e-3  # of the autoencoder; falls by a cosine [ours]
-    frames: int = 64  # pixels: pictures an update that the decoder is judged by, drawn from its B x T [ours]
+    straight: float = 1000.0  # weight of the bend of an embedding's path (dali.model.conv) [ours, measured]
+    frames: int = 60  # pixels: pictures an update that the decoder is judged by, in threes of its B x T [ours]
     pixels: float = 1.0  # weight of the squared error of pixels in [0, 1], summed over a picture [V3]
     pairing: Literal["across", "same"] = "across"  # which window's transitions a code must predict
     capacity: int = 1_000_000  # environment steps the replay holds
@@ -109,9 +118,9 @@ PRESETS: dict[str, tuple[ModelConfig, TrainConfig]] = {
     # Seconds; for tests only.
     "tiny": (
         ModelConfig(deter=32, stoch=4, classes=4, hidden=32, units=32, layers=1, bins=41, context_width=16,
-                    context_window=8, dynamics_units=16),
+                    context_heads=1, context_window=8, dynamics_units=16),
         TrainConfig(steps=600, envs=4, contexts=8, prefill=200, batch=8, length=8, stream=32, replay_ratio=32.0,
-                    behavior_every=1, starts=16, horizon=5, context_warmup=20, sight_updates=10, frames=8),
+                    behavior_every=1, starts=16, horizon=5, context_warmup=20, sight_updates=10, frames=9),
     ),
     # A laptop's CPU, well under an hour for the pendulum.
     "small": (ModelConfig(), TrainConfig()),
@@ -126,7 +135,7 @@ PRESETS: dict[str, tuple[ModelConfig, TrainConfig]] = {
                     context_width=128, dynamics_units=256),
         TrainConfig(steps=200_000, prefill=10_000, explore=0.0, take_over=0.0, batch=16, length=64, stream=64,
                     starts=1024, behavior_every=1, replay_ratio=512.0, model_lr=1e-4, actor_lr=3e-5, critic_lr=3e-5,
-                    anneal=1.0, context_swap=0.0, reconstruction=1.0, dyn=0.5, free_nats=1.0),
+                    anneal=1.0, context_every=1, context_swap=0.0, reconstruction=1.0, dyn=0.5, free_nats=1.0),
     ),
 }  # fmt: skip
 
@@ -160,7 +169,7 @@ class RunConfig:
 
 _POSITIVE = (
     "envs", "contexts", "batch", "starts", "behavior_every", "horizon", "replay_ratio", "context_lengths",
-    "context_targets", "capacity", "sight_updates", "frames",
+    "context_every", "context_targets", "capacity", "sight_updates", "frames",
 )  # fmt: skip
 
 
@@ -192,6 +201,7 @@ def validate(model: ModelConfig, train: TrainConfig) -> None:
          f"a divisor of context_width = {model.context_width}"),
         ("unimix", model.unimix, 0 < model.unimix < 1, "between 0 and 1"),
         ("length", train.length, train.length >= 2, "at least 2"),
+        ("frames", train.frames, train.frames % 3 == 0, "a multiple of 3"),
         ("stream", train.stream, train.stream >= train.length, f"at least length = {train.length}"),
         ("prefill", train.prefill, 0 < train.prefill < train.steps, f"between 1 and steps = {train.steps}"),
         ("explore", train.explore, train.explore <= 1, "a share between 0 and 1"),

@@ -117,6 +117,12 @@ def tile(panes: Sequence[np.ndarray], columns: int | None = None, gap: int = 8) 
     return out
 
 
+def enlarge(frames: np.ndarray, size: int) -> np.ndarray:
+    """Square frames (T, P, P, 3) at another size (T, size, size, 3), each pixel kept as a block."""
+    check_film(frames)
+    return np.stack([cv2.resize(frame, (size, size), interpolation=cv2.INTER_NEAREST_EXACT) for frame in frames])
+
+
 def _largest_channel(image: np.ndarray) -> np.ndarray:
     red, green, blue = cv2.split(image)
     return cv2.max(cv2.max(red, green), blue)

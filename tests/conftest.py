@@ -29,23 +29,24 @@ def repo() -> Path:
 
 @pytest.fixture(scope="session")
 def make_run(tmp_path_factory):
-    """``make_run(env, method)``: a checkpoint folder of an untrained tiny agent with recorded episodes, made once."""
+    """``make_run(env, method, observation)``: a checkpoint of an untrained tiny agent with its episodes, made once."""
     import torch
 
     from dali.analysis.rollouts import collect_standard
     from dali.artifacts import EPISODES_FILE, save_episodes
     from dali.checkpoint import save_agent
-    from dali.config import make_config
+    from dali.config import Observation, make_config
     from dali.envs import catalogue
     from dali.model.agent import Agent
 
     root, made = tmp_path_factory.mktemp("runs"), {}
 
-    def make(env: str = "pendulum", method: str = "dali_d_chi") -> Path:
-        folder = made.setdefault((env, method), root / f"{env}-{method}")
+    def make(env: str = "pendulum", method: str = "dali_d_chi", observation: Observation = "vector") -> Path:
+        name = f"{env}-{method}" if observation == "vector" else f"{env}-{method}-{observation}"
+        folder = made.setdefault(name, root / name)
         if not folder.exists():
             torch.manual_seed(0)
-            config = make_config(env, method, "tiny", seed=0, steps=600, context_window=16)
+            config = make_config(env, method, "tiny", seed=0, steps=600, context_window=16, observation=observation)
             agent = Agent(config, catalogue.spec(env)).requires_grad_(False).eval()
             save_agent(folder, agent)
             save_episodes(folder / EPISODES_FILE, collect_standard(agent, seed=0, contexts=10))

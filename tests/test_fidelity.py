@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dali.analysis.fidelity import effective_context, rollout_error, steering_skill, step_error
+from dali.analysis.lens import NumberLens
 from dali.analysis.rollouts import exploratory_actions, replay_actions
 from dali.envs import catalogue
 
@@ -35,7 +36,8 @@ def test_effective_physics_of_a_perfect_dream_is_the_requested_physics(feature):
     asked = contexts.copy()
     asked[:, feature] = rng.uniform(*spec.features[feature].train, num)
     dreamed, _ = replay_actions(simulator, state, asked, actions)
-    found = effective_context(simulator, dreamed, state, contexts, feature, actions, np.ones(3))
+    lens = NumberLens(spec, np.ones(3), candidates=41, every=1, episodes=num)
+    found = effective_context(simulator, dreamed, state, contexts, feature, actions, lens)
     low, high = spec.features[feature].limits
     assert np.abs(found - asked[:, feature]).max() < 0.3 * (high - low) / 40  # a third of a candidate's step
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dali.analysis.lens import observations
 from dali.analysis.rollouts import Episodes
 from dali.errors import DaliError
 from dali.model.agent import Agent
@@ -26,7 +27,7 @@ ACTION_SOURCES: tuple[ActionSource, ...] = ("recorded", "zero", "policy")
 class Dream:
     """What a world model imagines from E starts."""
 
-    obs: np.ndarray  # (E, H + 1, O); index 0 is the decoded start
+    obs: np.ndarray  # (E, H + 1, O) as the agent observes; index 0 is the decoded start
     reward: np.ndarray  # (E, H), expected
     cont: np.ndarray  # (E, H), probability that the episode goes on
     action: np.ndarray  # (E, H, A)
@@ -41,7 +42,7 @@ def infer_start(agent: Agent, episodes: Episodes, t: int, context: Tensor, seed:
     dynamics know the physics from, so as many are filtered as training ever carried a state for.
     """
     begin = max(0, t + 1 - (FILTERED if agent.method.deep else agent.config.train.stream))
-    obs = torch.from_numpy(episodes.obs[:, begin : t + 1])
+    obs = torch.from_numpy(observations(agent, episodes, begin, t + 1))
     blank = np.zeros_like(episodes.action[:, :1])
     previous = np.concatenate([blank, episodes.action[:, begin:t]], 1)
     held = context.unsqueeze(1).expand(-1, obs.shape[1], -1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dali.analysis.counterfactual import dream_pair
-from dali.analysis.fidelity import observation_scale
+from dali.analysis.lens import dream_scale
 from dali.analysis.plausibility import MIN_EPISODES, Plausibility, plausibility
 from dali.analysis.rollouts import Episodes
 from dali.errors import DaliError
@@ -27,7 +27,8 @@ class DimensionEffect:
     """The effect of one code dimension.
 
     Attributes:
-        shift: mean root mean square change of the dream, in the data's standard deviations.
+        shift: mean root mean square change of the dream, in the data's standard deviations (of the embedding's and its
+            change's dimensions, for an agent of pixels).
         test: how well changed dreams are told from unchanged ones.
     """
 
@@ -63,7 +64,7 @@ def dimension_effects(
             f"{len(chosen.obs)} held-out episodes last {start + HORIZON} steps; the test needs {MIN_EPISODES}."
         )
     rng = np.random.default_rng(seed)
-    scale = observation_scale(episodes)
+    scale = dream_scale(agent, episodes)
     ids = np.arange(len(chosen.obs))
     effects = []
     for dimension in range(len(sigma)):

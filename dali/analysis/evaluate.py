@@ -16,8 +16,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from dali.config import Observation
 from dali.envs import catalogue
 from dali.envs.contexts import Regime
+from dali.envs.frames import shown
 from dali.envs.spec import EnvSpec
 from dali.errors import DaliError
 from dali.model.agent import Agent
@@ -124,15 +126,19 @@ def play_random(spec: EnvSpec, contexts: np.ndarray, seeds: np.ndarray) -> tuple
 
 
 def play_actions(
-    spec: EnvSpec, contexts: np.ndarray, seeds: np.ndarray, choose: Callable[[int, np.ndarray], np.ndarray]
+    spec: EnvSpec,
+    contexts: np.ndarray,
+    seeds: np.ndarray,
+    choose: Callable[[int, np.ndarray], np.ndarray],
+    observation: Observation = "vector",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As ``play``, by actions (N, A) that ``choose`` finds for step t and observations (N, O)."""
+    """As ``play``, by actions (N, A) that ``choose`` finds for step t and observations (N, O), or pictures."""
     num = len(contexts)
     simulator = catalogue.make(spec.name, num)
     obs = simulator.reset(seeds, contexts)
     total, length, running = np.zeros(num), np.zeros(num, np.int64), np.ones(num, bool)
     for t in range(spec.episode_steps):
-        step = simulator.step(choose(t, obs))
+        step = simulator.step(choose(t, shown(observation, simulator, obs)))
         total += step.reward * running
         length += running
         running &= ~step.terminated
@@ -144,20 +150,22 @@ def play_actions(
 
 def _play_batch(agent: Agent, contexts: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     num = len(contexts)
-    seen = torch.zeros(BATCH, agent.spec.obs_dim, device=agent.device)
+    seen = torch.zeros(BATCH, agent.obs_dim, device=agent.device)
     scaled = torch.zeros(BATCH, agent.spec.context_dim, device=agent.device)
     scaled[:num] = torch.from_numpy(agent.spec.scale_context(contexts))
     memory = agent.initial(BATCH)
 
     def choose(t: int, obs: np.ndarray) -> np.ndarray:
-        nonlocal memory
-        seen[:num] = torch.from_numpy(obs)
+        nonlocal memory, seen
+        padded = np.zeros((BATCH, *obs.shape[1:]), obs.dtype)
+        padded[:num] = obs
         first = torch.full((BATCH,), t == 0, device=agent.device)
+        seen = agent.view(padded, first, seen)
         action, memory, _ = agent.act(seen, first, memory, scaled, None)
         return action[:num].cpu().numpy()
 
     with _one_thread():
-        return play_actions(agent.spec, contexts, seeds, choose)
+        return play_actions(agent.spec, contexts, seeds, choose, agent.config.model.observation)
 
 
 @contextmanager

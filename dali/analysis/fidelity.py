@@ -1,8 +1,9 @@
 """Do dreams follow physics? Errors of dreams against the simulator, steering skill, effective physics, selectivity.
 
-All errors are root mean squares over observation dimensions, each divided by the data's standard deviation.
+All errors are root mean squares over observation dimensions, each divided by the data's standard deviation; for an
+agent of pixels, over pixels, divided by theirs (dali.analysis.lens).
 
-Shapes: E episodes, H horizon, O observation, F context features, Z code, A action.
+Shapes: E episodes, H horizon, O what is compared, F context features, Z code, A action.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 
 from dali.analysis.code_map import CodeMap
 from dali.analysis.counterfactual import dream_pair
+from dali.analysis.lens import Lens
 from dali.analysis.rollouts import Episodes, replay_actions
 from dali.envs import catalogue
 from dali.envs.base import Simulator
@@ -19,22 +21,21 @@ from dali.model.agent import Agent
 START = 60  # record that steered dreams start from; the code has seen a window by then
 HORIZONS = (25, 50)  # steps
 SAMPLES = 4  # dreams of each request, with other latents; their errors are averaged
-CANDIDATES = 41  # physics values that a dream is compared with, over the feature's limits
-
-
-def observation_scale(episodes: Episodes) -> np.ndarray:
-    """(O,) standard deviation of each observation dimension over all records that are not padding."""
-    return np.maximum(episodes.obs[episodes.alive()].std(0), 1e-6)
 
 
 def rollout_error(a: np.ndarray, b: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """(...,) error between rollouts (..., H + 1, O), the shared start at index 0 left out."""
-    return np.sqrt((((a - b)[..., 1:, :] / scale) ** 2).mean((-2, -1)))
+    return np.sqrt(((_apart(a, b)[..., 1:, :] / scale) ** 2).mean((-2, -1)))
 
 
 def step_error(a: np.ndarray, b: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """(..., H + 1) error between rollouts (..., H + 1, O) at each step."""
-    return np.sqrt((((a - b) / scale) ** 2).mean(-1))
+    return np.sqrt(((_apart(a, b) / scale) ** 2).mean(-1))
+
+
+def _apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a - b in floats, since a difference of uint8 wraps."""
+    return np.subtract(a, b, dtype=np.result_type(a, b, np.float32))
 
 
 def steering_skill(error_moved: np.ndarray, error_unmoved: np.ndarray) -> float:
@@ -52,7 +53,7 @@ def effective_context(
     contexts: np.ndarray,
     feature: int,
     actions: np.ndarray,
-    scale: np.ndarray,
+    lens: Lens,
 ) -> np.ndarray:
     """ĉ (E,) of one feature: the physics whose real run from the same state and actions is nearest to the dream.
 
@@ -63,13 +64,14 @@ def effective_context(
         simulator: of E copies. dreamed: (E, H + 1, O). state: (E, S). actions: (E, H, A).
     """
     low, high = simulator.spec.features[feature].limits
-    values = np.linspace(low, high, CANDIDATES)
-    errors = np.empty((CANDIDATES, len(contexts)))
+    values = np.linspace(low, high, lens.candidates)
+    errors = np.empty((lens.candidates, len(contexts)))
     for i, value in enumerate(values):
         tried = contexts.copy()
         tried[:, feature] = value
-        real, _ = replay_actions(simulator, state, tried, actions)
-        errors[i] = rollout_error(real, dreamed, scale) ** 2
+        obs, states = replay_actions(simulator, state, tried, actions)
+        real = lens.real(obs[:, :: lens.every], states[:, :: lens.every], tried)
+        errors[i] = rollout_error(real, dreamed[:, :: lens.every], lens.scale) ** 2
     return refine_minimum(values, errors)
 
 
@@ -112,7 +114,7 @@ def steerable(episodes: Episodes, explored: bool) -> Episodes:
 
 
 def evaluate_fidelity(
-    agent: Agent, chosen: Episodes, code_map: CodeMap, scale: np.ndarray, seed: int = 0
+    agent: Agent, chosen: Episodes, code_map: CodeMap, lens: Lens, seed: int = 0
 ) -> list[FactorFidelity]:
     """Steers episodes to other physics inside the train range, drawn at random, one feature at a time.
 
@@ -121,8 +123,8 @@ def evaluate_fidelity(
 
     Args:
         chosen: held-out episodes, as ``steerable`` gives them.
-        scale: (O,) of ``observation_scale``.
     """
+    chosen = chosen.subset(np.arange(min(lens.episodes, len(chosen.obs))))
     spec, starts, horizons, longest = agent.spec, START, HORIZONS, max(HORIZONS)
     rng = np.random.default_rng(seed)
     simulator = catalogue.make(spec.name, len(chosen.obs))
@@ -132,21 +134,22 @@ def evaluate_fidelity(
         target = chosen.context.copy()
         target[:, index] = rng.uniform(*feature.train, len(target))
         dz = code_map.shift(chosen.context, target)
-        real, _ = replay_actions(simulator, state, target, actions)
-        unchanged, _ = replay_actions(simulator, state, chosen.context, actions)
+        real = lens.real(*replay_actions(simulator, state, target, actions), target)
+        unchanged = lens.real(*replay_actions(simulator, state, chosen.context, actions), chosen.context)
         elsewhere = dz[rng.permutation(len(dz))]
         pairs = [dream_pair(agent, chosen, starts, longest, dz, target, seed=s) for s in range(SAMPLES)]
-        factual = np.stack([pair[0].obs for pair in pairs])  # (samples, E, H + 1, O)
-        moved = np.stack([pair[1].obs for pair in pairs])
-        shuffled = dream_pair(agent, chosen, starts, longest, elsewhere, target, seed=0)[1].obs[None]
+        factual, moved = ([lens.dreamed(agent, pair[i].obs) for pair in pairs] for i in (0, 1))  # (E, H + 1, O) each
+        control = lens.dreamed(agent, dream_pair(agent, chosen, starts, longest, elsewhere, target, seed=0)[1].obs)
 
-        def error(dreamed: np.ndarray, truth: np.ndarray, horizon: int) -> np.ndarray:
-            return rollout_error(dreamed[..., : horizon + 1, :], truth[:, : horizon + 1], scale)
+        def error(dreams: list[np.ndarray], truth: np.ndarray, horizon: int) -> np.ndarray:
+            """(samples, E)."""
+            end = horizon + 1
+            return np.stack([rollout_error(dreamed[:, :end], truth[:, :end], lens.scale) for dreamed in dreams])
 
         short = min(horizons)
         # The run that is nearest to all samples, in squares, is the one nearest to their mean.
-        dreamed = moved[:, :, : short + 1].mean(0)
-        asked = effective_context(simulator, dreamed, state, target, index, actions[:, :short], scale)
+        dreamed = np.asarray(np.mean([dream[:, : short + 1] for dream in moved], 0, dtype=np.float32))
+        asked = effective_context(simulator, dreamed, state, target, index, actions[:, :short], lens)
         slope, intercept = np.polyfit(target[:, index], asked, 1)
         residual = asked - slope * target[:, index] - intercept
         results.append(
@@ -155,13 +158,13 @@ def evaluate_fidelity(
                 unit=feature.unit,
                 skill={h: steering_skill(error(moved, real, h), error(factual, real, h)) for h in horizons},
                 skill_control={
-                    h: steering_skill(error(shuffled, real, h), error(factual[:1], real, h)) for h in horizons
+                    h: steering_skill(error([control], real, h), error(factual[:1], real, h)) for h in horizons
                 },
                 factual_error={h: float(error(factual, unchanged, h).mean()) for h in horizons},
                 slope=float(slope),
                 r2=float(1.0 - residual.var() / asked.var()),
                 mae=float(np.abs(asked - target[:, index]).mean()),
-                selectivity=_selectivity(simulator, dreamed, state, target, index, asked, actions[:, :short], scale),
+                selectivity=_selectivity(simulator, dreamed, state, target, index, asked, actions[:, :short], lens),
                 requested=target[:, index],
                 effective=asked,
             )
@@ -169,13 +172,13 @@ def evaluate_fidelity(
     return results
 
 
-def _selectivity(simulator, dreamed, state, target, asked_index, asked, actions, scale) -> float:
+def _selectivity(simulator, dreamed, state, target, asked_index, asked, actions, lens: Lens) -> float:
     """Mean |ĉ - c| of the other features, each fitted with the asked one at its effective value, in train ranges."""
     at_effective = target.copy()
     at_effective[:, asked_index] = asked
     changes = []
     for index, feature in enumerate(simulator.spec.features):
         if index != asked_index:
-            found = effective_context(simulator, dreamed, state, at_effective, index, actions, scale)
+            found = effective_context(simulator, dreamed, state, at_effective, index, actions, lens)
             changes.append(np.abs(found - target[:, index]).mean() / (feature.train[1] - feature.train[0]))
     return float(np.mean(changes))

@@ -1,9 +1,11 @@
 """A counterfactual film as numbers: four rollouts from one start, how far they are apart, and what the dream obeys.
 
 The real factual run and the dream under z are the same for every change of the sliders, so they are made apart
-(`make_factual`) and can be kept. All errors are in standard deviations of the data (dali.analysis.fidelity).
+(`make_factual`) and can be kept. All errors are in standard deviations of the data (dali.analysis.fidelity); those of
+an agent of pixels are of pixels (dali.analysis.lens).
 
-Shapes: H horizon, O observation, A action, S simulator state, F context features, Z code dimensions, C candidates.
+Shapes: H horizon, V observation of the simulator, A action, S simulator state, F context features, Z code dimensions,
+C candidates.
 """
 
 import threading
@@ -15,20 +17,15 @@ from torch import Tensor
 
 from dali.analysis.code_map import CodeMap, way_back
 from dali.analysis.counterfactual import dream, held_context, infer_start, recorded_actions
-from dali.analysis.fidelity import (
-    CANDIDATES,
-    observation_scale,
-    refine_minimum,
-    rollout_error,
-    steering_skill,
-    step_error,
-)
+from dali.analysis.fidelity import refine_minimum, rollout_error, steering_skill, step_error
+from dali.analysis.lens import Lens, make_lens
 from dali.analysis.probes import Probe
 from dali.analysis.request import Request, check_request
 from dali.analysis.rollouts import Episodes, replay_actions
 from dali.analysis.support import Support, Verdict
 from dali.envs import catalogue
 from dali.envs.base import Simulator
+from dali.envs.frames import SHAPE
 from dali.model.agent import Agent
 from dali.model.rssm import LatentState
 
@@ -53,20 +50,38 @@ class Stage:
     agent: Agent
     episodes: Episodes
     steering: Steering | None  # None for methods that infer no code
-    scale: np.ndarray  # (O,) standard deviation of the data
+    lens: Lens  # what errors are measured on
     single: Simulator  # of 1 copy, for real runs
-    crowd: Simulator  # of F * CANDIDATES copies, for the effective physics
+    crowd: Simulator  # of F * candidates copies, for the effective physics
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def scale(self) -> np.ndarray:
+        """(V,) standard deviation of the data, or that of all pixels, ()."""
+        return self.lens.scale
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """One run of H steps, real or dreamed; index 0 is the start."""
+    """One run of H steps, real or dreamed; index 0 is the start.
 
-    obs: np.ndarray  # (H + 1, O)
+    Runs that an agent of pixels is compared with or dreams have pictures. Its dreams have nothing else: numbers and
+    states cannot be read from them exactly, so none are given.
+    """
+
     action: np.ndarray  # (H, A)
-    state: np.ndarray  # (H + 1, S) to draw
+    obs: np.ndarray | None  # (H + 1, V)
+    state: np.ndarray | None  # (H + 1, S) to draw
     reward: np.ndarray | None = None  # (H,) expected by the world model; None for real runs
+    frames: np.ndarray | None = None  # (H + 1, 64, 64, 3) uint8
+
+    @property
+    def compared(self) -> np.ndarray:
+        """(H + 1, .) what errors are measured on."""
+        if self.frames is not None:
+            return self.frames.reshape(len(self.frames), -1)
+        assert self.obs is not None
+        return self.obs
 
 
 @dataclass(frozen=True)
@@ -112,15 +127,9 @@ def make_stage(agent: Agent, episodes: Episodes, steering: Steering | None) -> S
     Args:
         steering: None for methods that infer no code.
     """
-    features = len(agent.spec.features)
-    return Stage(
-        agent,
-        episodes,
-        steering,
-        observation_scale(episodes),
-        catalogue.make(agent.spec.name, 1),
-        catalogue.make(agent.spec.name, features * CANDIDATES),
-    )
+    lens = make_lens(agent, episodes)
+    crowd = catalogue.make(agent.spec.name, len(agent.spec.features) * lens.candidates)
+    return Stage(agent, episodes, steering, lens, catalogue.make(agent.spec.name, 1), crowd)
 
 
 def make_factual(stage: Stage, request: Request) -> Factual:
@@ -170,8 +179,8 @@ def make_film(stage: Stage, request: Request, factual: Factual | None = None) ->
         held = _held(stage, request, code, context[None])
         unsteered = _dream(stage, request, factual.start, held, dreamed.action[None])
     total = rollout_error(
-        np.stack([factual.dream.obs, dreamed.obs, unsteered.obs]),
-        np.stack([factual.real.obs, real.obs, real.obs]),
+        np.stack([factual.dream.compared, dreamed.compared, unsteered.compared]),
+        np.stack([factual.real.compared, real.compared, real.compared]),
         stage.scale,
     )
     effective, effective_error = effective_physics(stage, request, context_to, dreamed)
@@ -187,8 +196,8 @@ def make_film(stage: Stage, request: Request, factual: Factual | None = None) ->
         real_counterfactual=real,
         dream=factual.dream,
         dream_counterfactual=dreamed,
-        error=step_error(factual.dream.obs, factual.real.obs, stage.scale),
-        error_counterfactual=step_error(dreamed.obs, real.obs, stage.scale),
+        error=step_error(factual.dream.compared, factual.real.compared, stage.scale),
+        error_counterfactual=step_error(dreamed.compared, real.compared, stage.scale),
         mean_error=float(total[0]),
         mean_error_counterfactual=float(total[1]),
         mean_error_unsteered=float(total[2]),
@@ -208,17 +217,20 @@ def effective_physics(
     """ĉ (F,): for each feature, the value whose real run is nearest to the dream, the others at ``context``; and the
     error (F,) of the nearest candidate. All candidates of all features run together.
     """
-    features = stage.agent.spec.features
-    values = np.stack([np.linspace(*f.limits, CANDIDATES) for f in features])  # (F, C)
-    tried = np.tile(context, (len(features), CANDIDATES, 1))
+    features, lens = stage.agent.spec.features, stage.lens
+    values = np.stack([np.linspace(*f.limits, lens.candidates) for f in features])  # (F, C)
+    tried = np.tile(context, (len(features), lens.candidates, 1))
     for i in range(len(features)):
         tried[i, :, i] = values[i]
     count, steps = stage.crowd.num, min(request.horizon, EFFECTIVE_STEPS)
     state = np.tile(stage.episodes.state[request.episode, request.t], (count, 1))
     actions = np.tile(dreamed.action[:steps], (count, 1, 1))
+    every = min(lens.every, steps)
     with stage.lock:
-        real, _ = replay_actions(stage.crowd, state, tried.reshape(count, -1), actions)
-    errors = rollout_error(real, dreamed.obs[: steps + 1], stage.scale).reshape(len(features), CANDIDATES)
+        obs, states = replay_actions(stage.crowd, state, tried.reshape(count, -1), actions)
+    real = lens.real(obs[:, ::every], states[:, ::every], tried.reshape(count, -1))
+    errors = rollout_error(real, dreamed.compared[: steps + 1 : every], lens.scale)
+    errors = errors.reshape(len(features), lens.candidates)
     found = [refine_minimum(v, e[:, None] ** 2)[0] for v, e in zip(values, errors, strict=True)]
     return np.array(found), errors.min(1)
 
@@ -258,8 +270,12 @@ def _given_actions(stage: Stage, request: Request) -> np.ndarray | None:
 
 def _dream(stage: Stage, request: Request, start: LatentState, context: Tensor, action: np.ndarray | None) -> Rollout:
     result = dream(stage.agent, start, context, request.horizon, action, request.seed)
-    states = catalogue.simulator_class(stage.agent.spec.name).states_from_observations(result.obs[0])
-    return Rollout(result.obs[0], result.action[0], states, result.reward[0])
+    action, obs, reward = result.action[0], result.obs[0], result.reward[0]
+    if stage.agent.world_model.sight is not None:
+        frames = stage.lens.dreamed(stage.agent, obs[None])[0].reshape(-1, *SHAPE)
+        return Rollout(action, None, None, reward, frames)
+    states = catalogue.simulator_class(stage.agent.spec.name).states_from_observations(obs)
+    return Rollout(action, obs, states, reward)
 
 
 def _real(stage: Stage, request: Request, context: np.ndarray, action: np.ndarray) -> Rollout:
@@ -267,4 +283,7 @@ def _real(stage: Stage, request: Request, context: np.ndarray, action: np.ndarra
     start = stage.episodes.state[request.episode, request.t][None]
     with stage.lock:
         obs, state = replay_actions(stage.single, start, context[None], action[None])
-    return Rollout(obs[0], action, state[0])
+    frames = None
+    if stage.agent.world_model.sight is not None:
+        frames = stage.lens.real(obs, state, context[None])[0].reshape(-1, *SHAPE)
+    return Rollout(action, obs[0], state[0], frames=frames)

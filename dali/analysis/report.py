@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from dali.analysis.code_map import CodeMap, fit_code_map
-from dali.analysis.fidelity import HORIZONS, FactorFidelity, evaluate_fidelity, observation_scale, steerable
+from dali.analysis.fidelity import HORIZONS, FactorFidelity, evaluate_fidelity, steerable
+from dali.analysis.lens import make_lens
 from dali.analysis.probes import ProbeEvaluation, evaluate_probe
 from dali.analysis.rollouts import Episodes, collect_standard
 from dali.analysis.support import Support, fit_support
@@ -138,9 +139,9 @@ def analyse(agent: Agent, seed: int = 0, contexts: int = 100) -> Analysis:
     policy_probe = _judge_probe(episodes.subset(~episodes.explored), agent.spec, seed)
     code_map = fit_steering(episodes, agent.spec)
     support = fit_support(settled_codes(episodes.subset(episodes.regime == "train")))
-    scale = observation_scale(episodes)
+    lens = make_lens(agent, episodes)
     fidelity = {
-        explored: evaluate_fidelity(agent, chosen, code_map, scale, seed)
+        explored: evaluate_fidelity(agent, chosen, code_map, lens, seed)
         if len((chosen := steerable(episodes, explored)).obs) >= FEWEST_STEERED
         else []
         for explored in (True, False)

@@ -1,6 +1,7 @@
 """Real episodes of an agent, with the codes it infers on the way.
 
-Shapes: E episodes, T steps, O observation, A action, F context features, S simulator state, Z code.
+Shapes: E episodes, T steps, V observation of the simulator, O observation of the agent, A action, F context features, S
+simulator state, Z code. Pictures are never kept: they are drawn from the states where they are wanted.
 Episodes are kept at full length T + 1 (records 0..T); those that ended early are padded with their last record.
 """
 
@@ -12,6 +13,7 @@ import torch
 from dali.envs import catalogue
 from dali.envs.base import Simulator
 from dali.envs.contexts import check_held_out, held_out_contexts, sample_contexts
+from dali.envs.frames import shown
 from dali.model.agent import Agent
 
 STEPS = 200  # of an episode that are kept; enough for every window, and it bounds the file
@@ -22,7 +24,7 @@ NOISE_MEMORY = 0.9
 class Episodes:
     """Real episodes under known physics."""
 
-    obs: np.ndarray  # (E, T + 1, O) float32
+    obs: np.ndarray  # (E, T + 1, V) float32, the simulator's; an agent of vectors observes the same
     action: np.ndarray  # (E, T, A) float32
     reward: np.ndarray  # (E, T) float32
     state: np.ndarray  # (E, T + 1, S) float64, simulator
@@ -72,21 +74,26 @@ def collect(
     num = len(contexts)
     simulator = catalogue.make(spec.name, num)
     obs = simulator.reset(rng.integers(0, 2**31, num), contexts)
+    sees = agent.config.model.observation
     noise = exploratory_actions(rng, num, steps, spec.action_dim, spec.discrete)
     generator = torch.Generator().manual_seed(seed)
     scaled = torch.from_numpy(spec.scale_context(contexts))
     memory, first = agent.initial(num), torch.ones(num, dtype=torch.bool)
-    observations, states, actions, rewards = [obs], [simulator.get_state()], [], []
+    view = agent.view(shown(sees, simulator, obs), first, torch.zeros(num, agent.obs_dim))
+    views, observations, states, actions, rewards = [view], [obs], [simulator.get_state()], [], []
     length = np.full(num, steps)
     running = np.ones(num, bool)
     for t in range(steps):
-        chosen, memory, _ = agent.act(torch.from_numpy(obs), first, memory, scaled, generator)
+        chosen, memory, _ = agent.act(view, first, memory, scaled, generator)
         action = np.where(explored[:, None], noise[:, t], chosen.numpy())
         memory = agent.took(memory, memory.latent, torch.from_numpy(action))
         first = torch.zeros(num, dtype=torch.bool)
         step = simulator.step(action)
         # What has ended stays at its last record.
         obs = np.where(running[:, None], step.observation, obs)
+        seen = agent.view(shown(sees, simulator, step.observation), first, view)
+        view = torch.where(torch.from_numpy(running)[:, None], seen, view)
+        views.append(view)
         states.append(np.where(running[:, None], simulator.get_state(), states[-1]))
         observations.append(obs)
         actions.append(action)
@@ -96,14 +103,14 @@ def collect(
         running &= ~step.terminated
         if not running.any():
             break
-    stacked = np.stack(observations, 1), np.stack(actions, 1)
+    action_taken = np.stack(actions, 1)
     _, group = np.unique(contexts, axis=0, return_inverse=True)
     return Episodes(
-        obs=stacked[0],
-        action=stacked[1],
+        obs=np.stack(observations, 1),
+        action=action_taken,
         reward=np.stack(rewards, 1),
         state=np.stack(states, 1),
-        code=infer_codes(agent, *stacked),
+        code=infer_codes(agent, torch.stack(views, 1).numpy(), action_taken),
         length=np.minimum(length, len(actions)),
         context=contexts,
         group=group.reshape(-1),
@@ -114,7 +121,7 @@ def collect(
 
 @torch.inference_mode()
 def infer_codes(agent: Agent, obs: np.ndarray, action: np.ndarray) -> np.ndarray:
-    """z (E, T + 1, Z) at every record of episodes (E, T + 1, O) under actions (E, T, A)."""
+    """z (E, T + 1, Z) at every record of what the agent observed (E, T + 1, O) under actions (E, T, A)."""
     if not agent.method.infers_context:
         return np.zeros((*obs.shape[:2], 0), np.float32)
     previous = np.concatenate([np.zeros_like(action[:, :1]), action], 1)
@@ -155,7 +162,7 @@ def replay_actions(
         simulator: of N copies. state: (N, S). contexts: (N, F). actions: (N, H, A).
 
     Returns:
-        Observations (N, H + 1, O) and states (N, H + 1, S), the start included.
+        Observations (N, H + 1, V) and states (N, H + 1, S), the start included.
     """
     simulator.set_context(contexts)
     observations, states = [simulator.set_state(state)], [state]

@@ -88,8 +88,8 @@ class Canvas:
         column, row = np.asarray(points, dtype=np.float64).T
         column = (column - self._left) * self.scale - 0.5
         row = (self._top - row) * self.scale - 0.5
-        units = np.nan_to_num(np.stack([column, row], axis=1) * _ONE, nan=-_FAR)
-        return np.clip(np.rint(units), -_FAR, _FAR).astype(np.int32)
+        units = np.rint(np.stack([column, row], axis=1) * _ONE)
+        return np.clip(np.where(np.isnan(units), -_FAR, units), -_FAR, _FAR).astype(np.int32)
 
     def _pixel(self, point) -> tuple[int, int]:
         column, row = self._corners([point])[0].tolist()

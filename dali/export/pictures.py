@@ -1,5 +1,8 @@
 """A counterfactual film drawn: labelled panes of real and dreamed runs, and the tiled, captioned film of them.
 
+Real runs are drawn by the simulator, and so are the dreams of an agent of vectors, under the physics asked for. The
+dreams of an agent of pixels are shown as it decodes them, pixel for pixel; nothing in them is told from outside.
+
 Shapes: T = H + 1 frames, P pixels, S simulator state, F context features.
 """
 
@@ -12,10 +15,11 @@ import numpy as np
 
 from dali.analysis.film import Film, Rollout
 from dali.envs import catalogue
+from dali.envs.frames import FRAME
 from dali.envs.spec import ContextFeature, EnvSpec
 from dali.errors import unknown_name
 from dali.methods import Method
-from dali.video import caption, difference, ghost, tile
+from dali.video import caption, difference, enlarge, ghost, tile
 
 Extra = Literal["ghost", "difference"]
 EXTRAS: tuple[Extra, ...] = ("ghost", "difference")
@@ -125,13 +129,25 @@ def draw_rollout(env: str, state: np.ndarray, context: np.ndarray, size: int) ->
     return np.stack([simulator.draw(row, context, size) for row in state])
 
 
+def draw_run(run: Rollout, spec: EnvSpec, context: np.ndarray, size: int) -> np.ndarray:
+    """Frames (T, P, P, 3) of a run: its states drawn under physics (F,), or the pictures that are all it has."""
+    if run.state is not None:
+        return draw_rollout(spec.name, run.state, context, size)
+    assert run.frames is not None
+    return enlarge(run.frames, size)
+
+
 def _draw(
     title: str, style: str, run: Rollout, context: np.ndarray, spec: EnvSpec, size: int, keep: Keep, note: str = ""
 ) -> Picture:
-    parts = (spec.name.encode(), np.int64(size).tobytes(), context.tobytes(), run.state.tobytes())
+    shown = run.frames if run.state is None else run.state
+    assert shown is not None
+    parts = (spec.name.encode(), np.int64(size).tobytes(), context.tobytes(), shown.tobytes())
     digest = hashlib.blake2b(b"".join(parts), digest_size=16).hexdigest()
-    frames = keep(digest, lambda: draw_rollout(spec.name, run.state, context, size))
+    frames = keep(digest, lambda: draw_run(run, spec, context, size))
     text = physics_text(spec, context)
+    if run.state is None:
+        note = ", ".join(part for part in (f"decoded {FRAME} × {FRAME}", note) if part)
     return Picture(title, f"{text}; {note}" if note else text, frames, digest, style)
 
 

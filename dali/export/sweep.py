@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dali.analysis.film import Factual, Film, Stage, make_factual, make_film
+from dali.analysis.film import Factual, Film, Rollout, Stage, make_factual, make_film
 from dali.analysis.request import MAX_SIGMA, Request, dimension
 from dali.envs.spec import EnvSpec
 from dali.errors import DaliError
-from dali.export.pictures import draw_rollout, quantity
+from dali.export.pictures import draw_run, quantity
 from dali.jobs import Report
 from dali.video import caption, tile
 
 SIZE = 160  # P, pixels a side of each multiple
-COUNT = 7
+COUNT, MOST = 7, 21  # values
 COLUMNS = 7  # multiples in a row
 
 
@@ -31,17 +31,32 @@ class Sweep:
     values: tuple[float, ...]
 
 
-def plan_sweep(axis: str, spec: EnvSpec, code_size: int, count: int = COUNT) -> Sweep:
-    """Even steps from -3 σ to 3 σ of a code dimension, or over the limits of a context feature.
+def widest(axis: str, spec: EnvSpec, code_size: int) -> tuple[float, float]:
+    """The ends that a sweep can have: -3 σ and 3 σ of a code dimension, or the limits of a context feature.
 
     Raises:
-        DaliError: no such dimension or feature, or a count outside 2..21.
+        DaliError: no such dimension or feature.
     """
-    if not 2 <= count <= 21:
-        raise DaliError(f"A sweep of {count} values cannot be laid out; expected 2 to 21.")
     if axis in (f"z{j}" for j in range(code_size)):
-        return Sweep(axis, tuple(np.linspace(-MAX_SIGMA, MAX_SIGMA, count).round(2).tolist()))
-    return Sweep(axis, tuple(np.linspace(*spec.feature(axis).limits, count).round(4).tolist()))
+        return -MAX_SIGMA, MAX_SIGMA
+    return spec.feature(axis).limits
+
+
+def plan_sweep(
+    axis: str, spec: EnvSpec, code_size: int, count: int = COUNT, ends: tuple[float, float] | None = None
+) -> Sweep:
+    """Even steps between two ends, by default the widest.
+
+    Raises:
+        DaliError: no such dimension or feature, a count outside 2..21, or ends that are not in order and in range.
+    """
+    if not 2 <= count <= MOST:
+        raise DaliError(f"A sweep of {count} values cannot be laid out; expected 2 to {MOST}.")
+    lowest, highest = widest(axis, spec, code_size)
+    low, high = ends or (lowest, highest)
+    if not lowest <= low < high <= highest:
+        raise DaliError(f"A sweep of {axis} cannot go from {low:g} to {high:g}; expected {lowest:g} to {highest:g}.")
+    return Sweep(axis, tuple(np.linspace(low, high, count).round(4).tolist()))
 
 
 def request_at(request: Request, axis: str, value: float, spec: EnvSpec) -> Request:
@@ -72,14 +87,12 @@ def sweep_frames(films: Sequence[Film], sweep: Sweep, spec: EnvSpec, size: int =
     for first in range(0, len(films), COLUMNS):
         part = list(zip(films, sweep.values, strict=True))[first : first + COLUMNS]
         if physical:
-            rows += [
-                _pane(f.real_counterfactual.state, f, title(sweep.axis, v, spec), "real", spec, size) for f, v in part
-            ]
+            rows += [_pane(f.real_counterfactual, f, title(sweep.axis, v, spec), "real", spec, size) for f, v in part]
             rows += _blanks(rows, part)
         for film, value in part:
             name = "dream" if physical else title(sweep.axis, value, spec)
             note = f"error {film.mean_error_counterfactual:.2f} σ" if physical else _reads(film, spec)
-            rows.append(_pane(film.dream_counterfactual.state, film, name, note, spec, size))
+            rows.append(_pane(film.dream_counterfactual, film, name, note, spec, size))
         rows += _blanks(rows, part)
     return tile(rows, columns=min(COLUMNS, len(films)), gap=6)
 
@@ -118,8 +131,8 @@ def _reads(film: Film, spec: EnvSpec) -> str:
     return ", ".join(f"{f.name} ≈ {quantity(f, c)}" for f, c in zip(spec.features, film.effective, strict=True))
 
 
-def _pane(state: np.ndarray, film: Film, name: str, note: str, spec: EnvSpec, size: int) -> np.ndarray:
-    return caption(draw_rollout(spec.name, state, film.context_to, size), name, note)
+def _pane(run: Rollout, film: Film, name: str, note: str, spec: EnvSpec, size: int) -> np.ndarray:
+    return caption(draw_run(run, spec, film.context_to, size), name, note)
 
 
 def _blanks(rows: Sequence[np.ndarray], part: Sequence) -> list[np.ndarray]:

@@ -1,5 +1,7 @@
 """A counterfactual film's traces as CSV and NPZ.
 
+What an agent of pixels dreams are pictures: they stand in the NPZ, and no observation of a dream stands anywhere.
+
 Shapes: H horizon, O observation, A action, F context features, Z code dimensions.
 """
 
@@ -34,6 +36,8 @@ def to_csv(film: Film, spec: EnvSpec, pinned: Film | None = None) -> str:
         "time [s]": [round(t * spec.timestep, 6) for t in range(steps)],
     }
     for name, run in runs(film, pinned).items():
+        if run.obs is None:
+            continue
         label = name.replace("_", " ")
         for i, (dimension, unit) in enumerate(zip(spec.observation_names, spec.observation_units, strict=True)):
             columns[f"{label}: {dimension} [{unit or '1'}]"] = run.obs[:, i].tolist()
@@ -72,9 +76,8 @@ def to_npz(film: Film, spec: EnvSpec, pinned: Film | None = None) -> bytes:
     if pinned:
         arrays["context_pinned"], arrays["error_pinned"] = pinned.context_to, pinned.error_counterfactual
     for name, run in runs(film, pinned).items():
-        arrays |= {f"{name}_obs": run.obs, f"{name}_state": run.state, f"{name}_action": run.action}
-        if run.reward is not None:
-            arrays[f"{name}_reward"] = run.reward
+        known = {"obs": run.obs, "state": run.state, "action": run.action, "reward": run.reward, "frames": run.frames}
+        arrays |= {f"{name}_{part}": values for part, values in known.items() if values is not None}
     out = io.BytesIO()
     np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
     return out.getvalue()

@@ -31,7 +31,7 @@ class Batch:
     target_action: Tensor  # (B, M, A) a_t
     target_next: Tensor  # (B, M, O) o_{t+1}
     target_mask: Tensor  # (B,) bool: False where the episode has no window, or nothing outside it
-    frames: Tensor  # (M', 64, 64, 3) uint8 pictures of some records, to judge the decoder by; none for vectors
+    frames: Tensor  # (M', 64, 64, 3) uint8 pictures of some records, three in a row each; none for vectors
     frame_row: Tensor  # (M',) their rows
     frame_step: Tensor  # (M',) their steps in the sequence
 

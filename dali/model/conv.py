@@ -64,9 +64,18 @@ class Sight(nn.Module):
         """Pictures (B, 64, 64, 3) of embeddings (B, E), in units in which 0 is black and 1 is white, unclipped."""
         return (self.decoder(embedding) + 0.5).permute(0, 2, 3, 1)
 
-    def loss(self, frames: Tensor) -> Tensor:
-        """Squared error (B,) of the autoencoder, summed over the pixels of uint8 pictures (B, 64, 64, 3)."""
-        return picture_error(self.decode(self.encode(frames)), frames)
+    def loss(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """What trains the autoencoder, on uint8 pictures (3 B, 64, 64, 3) of which each three follow one another.
+
+        Returns:
+            The squared error summed over pixels, and the bend of the embedding's path: the mean of
+            (e_{t+1} - 2 e_t + e_{t-1})². Left alone, an autoencoder gives neighbouring pictures embeddings that have
+            little to do with one another, and an acceleration cannot be read from their differences.
+        """
+        embedding = self.encode(frames)
+        before, middle, after = embedding.unflatten(0, (-1, 3)).unbind(1)
+        bend = ((after - 2.0 * middle + before) ** 2).mean()
+        return picture_error(self.decode(embedding), frames).mean(), bend
 
     @torch.no_grad()
     def embed(self, frames: Tensor) -> Tensor:

@@ -136,10 +136,15 @@ class WorldModel(nn.Module):
     # Learning --------------------------------------------------------------------------------------------------
 
     def loss(
-        self, batch: Batch, state: LatentState, train: TrainConfig, generator: torch.Generator
+        self,
+        batch: Batch,
+        state: LatentState,
+        train: TrainConfig,
+        generator: torch.Generator,
+        learn_code: bool = True,
     ) -> WorldModelOutput:
-        """Everything that trains the world model and the context encoder, on one batch of sequences."""
-        context, code, code_loss = self._context(batch, train, generator)
+        """Everything that trains the world model and, if ``learn_code``, the context encoder, on B sequences."""
+        context, code, code_loss = self._context(batch, train, generator, learn_code)
         context, mask = self._swap_context(context, batch.mask, train, generator)
         noise = torch.rand(*batch.mask.shape, self.rssm.groups, generator=generator, device=batch.obs.device)
         states, posterior = self.observe(batch.obs, batch.prev_action, context, state, noise)
@@ -160,7 +165,7 @@ class WorldModel(nn.Module):
             "dyn": (train.dyn, dyn),
             "rep": (train.rep, rep),
         }
-        if code is not None and self.cross_modal is not None:
+        if code is not None and learn_code and self.cross_modal is not None:
             terms["cross_modal"] = (train.cross_modal, self.cross_modal.loss(code, states.stoch))
         weighted = [weight * masked_mean(term, mask) for weight, term in terms.values()]
         metrics = {f"loss/{name}": masked_mean(term.detach(), mask) for name, (_, term) in terms.items()}
@@ -170,7 +175,7 @@ class WorldModel(nn.Module):
             metrics["loss/pixels"] = pixels.detach()
         # L_FD and the decoder's loss are errors of observations on one scale. At weight 1, L_cross would rule the code.
         loss = torch.stack([*weighted, train.reconstruction * code_loss]).sum()
-        if code is not None:
+        if code is not None and learn_code:
             metrics["loss/forward_dynamics"] = code_loss.detach()
         return WorldModelOutput(loss, states, context.detach(), mask, metrics)
 
@@ -181,25 +186,30 @@ class WorldModel(nn.Module):
         error = picture_error(self.sight.decode(chosen), batch.frames)
         return masked_mean(error, mask[batch.frame_row, batch.frame_step])
 
-    def sight_loss(self, batch: Batch) -> Tensor:
-        """The autoencoder's squared error, summed over a picture: what trains sight before anything else."""
+    def sight_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What trains sight before anything else: squared error of pixels and bend, as Sight.loss gives them."""
         assert self.sight is not None
-        return self.sight.loss(batch.frames).mean()
+        return self.sight.loss(batch.frames)
 
     def context_loss(self, batch: Batch, train: TrainConfig, generator: torch.Generator) -> Tensor:
         """L_FD alone: what trains the code before there is a world model."""
         return self._context(batch, train, generator)[2]
 
     def _context(
-        self, batch: Batch, train: TrainConfig, generator: torch.Generator
+        self, batch: Batch, train: TrainConfig, generator: torch.Generator, learn: bool = True
     ) -> tuple[Tensor, Tensor | None, Tensor]:
-        """The context (B, T, X) the networks read, the code (B, T, Z) behind it, and the code's own loss."""
+        """The context (B, T, X) the networks read, the code (B, T, Z) behind it, and the code's own loss.
+
+        Without ``learn`` the code carries no gradient and its loss is 0.
+        """
         size = batch.mask.shape
         if self.method.source == "none":
             return batch.obs.new_zeros(*size, 0), None, batch.obs.new_zeros(())
         if self.method.source == "given":
             return batch.context.unsqueeze(1).expand(*size, -1), None, batch.obs.new_zeros(())
-        code, code_loss = (self._own_codes if train.pairing == "same" else self._codes_across)(batch, train, generator)
+        infer = self._own_codes if train.pairing == "same" else self._codes_across
+        with torch.set_grad_enabled(learn and torch.is_grad_enabled()):
+            code, code_loss = infer(batch, train, generator, learn)
         self._track_code_scale(code)
         used = code if self.method.shallow else code.detach()
         return self.condition(used), code, code_loss
@@ -221,14 +231,17 @@ class WorldModel(nn.Module):
         early = torch.arange(time, device=mask.device) < records.unsqueeze(1)  # (B, T)
         return torch.where(early.unsqueeze(-1), context.roll(1, 0), context), mask & ~early
 
-    def _codes_across(self, batch: Batch, train: TrainConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _codes_across(
+        self, batch: Batch, train: TrainConfig, generator: torch.Generator, learn: bool
+    ) -> tuple[Tensor, Tensor]:
         """A code of another window of the episode, held for the sequence, (B, T, Z); and L_FD.
 
         The window is cut at L lengths, and each of their codes must predict transitions from outside the window. The
         first, which the world model gets, is mostly of the whole window: a code that is often too short to know is one
         to be trusted less (docs/experiments.md).
         """
-        size, time, lengths = *batch.mask.shape, train.context_lengths
+        size, time = batch.mask.shape
+        lengths = train.context_lengths if learn else 1
         longest = batch.window_length.unsqueeze(1)  # (B, 1), transitions in the window
         shortest = longest.clamp_max(SHORTEST_WINDOW)
         share = torch.rand(size, lengths, generator=generator, device=longest.device)
@@ -237,6 +250,9 @@ class WorldModel(nn.Module):
         cut = torch.cat([torch.where(whole, longest, cut[:, :1]), cut[:, 1:]], 1).clamp_max(longest)
         tokens = self._window_tokens(batch)
         codes = self.context_encoder.at(tokens, batch.window_first, cut)  # (B, L, Z); step n follows n transitions
+        held = codes[:, :1].expand(-1, time, -1)
+        if not learn:
+            return held, codes.new_zeros(())
         targets = batch.target_obs.shape[1]
         error = self.forward_dynamics.loss(
             batch.target_obs.unsqueeze(1).expand(-1, lengths, -1, -1),
@@ -245,12 +261,16 @@ class WorldModel(nn.Module):
             codes.unsqueeze(2).expand(-1, -1, targets, -1),
             self.normalizer,
         )  # (B, L, M)
-        return codes[:, :1].expand(-1, time, -1), masked_mean(error.mean((1, 2)), batch.target_mask)
+        return held, masked_mean(error.mean((1, 2)), batch.target_mask)
 
-    def _own_codes(self, batch: Batch, train: TrainConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _own_codes(
+        self, batch: Batch, train: TrainConfig, generator: torch.Generator, learn: bool
+    ) -> tuple[Tensor, Tensor]:
         """The paper's literal pairing: z_t of the very window that ends at t, for every step, (B, T, Z); and L_FD."""
         steps = batch.window_offset.unsqueeze(1) + torch.arange(batch.mask.shape[1], device=batch.obs.device)
         own = self.context_encoder.at(self._window_tokens(batch), batch.window_first, steps)
+        if not learn:
+            return own, own.new_zeros(())
         per_transition = self.forward_dynamics.loss(
             batch.obs[:, :-1], batch.prev_action[:, 1:], batch.obs[:, 1:], own[:, :-1], self.normalizer
         )

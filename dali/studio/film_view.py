@@ -124,9 +124,9 @@ def _traces(film: Film, pinned: Film | None, spec: EnvSpec, changes: bool, dimen
     if pinned:
         errors.append(Series("Dream, pinned", pinned.error_counterfactual, "pinned"))
     traces = [Trace("Error of the dream", "σ of the data", errors)]
-    for i in dimensions:
-        series = [Series(RUN_TITLES[name], run.obs[:, i], name) for name, run in shown.items()]
-        if pinned:
+    for i in dimensions:  # of an agent of pixels those of real runs alone: its dreams are pictures
+        series = [Series(RUN_TITLES[name], run.obs[:, i], name) for name, run in shown.items() if run.obs is not None]
+        if pinned and pinned.dream_counterfactual.obs is not None:
             series.append(Series("Dream, pinned", pinned.dream_counterfactual.obs[:, i], "pinned"))
         traces.append(Trace(spec.observation_names[i], spec.observation_units[i], series))
     return traces

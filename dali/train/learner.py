@@ -39,16 +39,18 @@ class Learner:
         model = self.agent.world_model
         seeing = sight_updates(self.agent.config)
         if self.update_count < seeing:
-            loss = model.sight_loss(batch)
-            metrics = {"loss/pixels": loss.detach(), "loss/total": loss.detach()}
-            self._step(self.train.pixels * loss, metrics)
+            pixels, bend = model.sight_loss(batch)
+            loss = self.train.pixels * pixels + self.train.straight * bend
+            metrics = {"loss/pixels": pixels.detach(), "loss/bend": bend.detach(), "loss/total": loss.detach()}
+            self._step(loss, metrics)
             return metrics
         if self.update_count < seeing + warmup_updates(self.agent.config):
             loss = model.context_loss(batch, self.train, self.generator)
             metrics = {"loss/forward_dynamics": loss.detach(), "loss/total": loss.detach()}
             self._step(self.train.reconstruction * loss, metrics)  # as heavy as later, or Adam's moments would jump
             return metrics
-        output = model.loss(batch, self.carry.masked(~batch.fresh), self.train, self.generator)
+        learn_code = (self.update_count - seeing - warmup_updates(self.agent.config)) % self.train.context_every == 0
+        output = model.loss(batch, self.carry.masked(~batch.fresh), self.train, self.generator, learn_code)
         loss, metrics = output.loss, output.metrics
         behaves = self.update_count % self.train.behavior_every == 0
         if behaves:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from dali.checkpoint import write_text
-from dali.config import FREE_TO_CHANGE, PRESETS, RunConfig, make_config
+from dali.config import FREE_TO_CHANGE, PRESETS, RunConfig
 from dali.envs import catalogue
 
 RECORD = "training.json"
@@ -39,11 +39,11 @@ def training_command(config: RunConfig) -> str:
     """The command that repeats a run: what differs from its preset stands behind --set."""
     words = f"python -m dali train --env {config.env} --method {config.method_name} --preset {config.preset}"
     words += f" --seed {config.seed}"
-    default = make_config(config.env, config.method_name, config.preset, config.seed, config.train.steps)
-    for part, usual in ((config.model, default.model), (config.train, default.train)):
+    model, train = PRESETS[config.preset]
+    for part, usual in ((config.model, model), (config.train, train)):
         for item in dataclasses.fields(part):
             value = getattr(part, item.name)
-            if value != getattr(usual, item.name) and item.name not in FREE_TO_CHANGE:
+            if value != getattr(usual, item.name) and item.name not in (*FREE_TO_CHANGE, "steps"):
                 words += f" --set {item.name}={value}"
     if config.train.steps != default_steps(config.env, config.preset):
         words += f" --steps {config.train.steps}"

@@ -142,13 +142,14 @@ class Replay:
         )
 
     def _frames(self, sequence: Tensor) -> dict[str, Tensor]:
-        """Pictures of some records of sequences (B, T), drawn uniformly; none where there are none."""
+        """Pictures of some records of sequences (B, T), three in a row each; none where there are none."""
         if self.pictures is None:
             nowhere = torch.zeros(0, dtype=torch.long)
             return {"frames": torch.zeros(0, dtype=torch.uint8), "frame_row": nowhere, "frame_step": nowhere}
-        count = self.train.frames
-        row = torch.from_numpy(self.rng.integers(0, sequence.shape[0], count))
-        step = torch.from_numpy(self.rng.integers(0, sequence.shape[1], count))
+        count = self.train.frames // 3
+        row = torch.from_numpy(self.rng.integers(0, sequence.shape[0], count).repeat(3))
+        begin = self.rng.integers(0, sequence.shape[1] - 2, count)
+        step = torch.from_numpy((begin[:, None] + np.arange(3)).ravel())
         frames = self.pictures.take(sequence[row, step].numpy())
         return {"frames": frames, "frame_row": row, "frame_step": step}
 

@@ -113,6 +113,7 @@ class Trainer:
     def _open_eyes(self) -> None:
         """Sight has been learnt: the pictures so far become observations, which set all scales."""
         model = self.agent.world_model
+        assert model.sight is not None
         self.replay.look(model.sight)
         for before, after in self.replay.transitions():
             model.normalizer.update(before, after)
