@@ -51,7 +51,7 @@ def test_the_url_holds_the_page_and_opens_it_again(open_page):
     url = url_of(page)
     assert url == {
         "run": "run", "episode": "2", "t": "30", "h": "5", "actions": "policy", "seed": "4", "g": "4.9", "l": "1.25",
-        "z0": "-2", "z3": "1.5", "dims": "0,1,2", "sweep": "l:7",
+        "z0": "-2", "z3": "1.5", "dims": "0,1,2", "sweep": "l:7:0.1:2",
     }  # fmt: skip
     again = open_page(**url)
     assert url_of(again) == url
@@ -144,7 +144,7 @@ def test_badges_say_what_to_distrust(open_page):
     "bad",
     [
         {"episode": "999"}, {"g": "much"}, {"g": "99"}, {"pin": "{}"}, {"pin": "g"}, {"dims": "9"}, {"t": "-3"},
-        {"sweep": "x:7"}, {"sweep": "g:99"}, {"sweep": "g"},
+        {"sweep": "x:7:1:2"}, {"sweep": "g:99:1:20"}, {"sweep": "g"}, {"sweep": "g:7:12:4"},
     ],
 )  # fmt: skip
 def test_a_bad_url_is_said_and_survived(open_page, bad):
@@ -183,7 +183,7 @@ def test_without_checkpoints_it_says_how_to_train_one(open_page, tmp_path):
 def test_state_and_url_are_the_same_thing(make_run):
     stage = open_stage(make_run())
     request = Request(2, 30, 5, (("g", 4.9),), ((3, -0.5),), "zero", 9)
-    state = PageState(request, ("ghost",), (0, 2), replace(request, seed=None), ("z3", 9))
+    state = PageState(request, ("ghost",), (0, 2), replace(request, seed=None), ("z3", 9, -1.0, 2.0))
     assert film_state.from_url(film_state.to_url(state), stage) == state
     assert film_state.fitted(replace(request, t=190), replace(request, horizon=50), stage).horizon == 50
     assert film_state.fitted(replace(request, t=190, actions="recorded"), replace(request, horizon=50), stage) is None

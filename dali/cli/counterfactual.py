@@ -36,6 +36,8 @@ def counterfactual(
         str | None, typer.Option(help="Small multiples over a code dimension (z3) or a feature (g): --output, --csv.")
     ] = None,
     count: Annotated[int, typer.Option(help="Values of a sweep.")] = 7,
+    first: Annotated[float | None, typer.Option("--from", help="First value of a sweep; its least by default.")] = None,
+    last: Annotated[float | None, typer.Option("--to", help="Last value of a sweep; its greatest by default.")] = None,
     status: Annotated[Path | None, typer.Option(help="File that a sweep's progress is written into.")] = None,
 ) -> None:
     """Dream an episode under another physics or code beside the real simulator, and print what is measured."""
@@ -62,7 +64,7 @@ def counterfactual(
         )
     if sweep is not None:
         with reporting(status) as report:
-            render_sweep(run, request, sweep, count, output, csv, report)
+            render_sweep(run, request, sweep, count, (first, last), output, csv, report)
         return
     stage = open_stage(run)
     pinned = None if pin is None else make_film(stage, fitting(Request.from_json(pin), request))
@@ -97,17 +99,26 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def render_sweep(
-    run: Path, request: "Request", axis: str, count: int, output: Path | None, csv: Path | None, report: "Report"
+    run: Path,
+    request: "Request",
+    axis: str,
+    count: int,
+    ends: tuple[float | None, float | None],
+    output: Path | None,
+    csv: Path | None,
+    report: "Report",
 ) -> None:
-    """Writes the film of a sweep and its table."""
+    """Writes the film of a sweep and its table; an end that is None is the widest."""
     from dali.checkpoint import write_text
     from dali.export.stage import open_stage
-    from dali.export.sweep import make_sweep, plan_sweep, sweep_frames, sweep_table
+    from dali.export.sweep import make_sweep, plan_sweep, sweep_frames, sweep_table, widest
     from dali.video import encode_mp4
 
     stage = open_stage(run)
     spec = stage.agent.spec
-    sweep = plan_sweep(axis, spec, stage.episodes.code.shape[-1], count)
+    size = stage.episodes.code.shape[-1]
+    low, high = (w if e is None else e for w, e in zip(widest(axis, spec, size), ends, strict=True))
+    sweep = plan_sweep(axis, spec, size, count, (low, high))
     films = make_sweep(stage, request, sweep, report)
     if output is not None:
         write_bytes(output, encode_mp4(sweep_frames(films, sweep, spec), 1.0 / spec.timestep))

@@ -14,14 +14,14 @@ from dali.analysis.request import MAX_SIGMA, Request, check_request, dimension, 
 from dali.envs.spec import ContextFeature
 from dali.errors import DaliError
 from dali.export.pictures import EXTRAS
-from dali.export.sweep import COUNT
+from dali.export.sweep import COUNT, plan_sweep, widest
 from dali.studio.loaders import CHOSEN
 
 START, HORIZON = 60, 50  # steps, of a film that nobody has asked for yet
 SHOWN = 6  # observation dimensions that are plotted unless others are chosen
 WRITTEN = "film_url"  # what this page last wrote into the URL
 PIN = "film_pin"
-MOST_SWEPT = 21  # values of a sweep
+SWEEP = ("film_sweep_axis", "film_sweep_count", "film_sweep_from", "film_sweep_to")
 MODE = "mode"  # what the URL says where the modes of the latents are taken
 
 
@@ -33,7 +33,7 @@ class PageState:
     extras: tuple[str, ...] = ()
     dimensions: tuple[int, ...] = ()  # observation dimensions plotted
     pinned: Request | None = None
-    sweep: tuple[str, int] | None = None  # the quantity and how many values; None for the first one's usual number
+    sweep: tuple[str, int, float, float] | None = None  # quantity, values, ends; None for the first one as a whole
 
 
 def default_state(stage: Stage) -> PageState:
@@ -59,7 +59,7 @@ def to_url(state: PageState) -> dict[str, str]:
         url["extra"] = ",".join(state.extras)
     url["dims"] = ",".join(map(str, state.dimensions))
     if state.sweep:
-        url["sweep"] = "{}:{}".format(*state.sweep)
+        url["sweep"] = "{}:{}:{:g}:{:g}".format(*state.sweep)
     if state.pinned is not None:
         url["pin"] = state.pinned.to_json()
     return url
@@ -103,16 +103,24 @@ def from_url(url: Mapping[str, str], stage: Stage) -> PageState:
     return PageState(request, extras, dimensions, pinned, sweep)
 
 
-def _parse_sweep(text: str, stage: Stage) -> tuple[str, int]:
-    axis, _, count = text.rpartition(":")
-    if axis not in sweep_axes(stage) or not 2 <= int(count) <= MOST_SWEPT:
-        raise DaliError(f"The URL asks for a sweep {text!r}; expected one such as {sweep_axes(stage)[0]}:{COUNT}.")
-    return axis, int(count)
+def _parse_sweep(text: str, stage: Stage) -> tuple[str, int, float, float]:
+    parts = text.split(":")
+    if len(parts) != 4:
+        raise DaliError(f"The URL asks for a sweep {text!r}; expected one such as g:7:5:15.")
+    axis, count, low, high = parts[0], int(parts[1]), float(parts[2]), float(parts[3])
+    plan_sweep(axis, stage.agent.spec, stage.episodes.code.shape[-1], count, (low, high))
+    return axis, count, low, high
 
 
 def sweep_axes(stage: Stage) -> list[str]:
     """What a sweep can go over: context features and code dimensions."""
     return [f.name for f in stage.agent.spec.features] + _code_names(stage)
+
+
+def whole_sweep(axis: str, stage: Stage) -> tuple[str, int, float, float]:
+    """The sweep of a quantity over all that it can go over."""
+    low, high = widest(axis, stage.agent.spec, stage.episodes.code.shape[-1])
+    return axis, COUNT, low, high
 
 
 def follow_url(stage: Stage) -> None:
@@ -146,7 +154,8 @@ def set_widgets(state: PageState, stage: Stage) -> None:
         session[f"film_{feature.name}"] = float(value)
     for j, k in enumerate(request.code_sigmas(stage.episodes.code.shape[-1])):
         session[f"film_z{j}"] = float(k)
-    session["film_sweep_axis"], session["film_sweep_count"] = state.sweep or (sweep_axes(stage)[0], COUNT)
+    for key, value in zip(SWEEP, state.sweep or whole_sweep(sweep_axes(stage)[0], stage), strict=True):
+        session[key] = value
     session[PIN] = state.pinned
 
 
@@ -169,13 +178,13 @@ def read_widgets(stage: Stage) -> PageState:
         actions=session["film_actions"],
         seed=session["film_seed"] if session["film_sampled"] else None,
     )
-    sweep = session["film_sweep_axis"], int(session["film_sweep_count"])
+    sweep = tuple(session[key] for key in SWEEP)
     return PageState(
         request,
         tuple(session["film_extras"]),
         tuple(sorted(session["film_dims"])),
         session.get(PIN),
-        None if sweep == (sweep_axes(stage)[0], COUNT) else sweep,
+        None if sweep == whole_sweep(sweep_axes(stage)[0], stage) or sweep[2] >= sweep[3] else sweep,
     )
 
 

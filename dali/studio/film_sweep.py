@@ -1,5 +1,7 @@
 """The sweep of the counterfactuals page: asked for, watched while a process renders it, shown."""
 
+import csv
+import io
 import shutil
 import tempfile
 from pathlib import Path
@@ -7,8 +9,10 @@ from pathlib import Path
 import streamlit as st
 
 from dali.analysis.film import Stage
+from dali.export.sweep import MOST
+from dali.figures.style import with_unit
 from dali.studio import jobs
-from dali.studio.film_state import MOST_SWEPT, PageState, sweep_axes
+from dali.studio.film_state import SWEEP, PageState, decimals_of, step_of, sweep_axes, whole_sweep
 from dali.studio.loaders import Run
 
 FOLDER, ABOUT = "film_sweep_folder", "film_sweep_about"
@@ -16,50 +20,83 @@ FOLDER, ABOUT = "film_sweep_folder", "film_sweep_about"
 
 def show_sweep(stage: Stage, run: Run, state: PageState) -> None:
     """One quantity over its range, everything else as the page has it."""
-    spec, session = stage.agent.spec, st.session_state
     method = stage.agent.method
-    titles = {f.name: f"{f.label} ({f.limits[0]:g} to {f.limits[1]:g} {f.unit})" for f in spec.features}
     with st.expander("Sweep", icon=":material/view_column:"):
         if method.source == "none":
             st.caption(f"{method.title} reads no context: its dream is the same all along; the real runs are not.")
-        columns = st.columns([3, 1.4, 1.6], vertical_alignment="bottom")
-        axis = columns[0].selectbox(
-            "Swept quantity", sweep_axes(stage), key="film_sweep_axis",
-            format_func=lambda a: titles.get(a, f"code dimension {a} (−3 to 3 σ)"),
-        )  # fmt: skip
-        count = columns[1].number_input("Values", 2, MOST_SWEPT, key="film_sweep_count")
-        if columns[2].button("Render sweep", icon=":material/play_arrow:", width="stretch"):
-            _start(run, state, axis, int(count), titles.get(axis, axis))
-        folder: Path | None = session.get(FOLDER)
+        _show_choice(stage, run, state)
+        folder: Path | None = st.session_state.get(FOLDER)
         if folder is None:
             return
         status = jobs.watch(folder / "status.json", "Sweep")
         if status is None or status.state == "running":
             return
         if status.state == "done":
-            st.caption(session[ABOUT])
-            film = (folder / "sweep.mp4").read_bytes()
-            st.video(film, loop=True)
-            with st.container(horizontal=True):
-                st.download_button("mp4", film, "sweep.mp4", "video/mp4", on_click="ignore", icon=":material/download:")
-                st.download_button(
-                    "CSV", (folder / "sweep.csv").read_bytes(), "sweep.csv", "text/csv", on_click="ignore",
-                    icon=":material/download:",
-                )  # fmt: skip
+            _show_result(folder)
         elif status.state == "cancelled":
             st.info("The sweep was cancelled.", icon=":material/stop:")
         else:
             st.error(f"The sweep failed: {status.text}", icon=":material/error:")
 
 
-def _start(run: Run, state: PageState, axis: str, count: int, about: str) -> None:
+def _show_choice(stage: Stage, run: Run, state: PageState) -> None:
+    session = st.session_state
+    features = {f.name: f for f in stage.agent.spec.features}
+
+    def title(axis: str) -> str:
+        feature = features.get(axis)
+        return f"code dimension {axis} (σ)" if feature is None else with_unit(feature.label, feature.unit)
+
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        axis = st.selectbox(
+            "Swept quantity", sweep_axes(stage), key="film_sweep_axis", format_func=title,
+            on_change=_widen, args=(stage,), width=260,
+        )  # fmt: skip
+        low, high = whole_sweep(axis, stage)[2:]
+        step = step_of(features[axis]) if axis in features else 0.1
+        form = f"%.{decimals_of(features[axis]) if axis in features else 1}f"
+        st.number_input("From", low, high, step=step, format=form, key="film_sweep_from", width=120)
+        st.number_input("To", low, high, step=step, format=form, key="film_sweep_to", width=120)
+        st.number_input("Values", 2, MOST, key="film_sweep_count", width=110)
+        if st.button("Render sweep", icon=":material/play_arrow:"):
+            if session["film_sweep_from"] >= session["film_sweep_to"]:
+                st.warning("A sweep goes from the smaller value to the larger one.", icon=":material/warning:")
+            else:
+                _start(run, state, title(axis))
+
+
+def _show_result(folder: Path) -> None:
+    st.caption(st.session_state[ABOUT])
+    film, table = (folder / "sweep.mp4").read_bytes(), (folder / "sweep.csv").read_text(encoding="utf-8")
+    st.video(film, loop=True)
+    rows = [
+        {name: round(float(text), 3) if text else None for name, text in row.items()}
+        for row in csv.DictReader(io.StringIO(table))
+    ]
+    st.dataframe(rows, hide_index=True)
+    with st.container(horizontal=True):
+        for label, data, name, mime in (
+            ("mp4", film, "sweep.mp4", "video/mp4"),
+            ("CSV", table, "sweep.csv", "text/csv"),
+        ):
+            st.download_button(label, data, name, mime, on_click="ignore", icon=":material/download:")
+
+
+def _widen(stage: Stage) -> None:
+    """Another quantity is swept over all that it can go over."""
+    session = st.session_state
+    session["film_sweep_from"], session["film_sweep_to"] = whole_sweep(session["film_sweep_axis"], stage)[2:]
+
+
+def _start(run: Run, state: PageState, about: str) -> None:
     """Has the sweep rendered by the command line's own command, so that what a page shows can be made without it."""
     folder = _fresh_folder()
-    asked = [*state.request.arguments(), "--sweep", axis, "--count", str(count)]
+    axis, count, low, high = (st.session_state[key] for key in SWEEP)
+    asked = ["--sweep", axis, "--count", str(count), "--from", str(low), "--to", str(high)]
     results = ["--output", str(folder / "sweep.mp4"), "--csv", str(folder / "sweep.csv")]
-    status = folder / "status.json"
-    jobs.start(["counterfactual", str(run.folder.resolve()), *asked, *results, "--status", str(status)], status)
-    request = state.request
+    status, request = folder / "status.json", state.request
+    words = ["counterfactual", str(run.folder.resolve()), *request.arguments(), *asked, *results]
+    jobs.start([*words, "--status", str(status)], status)
     st.session_state[ABOUT] = f"{about} · episode {request.episode}, from step {request.t}, {request.horizon} steps"
 
 
