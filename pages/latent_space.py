@@ -4,6 +4,7 @@ import streamlit as st
 
 from dali.errors import DaliError
 from dali.studio.loaders import choose_run, load_episodes, stop_with
+from dali.studio.overview import show_way_on
 from dali.studio.style import header
 
 VIEWS = ("Map", "One episode", "Probes", "Dimensions")
@@ -16,25 +17,28 @@ header(
 run = choose_run()
 if not run.config.method.infers_context:
     st.info(
-        f"{run.config.method.title} infers no context code, so there is no latent space to explore. "
-        "Choose a DALI run in the sidebar; this one still has its place on the overview.",
+        f"{run.config.method.title} infers no context code, so there is no latent space to explore. Its dreams can "
+        "still be seen beside the real simulator under other physics, and its returns compared. Or choose a DALI run "
+        "in the sidebar.",
         icon=":material/info:",
     )
-    st.page_link("pages/overview.py", label="Overview", icon=":material/home:", query_params={"run": run.name})
+    show_way_on(run)
     st.stop()
 view = st.segmented_control(
     "View", VIEWS, default=VIEWS[0], required=True, key="latent_view", persist_state="session",
     label_visibility="collapsed",
 )  # fmt: skip
 try:
-    episodes = load_episodes(run)
-    # scikit-learn takes seconds to import, and what stands above needs none of it
-    from dali.studio import latent_effects, latent_episode, latent_map, latent_probes
+    with st.spinner("Loading …", show_time=False):
+        episodes = load_episodes(run)
+        # scikit-learn takes seconds to import, and what stands above needs none of it
+        from dali.studio import latent_effects, latent_episode, latent_map, latent_probes, latent_selection
 
     if view == "Map":
         latent_probes.show_summary(run, episodes)
         latent_map.show_map(run, episodes, latent_map.settings(run, episodes))
-        latent_map.show_selection(run, episodes)
+        latent_selection.show_clicked(run, episodes)
+        latent_selection.show_selection(run, episodes)
     elif view == "One episode":
         latent_episode.show_episode(run, episodes)
     elif view == "Probes":

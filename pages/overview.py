@@ -10,10 +10,12 @@ from dali.studio.overview import (
     factor_table,
     is_evaluated,
     show_card,
+    show_table,
     show_training,
+    show_way_on,
     table,
 )
-from dali.studio.style import header, recomputed_by, shown_path
+from dali.studio.style import header, recomputed_by, shown_path, train_range
 
 header(
     "DALI Studio",
@@ -24,7 +26,7 @@ header(
 run = choose_run()
 runs, damaged = list_checkpoints()
 rows, place = table(runs), st.empty()
-place.dataframe(rows, hide_index=True)
+show_table(place, rows)
 show_damaged(damaged)
 
 st.subheader(run.name, anchor=False)
@@ -32,17 +34,11 @@ method, train = run.config.method, run.config.train
 st.markdown(
     f"**{run.title}.** Its context: {context_text(method)}. Trained for {train.steps:,} environment steps in "
     f"{train.contexts} contexts drawn from the train range of "
-    + ", ".join(f"{f.label} ({f.train[0]:g} to {f.train[1]:g} {f.unit})" for f in run.spec.features)
+    + ", ".join(f"{f.label} ({train_range(f)})" for f in run.spec.features)
     + "."
 )
 show_training(run)
-with st.container(horizontal=True):
-    for page, label, icon in (
-        ("latent_space", "What its code knows", ":material/scatter_plot:"),
-        ("counterfactuals", "Turn its physics", ":material/movie:"),
-        ("generalization", "How it generalises", ":material/public:"),
-    ):
-        st.page_link(f"pages/{page}.py", label=label, icon=icon, query_params={"run": run.name})
+show_way_on(run)
 record, state = analysis_of(run)
 if record:
     if state != "up to date":
@@ -74,7 +70,7 @@ else:
 show_card(run)
 
 if any(is_evaluated(item) for item in runs):
-    place.dataframe(add_returns(rows, runs), hide_index=True)
+    show_table(place, add_returns(rows, runs))
     st.caption(
         "Return: mean under the default physics, of the agent and in brackets of random actions, where evaluated with "
         "`python -m dali evaluate RUN`."

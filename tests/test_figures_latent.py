@@ -1,5 +1,7 @@
 """Figures of the latent space: every point keeps its physics, its mark and its place."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -55,8 +57,9 @@ def test_a_number_colours_by_cividis_with_its_unit(episodes):
     assert trace.marker.colorscale[0][1] == "#00224e"
 
 
-def test_regimes_differ_in_colour_and_mark_and_share_out_all_points(episodes):
-    points, figure = draw(episodes, "regime")
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_regimes_differ_in_colour_and_mark_and_share_out_all_points(episodes, dimensions):
+    points, figure = draw(episodes, "regime", dimensions=dimensions)
     assert [len(t.x) for t in figure.data] == [6, 6 + 3, 6]
     assert len({t.marker.color for t in figure.data}) == len({t.marker.symbol for t in figure.data}) == 3
     assert sum(len(t.x) for t in figure.data) == len(points.code)
@@ -79,13 +82,24 @@ def test_in_three_dimensions_a_selection_alone_is_drawn(episodes):
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize("regime", explore.REGIME_ORDER)
+def test_every_colouring_draws_every_point(episodes, regime, dimensions):
+    episodes = replace(episodes, regime=np.full(4, regime))
+    for name in explore.colour_names(SPEC):
+        points, figure = draw(episodes, name, dimensions=dimensions)
+        assert sum(len(t.x) for t in figure.data) == len(points.code), name
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
 def test_a_path_runs_in_order_and_names_its_ends(episodes, dimensions):
     path = episodes.code[0, :, :dimensions]
     _, figure = draw(episodes, "g", dimensions=dimensions, path=path)
     line, dots = figure.data[1:]
     assert np.asarray(line.x).tolist() == path[:, 0].tolist()
-    assert dots.text[0] == "start"
-    assert dots.text[-1] == f"{5 * SPEC.timestep:.1f} s"
+    assert np.asarray(dots.customdata).tolist() == pytest.approx([i * SPEC.timestep for i in range(6)])
+    named = figure.layout.scene.annotations if dimensions == 3 else figure.layout.annotations
+    assert [a.text for a in (named[0], named[-1])] == ["0.0 s", f"{5 * SPEC.timestep:.1f} s"]
+    assert (named[-1].x, named[-1].y) == pytest.approx(tuple(path[-1, :2]))
 
 
 def test_all_pairs_of_axes_are_one_figure(episodes):

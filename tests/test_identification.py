@@ -1,10 +1,13 @@
 """When an episode has told its physics: by hand, with a probe that reads the code as it is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from dali.analysis.identification import default_tolerance, estimates, identification
+from dali.analysis.identification import default_tolerance, estimates, identification, mean_so_far
 from dali.analysis.probes import Probe
+from dali.analysis.report import SETTLED
 from dali.analysis.rollouts import Episodes
 from dali.envs import catalogue
 
@@ -53,12 +56,31 @@ def test_an_episode_that_ended_early_is_read_to_its_end(episodes, read_off):
 
 
 def test_identification_counts_from_when_an_estimate_stays_within(episodes, read_off):
-    close = identification(episodes, read_off, 0, tolerance=1.0)
+    close = identification(episodes, read_off, 0, tolerance=1.0, explored=False)
     # Within ± 1 for good after 1 step, at once, and never.
     assert (close.median, close.share, close.episodes) == (1, pytest.approx(2 / 3), 3)
-    strict = identification(episodes, read_off, 0, tolerance=0.5)
+    strict = identification(episodes, read_off, 0, tolerance=0.5, explored=False)
     # The second leaves the tolerance with its last record.
     assert (strict.median, strict.share) == (None, pytest.approx(1 / 3))
+
+
+def test_episodes_of_exploration_are_judged_apart_from_those_of_the_policy(episodes, read_off):
+    explored = np.array([True, False, False, False, False])
+    mixed = replace(episodes, explored=explored)
+    assert estimates(mixed, read_off, 0).usual_error[:, 0].tolist() == [10, 1, 0, 0]
+    assert identification(mixed, read_off, 0, 1.0, explored=True).episodes == 1
+    alone = replace(mixed, regime=np.full(5, "train"))
+    assert np.isnan(estimates(alone, read_off, 0).usual_error).all()
+    assert identification(alone, read_off, 0, 1.0, explored=True).share == 0.0
+
+
+def test_the_mean_so_far_is_that_of_settled_codes_and_ends_as_the_episode_s_mean():
+    code = np.random.default_rng(0).normal(size=(3, SETTLED + 5, 2))
+    mean = mean_so_far(code)
+    assert np.array_equal(mean[:, :SETTLED], code[:, :SETTLED])
+    assert mean[:, SETTLED + 1] == pytest.approx(code[:, SETTLED : SETTLED + 2].mean(1))
+    assert mean[:, -1] == pytest.approx(code[:, SETTLED:].mean(1))
+    assert np.array_equal(mean_so_far(code[:, :3]), code[:, :3])
 
 
 def test_the_default_tolerance_is_a_twentieth_of_the_train_range():

@@ -1,6 +1,6 @@
 """What the browser tells of a selection, read right."""
 
-from dali.studio.latent_map import _corners
+from dali.studio.latent_map import _corners, _record
 
 
 def test_a_box_has_four_corners_and_a_lasso_its_own():
@@ -15,3 +15,10 @@ def test_a_selection_in_the_grid_is_on_the_two_dimensions_of_its_cell():
     assert axes == [2, 5]
     axes, _ = _corners({"xref": "x", "yref": "y2", "x": [0, 1], "y": [0, 1]})
     assert axes == [0, 1]
+
+
+def test_a_clicked_point_is_read_off_its_custom_data_in_either_form():
+    assert _record([3.0, 60.0, 9.8]) == (3, 60)
+    assert _record({"0": 3.0, "1": 60.0, "2": 9.8}) == (3, 60)
+    assert _record([0.5]) is None
+    assert _record(None) is None

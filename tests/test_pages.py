@@ -68,7 +68,7 @@ def test_without_checkpoints_every_page_says_how_to_train_one(open_page, tmp_pat
 def test_the_overview_lists_what_can_be_opened_and_says_why_the_rest_cannot(open_page, folder):
     app = open_page(folder, run=GOOD)
     table = app.dataframe[0].value
-    assert table["Checkpoint"].tolist() == [DAMAGED, GOOD, PLAIN]
+    assert table["Checkpoint"].tolist() == [PLAIN, DAMAGED, GOOD]  # by method, then by name
     assert "schema 99; this version reads schemas 1 and 2" in texts(app.error)
     figures = app.dataframe[1].value
     assert figures["Feature"].tolist() == ["gravity g", "rod length l"]
@@ -103,7 +103,7 @@ def test_a_choice_outlives_a_change_of_page_and_stands_in_the_url(open_page, fol
 def test_an_unknown_run_in_the_url_is_said_and_replaced(open_page, folder):
     app = open_page(folder, run="../../etc")
     assert "no readable checkpoint '../../etc'" in texts(app.warning)
-    assert app.sidebar.selectbox(key="run_picker").value == DAMAGED  # the first by name
+    assert app.sidebar.selectbox(key="run_picker").value == DAMAGED  # the first by name of the last method
 
 
 def test_a_method_without_a_code_says_so_and_offers_what_makes_sense(open_page, folder):
@@ -111,6 +111,8 @@ def test_a_method_without_a_code_says_so_and_offers_what_makes_sense(open_page, 
     assert "Dreamer-DR infers no code" in texts(app.info)
     app = open_page(folder, "latent_space", run=PLAIN)
     assert "Dreamer-DR infers no context code" in texts(app.info)
+    links = [link.label for link in app.get("page_link")]
+    assert links == ["Turn its physics", "How it generalises"]
     assert not texts(app.main.error)
 
 
@@ -158,7 +160,12 @@ def test_one_episode_tells_its_physics_and_its_neighbours(open_page, folder):
     neighbours = app.dataframe[0].value
     assert 3 not in neighbours["Episode"].tolist()
     assert neighbours["Distance (code units)"].is_monotonic_increasing
-    assert "Of 20 held-out episodes" in texts(app.markdown)
+    acted = load_episodes(folder / GOOD / EPISODES_FILE).explored[3]
+    assert f"Of 10 held-out episodes of {'exploratory noise' if acted else 'the policy'}" in texts(app.caption)
+    moments = texts(app.markdown)
+    app.segmented_control(key="reading").set_value("mean so far").run()
+    assert not app.exception
+    assert texts(app.markdown) != moments
 
 
 def test_the_record_is_clipped_to_another_episodes_end(open_page, folder, tmp_path):

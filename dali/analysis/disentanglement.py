@@ -210,14 +210,17 @@ def carriers(information: np.ndarray) -> list[int]:
     return [int(i) for i in order if information[i] > 0 and information[i] >= CARRIED * information[order[0]]]
 
 
-def verdict(linear: FactorScore, information: np.ndarray, nonlinear: FactorScore | None = None) -> str:
+def verdict(
+    linear: FactorScore, information: np.ndarray, nonlinear: FactorScore | None = None, label: str | None = None
+) -> str:
     """One plain sentence on one factor: whether it is in the code, how, and in which dimensions.
 
     Args:
         linear: the ridge probe's score. nonlinear: the MLP probe's, of the same factor.
         information: (Z,) the factor's column of the mutual information.
+        label: what the sentence calls the factor; by default its name.
     """
-    name = linear.name.replace("_", " ")
+    name = label or linear.name.replace("_", " ")
     subject = name[:1].upper() + name[1:]
     r2 = linear.r2_inside
     if r2 is None:
@@ -241,11 +244,19 @@ def verdict(linear: FactorScore, information: np.ndarray, nonlinear: FactorScore
 
 
 def verdicts(
-    measured: Disentanglement, linear: ProbeEvaluation, nonlinear: ProbeEvaluation | None = None
+    measured: Disentanglement,
+    linear: ProbeEvaluation,
+    nonlinear: ProbeEvaluation | None = None,
+    labels: tuple[str, ...] | None = None,
 ) -> tuple[str, ...]:
-    """The verdict on each feature, in the order of `measured.names`."""
+    """The verdict on each feature, in the order of `measured.names`, which `labels` may word for people."""
     return tuple(
-        verdict(linear.factor(name), measured.mutual_information[:, i], nonlinear.factor(name) if nonlinear else None)
+        verdict(
+            linear.factor(name),
+            measured.mutual_information[:, i],
+            nonlinear.factor(name) if nonlinear else None,
+            labels[i] if labels else None,
+        )
         for i, name in enumerate(measured.names)
     )
 

@@ -12,6 +12,7 @@ from dali.envs.spec import EnvSpec
 from dali.figures.style import (
     CONTINUOUS,
     ORANGE,
+    PALE,
     PALETTE,
     REGIME_TITLES,
     REGIMES,
@@ -24,6 +25,9 @@ from dali.figures.style import (
 
 HEIGHT = 620
 FADED = 0.12  # opacity of points outside a selection
+BEHIND = 0.18  # and of points behind a path
+EYE = {"x": 1.5, "y": 1.5, "z": 0.9}  # far enough that no axis title is cut
+NAMED_TIMES = 5  # of a path
 
 
 def map_figure(
@@ -71,12 +75,14 @@ def map_figure(
             marks["unselected"] = {"marker": {"opacity": FADED}}
         figure.add_trace(scatter(**marks))
     if path is not None:
+        figure.update_traces(marker_opacity=BEHIND)
         figure.add_traces(_path(path, spec.timestep))
     titles = {f"{axis}axis": {"title": title} for axis, title in zip("xyz", axes, strict=False)}
     if flat:
-        layout(figure, HEIGHT, dragmode="lasso", uirevision=revision, **titles)
+        layout(figure, HEIGHT, dragmode="lasso", uirevision=revision, annotations=_times(path, spec.timestep), **titles)
     else:
-        layout(figure, HEIGHT, scene={**titles, "uirevision": revision}, uirevision=revision)
+        scene = {**titles, "uirevision": revision, "aspectmode": "cube", "camera": {"eye": EYE}}
+        layout(figure, HEIGHT, scene={**scene, "annotations": _times(path, spec.timestep)}, uirevision=revision)
     return figure
 
 
@@ -109,7 +115,7 @@ def hover_template(spec: EnvSpec, means: bool) -> str:
     """What hovering tells of a point whose customdata are (episode, t, context..., return) and text who acted."""
     lines = ["episode %{customdata[0]}" + (" (mean code)" if means else ", step %{customdata[1]}")]
     lines += [
-        f"{feature.label} {feature.name} = %{{customdata[{i + 2}]:.3g}} {_unit(feature.unit)}"
+        f"{feature.title} = %{{customdata[{i + 2}]:.3g}} {_unit(feature.unit)}"
         for i, feature in enumerate(spec.features)
     ]
     lines += ["%{text}", f"return %{{customdata[{len(spec.features) + 2}]:.1f}}"]
@@ -126,7 +132,7 @@ def context_histogram(
     everything, held = episodes.alive().sum(1), (selected & episodes.alive()).sum(1)
     item = spec.features[feature]
     figure = go.Figure()
-    for name, weight, colour in (("all", everything, "#B5BCC6"), ("selected", held, ORANGE)):
+    for name, weight, colour in (("all", everything, PALE), ("selected", held, ORANGE)):
         share = np.histogram(values, edges, weights=weight)[0] / max(weight.sum(), 1)
         hover = f"%{{x:.3g}} {_unit(item.unit)}: %{{y:.1%}} of {name}<extra></extra>"
         marker = {"color": colour, "opacity": 0.75}
@@ -136,7 +142,7 @@ def context_histogram(
         figure,
         260,
         barmode="overlay",
-        xaxis_title=with_unit(f"{item.label} {item.name}, grey: train range", item.unit),
+        xaxis_title=with_unit(item.title, item.unit) + ", grey: train range",
         yaxis={"title": "share of records", "tickformat": ".0%"},
     )
 
@@ -166,14 +172,33 @@ def _acted(points: Points, episodes: Episodes) -> np.ndarray:
     return np.char.add(episodes.regime, acted)[points.episode]
 
 
+def _times(path: np.ndarray | None, timestep: float) -> list[dict]:
+    """Names a few times along a path (T, k), its start and its end among them."""
+    if path is None:
+        return []
+    named = np.unique(np.linspace(0, len(path) - 1, NAMED_TIMES).round().astype(int))
+    style = {"font": {"color": VERMILION, "size": 13}, "arrowcolor": VERMILION, "arrowwidth": 1.2, "arrowhead": 0}
+    style |= {"bgcolor": "rgba(255,255,255,0.85)", "borderpad": 1}
+    return [
+        {
+            **dict(zip("xyz", path[t].tolist(), strict=False)),
+            "text": f"{t * timestep:.1f} s",
+            # Fanned out, since the late ones lie close together.
+            "ax": 46 * float(np.cos(2.1 - 1.05 * i)),
+            "ay": -46 * float(np.sin(2.1 - 1.05 * i)),
+            **style,
+        }
+        for i, t in enumerate(named)
+    ]
+
+
 def _path(path: np.ndarray, timestep: float) -> list:
-    """The line of a path (T, k) and its dots, coloured by time; start and end are named."""
+    """The line of a path (T, k) and its dots, darker with time."""
     seconds = np.arange(len(path)) * timestep
-    ends = [""] * len(path)
-    ends[0], ends[-1] = "start", f"{seconds[-1]:.1f} s"
     common = {"x": path[:, 0], "y": path[:, 1], "name": "one episode", "showlegend": False}
     hover = "z(t) at %{customdata:.2f} s<extra></extra>"
-    dots = {"color": seconds, "colorscale": "Reds", "showscale": False}
+    dots = {"color": seconds, "colorscale": "Reds", "cmin": -seconds[-1] / 3, "showscale": False, "opacity": 1}
+    dots |= {"cmax": seconds[-1]}
     if path.shape[1] == 3:
         kind = go.Scatter3d
         common |= {"z": path[:, 2]}
@@ -181,17 +206,10 @@ def _path(path: np.ndarray, timestep: float) -> list:
     else:
         kind = go.Scattergl
         line, dot_size = {"color": translucent(VERMILION, 0.6), "width": 1.2}, 6
-    text = {"text": ends, "textposition": "top center", "textfont": {"color": VERMILION, "size": 14}}
+    marker = {**dots, "size": dot_size}
     return [
         kind(**common, mode="lines", line=line, hoverinfo="skip"),
-        kind(
-            **common,
-            mode="markers+text",
-            marker={**dots, "size": dot_size},
-            customdata=seconds,
-            hovertemplate=hover,
-            **text,
-        ),
+        kind(**common, mode="markers", marker=marker, customdata=seconds, hovertemplate=hover),
     ]
 
 

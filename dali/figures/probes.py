@@ -8,9 +8,10 @@ from dali.figures.style import (
     BLUE,
     CONTINUOUS,
     DIVERGING,
-    GREEN,
     GREY,
     ORANGE,
+    PALE,
+    SKY,
     VERMILION,
     layout,
     translucent,
@@ -31,7 +32,7 @@ def estimate_over_time(
     Args:
         now: a time in s to mark.
     """
-    unit = feature.unit
+    unit = "×" if feature.unit == "x" else feature.unit
     figure = go.Figure()
     figure.add_scatter(
         x=np.concatenate([seconds, seconds[::-1]]),
@@ -64,13 +65,14 @@ def estimate_over_time(
         figure,
         320,
         xaxis_title="time in the episode (s)",
-        yaxis_title=with_unit(f"{feature.label} {feature.name}", unit),
+        yaxis_title=with_unit(feature.title, unit),
     )
 
 
 def probe_bars(scores: dict[str, dict[str, float | None]], names: list[str]) -> go.Figure:
     """R² of each kind of score for each feature: scores[kind][name], missing ones left out."""
-    shades = dict(zip(scores, (BLUE, GREEN, ORANGE, VERMILION, GREY), strict=False))
+    # A colour a part of the scores (inside, outside, control), its paler half for the second kind of probe.
+    shades = dict(zip(scores, (BLUE, SKY, VERMILION, ORANGE, GREY, PALE), strict=False))
     figure = go.Figure()
     for kind, values in scores.items():
         heights = [values[name] for name in names]
@@ -81,7 +83,9 @@ def probe_bars(scores: dict[str, dict[str, float | None]], names: list[str]) -> 
             marker_color=shades[kind],
             hovertemplate=f"%{{x}}: R² %{{y:.3f}} ({kind})<extra></extra>",
         )
-    return layout(figure, 320, barmode="group", yaxis={"title": "R²", "range": [-0.3, 1.05]})
+    lowest = min((v for part in scores.values() for v in part.values() if v is not None), default=0.0)
+    axis = {"title": "R² (no unit)", "range": [max(-1.0, min(-0.3, lowest)), 1.05]}  # what is worse ends below
+    return layout(figure, 320, barmode="group", yaxis=axis, xaxis_title="context feature")
 
 
 def association(values: np.ndarray, names: list[str], title: str, signed: bool) -> go.Figure:

@@ -6,13 +6,14 @@ import plotly.graph_objects as go
 # Okabe & Ito (2008).
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 SKY, VERMILION, YELLOW, GREY = "#56B4E9", "#D55E00", "#F0E442", "#7F7F7F"
+PALE = "#B5BCC6"
 PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, YELLOW, GREY)
 CONTINUOUS = "Cividis"  # perceptually uniform, also for red-green deficiencies (Nuñez et al. 2018)
 DIVERGING = "RdBu"
 # A regime is told by its colour and its mark alike.
 REGIMES = {
     "train": (BLUE, "circle"),
-    "interpolation": (GREEN, "triangle-up"),
+    "interpolation": (GREEN, "square"),
     "extrapolation": (VERMILION, "x"),
     "mixed": (PINK, "diamond"),
 }
@@ -25,8 +26,8 @@ REGIME_TITLES = {
 
 
 def with_unit(label: str, unit: str) -> str:
-    """An axis title such as "gravity (m/s²)"; a label without a unit stays as it is."""
-    return f"{label} ({unit})" if unit else label
+    """An axis title such as "gravity (m/s²)" or "friction (×)"; a label without a unit stays as it is."""
+    return f"{label} ({'×' if unit == 'x' else unit})" if unit else label
 
 
 def layout(figure: go.Figure, height: int, **changes) -> go.Figure:
@@ -34,7 +35,7 @@ def layout(figure: go.Figure, height: int, **changes) -> go.Figure:
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 36, "b": 8},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0.0, "title": None},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0.0, "title": None, "itemsizing": "constant"},
         hoverlabel={"align": "left"},
     )
     figure.update_layout(**changes)

@@ -6,13 +6,16 @@ import streamlit as st
 from dali.analysis.explore import nearest
 from dali.analysis.identification import Estimates, default_tolerance, estimates, identification
 from dali.analysis.probes import identified_after
+from dali.analysis.report import SETTLED
 from dali.analysis.rollouts import Episodes
 from dali.envs.spec import ContextFeature
 from dali.figures.probes import estimate_over_time
-from dali.figures.style import REGIME_TITLES
-from dali.studio.latent_map import describe, focus, link_to_studio, set_focus
+from dali.figures.style import REGIME_TITLES, with_unit
+from dali.studio.latent_selection import describe, focus, link_to_studio, set_focus
 from dali.studio.loaders import Run, load_readout
-from dali.studio.style import number
+from dali.studio.style import amount
+
+READINGS = ("code of the moment", "mean so far")
 
 
 def show_episode(run: Run, episodes: Episodes) -> None:
@@ -20,14 +23,20 @@ def show_episode(run: Run, episodes: Episodes) -> None:
     episode, step = choose_record(run, episodes)
     st.markdown(f"**Episode {episode}:** {describe(run, episodes, episode)}.")
     probe = load_readout(run).probe
-    read = estimates(episodes, probe, episode)
+    how = st.segmented_control(
+        "Read", READINGS, default=READINGS[0], required=True, key="reading", persist_state="session",
+        help="The agent acts and dreams on the code of the moment. The mean of all codes so far (from step "
+        f"{SETTLED} on) is what the episode has told by then.",
+    )  # fmt: skip
+    average = how == READINGS[1]
+    read = estimates(episodes, probe, episode, average)
     for i, (feature, column) in enumerate(zip(run.spec.features, st.columns(len(run.spec.features)), strict=True)):
         with column:
-            _show_feature(run, episodes, read, feature, i, step)
+            _show_feature(run, episodes, episode, read, feature, i, step, average)
     st.caption(
         "A ridge probe, fitted on the mean codes of training contexts, reads the physics from z at every step. The "
-        "band is its mean absolute error at that time over held-out episodes inside the train range; the dotted line "
-        "is the chosen record. Identified means: within the tolerance from then to the end."
+        "band is its mean absolute error at that time over held-out episodes inside the train range, acted in alike; "
+        "the dotted line is the chosen record. Identified means: within the tolerance from then to the end."
     )
     st.markdown(f"**Nearest codes** to episode {episode} at step {step}, one record of each other episode, by distance "
                 "in the code space itself and not on the map:")  # fmt: skip
@@ -61,7 +70,7 @@ def neighbour_table(run: Run, episodes: Episodes, episode: int, step: int) -> li
             "Step": int(t),
             "Distance (code units)": round(float(d), 4),
             **{
-                f"{f.title} ({f.unit})": round(float(episodes.context[e, i]), 3)
+                with_unit(f.title, f.unit): round(float(episodes.context[e, i]), 3)
                 for i, f in enumerate(run.spec.features)
             },
             "Physics": REGIME_TITLES.get(str(episodes.regime[e]), str(episodes.regime[e])),
@@ -71,14 +80,22 @@ def neighbour_table(run: Run, episodes: Episodes, episode: int, step: int) -> li
 
 
 def _show_feature(
-    run: Run, episodes: Episodes, read: Estimates, feature: ContextFeature, index: int, step: int
+    run: Run,
+    episodes: Episodes,
+    episode: int,
+    read: Estimates,
+    feature: ContextFeature,
+    index: int,
+    step: int,
+    average: bool,
 ) -> None:
-    unit = feature.unit
+    usual = default_tolerance(run.spec, index)
     tolerance = st.number_input(
-        f"Tolerance for {feature.label} ({unit})",
+        with_unit(f"Tolerance for {feature.label}", feature.unit),
         min_value=0.0,
-        value=default_tolerance(run.spec, index),
-        step=default_tolerance(run.spec, index) / 5,
+        value=usual,
+        step=usual / 5,
+        format="%.3g",
         key=f"tolerance:{run.config.env}:{feature.name}",
         persist_state="session",
         width=220,
@@ -89,11 +106,18 @@ def _show_feature(
     )
     st.plotly_chart(figure, key=f"estimate:{feature.name}")
     after = identified_after(read.value[:, index], read.truth[index], tolerance)
-    within = f"to ± {number(tolerance, 2, unit)}"
+    within = f"to ± {amount(feature, tolerance)}"
     if after is None:
-        here = f"This episode does not identify {feature.label} {within} by its end."
+        off = np.abs(read.value[len(read.value) // 2 :, index] - read.truth[index]).max()
+        here = f"**{feature.label.capitalize()} is not identified {within} by the end**"
+        here += f"; in the second half the reading stays within ± {amount(feature, float(off))}."
     else:
-        here = f"Identified {feature.label} {within} after {after} steps ({after * run.spec.timestep:.2f} s)."
-    everywhere = identification(episodes, load_readout(run).probe, index, tolerance)
-    middle = "never" if everywhere.median is None else f"after {everywhere.median} steps"
-    st.markdown(f"{here} Of {everywhere.episodes} held-out episodes {everywhere.share:.0%} do; the median {middle}.")
+        here = f"**Identified {feature.label} {within} after {after} steps** ({after * run.spec.timestep:.2f} s)."
+    st.markdown(here)
+    explored = bool(episodes.explored[episode])
+    everywhere = identification(episodes, load_readout(run).probe, index, tolerance, explored, average)
+    if everywhere.episodes:
+        acted = "exploratory noise" if explored else "the policy"
+        text = f"Of {everywhere.episodes} held-out episodes of {acted} {everywhere.share:.0%} identify it"
+        text += f", half of them all within {everywhere.median} steps." if everywhere.median is not None else "."
+        st.caption(text)

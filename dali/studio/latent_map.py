@@ -1,5 +1,6 @@
-"""The map of codes: its controls, the lasso, and what the lasso holds."""
+"""The map of codes: its controls, and what the browser says was picked on it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -11,16 +12,15 @@ from dali.analysis.explore import Points
 from dali.analysis.projection import Method
 from dali.analysis.rollouts import Episodes
 from dali.figures import latent as figures
-from dali.figures.style import REGIME_TITLES
-from dali.studio.loaders import CHOSEN, Run
+from dali.figures.style import with_unit
+from dali.studio.latent_selection import clicked_key, generation, selected_records, selection_key, set_focus
+from dali.studio.loaders import Run
 from dali.studio.maps import MAP_TITLES, find_map
-from dali.studio.style import number
 
 RECORDS, MEANS = "records (episode, t)", "episode means"
 PAIRS = "raw axes"
 DRAWN = (5_000, 20_000, 100_000)
 PAIR_LIMIT = 3_000
-TABLE_ROWS = 200
 
 
 @dataclass(frozen=True)
@@ -35,30 +35,10 @@ class Settings:
     path_of: int | None
 
 
-def selection_key(run: Run) -> str:
-    return f"selection:{run.folder}"
-
-
-def selected_records(run: Run, episodes: Episodes) -> np.ndarray | None:
-    """(E, T + 1) bool: what the last lasso held, or None. It outlives recolouring and other pages."""
-    records = st.session_state.get(selection_key(run))
-    return records if records is not None and records.shape == episodes.obs.shape[:2] else None
-
-
-def focus(run: Run, episodes: Episodes) -> tuple[int, int]:
-    """The record (episode, t) that was looked at last; the first of the first episode by default."""
-    episode, step = st.session_state.get(f"focus:{run.folder}", (0, 0))
-    return (episode, step) if episode < len(episodes.obs) and step <= episodes.length[episode] else (0, 0)
-
-
-def set_focus(run: Run, episode: int, step: int) -> None:
-    st.session_state[f"focus:{run.folder}"] = (int(episode), int(step))
-
-
 def settings(run: Run, episodes: Episodes) -> Settings:
     """The controls above the map."""
     names = explore.colour_names(run.spec)
-    labels = {f.name: f"{f.title} ({f.unit})" for f in run.spec.features} | {"time": "time (s)"}
+    labels = {f.name: with_unit(f.title, f.unit) for f in run.spec.features} | {"time": "time (s)"}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         method = st.selectbox(
             "Map",
@@ -125,86 +105,20 @@ def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
     def follow() -> None:
         _follow_selection(run, episodes, points, coordinates, st.session_state[key].selection)
 
-    key = f"map:{run.folder}:{st.session_state.get(_generation(run), 0)}"
+    key = f"map:{run.folder}:{st.session_state.get(generation(run), 0)}"
     flat = grid or chosen.dimensions == 2
     # Plotly draws four times the points of the screen; with software rendering a lasso then takes twice as long.
     st.plotly_chart(
         figure,
         key=key if flat else f"{key}:3d",
         on_select=follow if flat else "ignore",
-        selection_mode=("box", "lasso"),
+        selection_mode=("points", "box", "lasso"),
         config={"displaylogo": False, "scrollZoom": True, "plotGlPixelRatio": 1},
     )
     kind = "episode means" if chosen.means else "records"
     sampled = "" if len(rows) == len(points.code) else ", drawn at random without replacement (seed 0)"
     lasso = "A lasso holds all that lie inside it, drawn or not." if flat else "Lasso in two dimensions."
     st.caption(f"{len(rows):,} of {len(points.code):,} {kind}{sampled}. {lasso} {note}")
-
-
-def show_selection(run: Run, episodes: Episodes) -> None:
-    """What the lasso holds: a table of episodes, and the physics in it against all."""
-    records = selected_records(run, episodes)
-    if records is None:
-        st.info("Draw a lasso or a box on the map: what it holds shows here.", icon=":material/lasso_select:")
-        return
-    counts = records.sum(1)
-    left, right = st.columns([4, 1], vertical_alignment="center")
-    left.markdown(f"**{int(counts.sum()):,} records of {int((counts > 0).sum()):,} episodes selected**")
-    right.button("Clear selection", on_click=_clear, args=(run,), width="stretch")
-    columns = st.columns(len(run.spec.features))
-    for i, column in enumerate(columns):
-        column.plotly_chart(figures.context_histogram(episodes, run.spec, i, records), key=f"histogram:{i}")
-    rows = selection_table(run, episodes, records)
-    event = st.dataframe(
-        rows, hide_index=True, height=260, key="selection_table", on_select="rerun", selection_mode="single-row"
-    )
-    picked = [i for i in event.selection.rows if i < len(rows)]
-    row = rows[picked[0] if picked else 0]
-    more = f"The {TABLE_ROWS} episodes with the most selected records. " if (counts > 0).sum() > TABLE_ROWS else ""
-    st.caption(f"{more}Choose a row to open another episode at its first selected record.")
-    link_to_studio(run, episodes, row["Episode"], row["First t"])
-
-
-def selection_table(run: Run, episodes: Episodes, records: np.ndarray) -> list[dict]:
-    """One row an episode of the selection, the one with most records first."""
-    counts, total = records.sum(1), explore.returns(episodes)
-    order = [e for e in np.argsort(-counts, kind="stable") if counts[e] > 0][:TABLE_ROWS]
-    return [
-        {
-            "Episode": int(e),
-            "Records": int(counts[e]),
-            "First t": int(records[e].argmax()),
-            **{
-                f"{f.title} ({f.unit})": round(float(episodes.context[e, i]), 3)
-                for i, f in enumerate(run.spec.features)
-            },
-            "Physics": REGIME_TITLES.get(str(episodes.regime[e]), str(episodes.regime[e])),
-            "Acted by": "exploratory noise" if episodes.explored[e] else "policy",
-            "Return": round(float(total[e]), 1),
-        }
-        for e in order
-    ]
-
-
-def link_to_studio(run: Run, episodes: Episodes, episode: int, step: int) -> None:
-    """A link to the counterfactuals from a record; from an episode's last record nothing can follow."""
-    step = min(step, max(0, int(episodes.length[episode]) - 1))
-    st.page_link(
-        "pages/counterfactuals.py",
-        label=f"Dream on from episode {episode}, step {step}",
-        icon=":material/movie:",
-        query_params={CHOSEN: run.name, "episode": str(episode), "t": str(step)},
-    )
-
-
-def describe(run: Run, episodes: Episodes, episode: int) -> str:
-    """An episode's physics in units, where it lies, and who acted."""
-    physics = ", ".join(
-        f"{f.title} = {number(float(episodes.context[episode, i]), 2, f.unit)}" for i, f in enumerate(run.spec.features)
-    )
-    acted = "exploratory noise" if episodes.explored[episode] else "the policy"
-    regime = str(episodes.regime[episode])
-    return f"{physics} ({REGIME_TITLES.get(regime, regime)}), acted by {acted}"
 
 
 def _revision(chosen: Settings) -> str:
@@ -227,16 +141,27 @@ def _baked_selection(run: Run, episodes: Episodes, chosen: Settings) -> np.ndarr
 
 
 def _follow_selection(run: Run, episodes: Episodes, points: Points, coordinates: np.ndarray, selection) -> None:
-    """Keeps what the browser selected: a lasso or box, as records."""
+    """Keeps what the browser selected: a lasso or box as records, a clicked point as the record looked at."""
     shapes = [_corners(shape) for shape in selection.get("lasso", [])] + [
         _corners(shape) for shape in selection.get("box", [])
     ]
     if not shapes:
+        clicked = selection.get("points", [])
+        record = _record(clicked[0].get("customdata")) if len(clicked) == 1 else None
+        if record is not None:
+            set_focus(run, *record)
+            st.session_state[clicked_key(run)] = True
         return
     chosen = np.zeros(len(coordinates), bool)
     for axes, corners in shapes:
         chosen |= explore.inside_polygon(coordinates[:, axes], corners)
     st.session_state[selection_key(run)] = explore.records_of(points, chosen, episodes) if chosen.any() else None
+
+
+def _record(customdata) -> tuple[int, int] | None:
+    """Episode and step of a point's custom data, which the browser sends as a list or as an object of indices."""
+    values = list(customdata.values()) if isinstance(customdata, Mapping) else customdata
+    return (int(values[0]), int(values[1])) if isinstance(values, list) and len(values) > 1 else None
 
 
 def _corners(shape: dict) -> tuple[list[int], np.ndarray]:
@@ -251,14 +176,3 @@ def _axis(reference: str, alone: int) -> int:
     """Index of the coordinate on an axis; a plain "x" or "y" of a single plot is coordinate 0 or 1."""
     number_ = reference[1:]
     return int(number_) - 1 if number_ else alone
-
-
-def _clear(run: Run) -> None:
-    st.session_state[selection_key(run)] = None
-    st.session_state.pop(f"baked:{run.folder}", None)
-    # Another key makes another chart: the browser forgets the lasso that it still shows.
-    st.session_state[_generation(run)] = st.session_state.get(_generation(run), 0) + 1
-
-
-def _generation(run: Run) -> str:
-    return f"map_generation:{run.folder}"

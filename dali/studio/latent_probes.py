@@ -9,8 +9,9 @@ from dali.analysis.rollouts import Episodes
 from dali.artifacts import EPISODES_FILE
 from dali.figures import probes as figures
 from dali.studio.loaders import Run, Stamp, stamp
-from dali.studio.style import listed, number, recomputed_by, shown_path
+from dali.studio.style import amount, listed, number, recomputed_by, shown_path
 
+SHORT_TITLES: dict[ProbeKind, str] = {"ridge": "ridge", "mlp": "MLP"}
 KIND_TITLES: dict[ProbeKind, str] = {"ridge": "ridge (linear)", "mlp": "MLP (32 hidden units)"}
 
 
@@ -34,31 +35,31 @@ def show_summary(run: Run, episodes: Episodes) -> None:
     parts = []
     for feature in run.spec.features:
         score = linear.factor(feature.name)
-        error = number(score.mae_inside, 2, feature.unit)
-        parts.append(f"**{feature.label}** R² {number(score.r2_inside)} (± {error})")
+        parts.append(f"**{feature.label}** R² {number(score.r2_inside)} (± {amount(feature, score.mae_inside)})")
     st.markdown("Linear probe on exploratory episodes of contexts never trained on: " + listed(parts))
 
 
 def show_verdicts(run: Run, episodes: Episodes) -> None:
     """One plain sentence a feature."""
     linear, nonlinear = (load_probe(run, episodes, kind) for kind in KIND_TITLES)
-    for sentence in verdicts(load_disentanglement(run, episodes), linear, nonlinear):
+    labels = tuple(feature.label for feature in run.spec.features)
+    for sentence in verdicts(load_disentanglement(run, episodes), linear, nonlinear, labels):
         st.markdown(f"- {sentence}")
 
 
 def show_probes(run: Run, episodes: Episodes) -> None:
     """R² and errors in units of both probes, inside and outside the train range, beside the shuffled control."""
     scored = {kind: load_probe(run, episodes, kind) for kind in KIND_TITLES}
-    names = list(feature_names(run))
-    bars: dict[str, dict[str, float | None]] = {}
-    for kind, evaluation in scored.items():
-        bars[f"{kind}, inside"] = {f.name: f.r2_inside for f in evaluation.factors}
-    bars["ridge, outside"] = {f.name: f.r2_outside for f in scored["ridge"].factors}
-    bars["mlp, outside"] = {f.name: f.r2_outside for f in scored["mlp"].factors}
-    bars["ridge, shuffled control"] = {f.name: f.r2_shuffled for f in scored["ridge"].factors}
-    left, right = st.columns([2, 3])
-    left.plotly_chart(figures.probe_bars(bars, names), key="probe_bars")
-    right.dataframe(probe_table(run, scored), hide_index=True)
+    titles = {feature.name: feature.title for feature in run.spec.features}
+    parts = (("inside", "r2_inside"), ("outside", "r2_outside"), ("shuffled control", "r2_shuffled"))
+    bars: dict[str, dict[str, float | None]] = {
+        f"{SHORT_TITLES[kind]}, {part}": {titles[f.name]: getattr(f, field) for f in evaluation.factors}
+        for part, field in parts
+        for kind, evaluation in scored.items()
+    }
+    st.dataframe(probe_table(run, scored), hide_index=True)
+    left, right = st.columns([3, 2])
+    left.plotly_chart(figures.probe_bars(bars, list(titles.values())), key="probe_bars")
     linear = scored["ridge"]
     right.caption(
         f"Fitted on the mean codes of {linear.contexts_fitted} training contexts; judged on contexts never trained on, "
@@ -83,8 +84,8 @@ def probe_table(run: Run, scored: dict[ProbeKind, ProbeEvaluation]) -> list[dict
                     "R² inside": number(score.r2_inside) + low_high,
                     "R² outside": number(score.r2_outside),
                     "R² shuffled": number(score.r2_shuffled),
-                    "Error inside": f"± {number(score.mae_inside, 2, feature.unit)}",
-                    "Error outside": f"± {number(score.mae_outside, 2, feature.unit)}",
+                    "Error inside": f"± {amount(feature, score.mae_inside)}",
+                    "Error outside": f"± {amount(feature, score.mae_outside)}",
                 }
             )
     return rows
@@ -94,14 +95,15 @@ def show_associations(run: Run, episodes: Episodes) -> None:
     """Which dimension goes with which feature, and the summary scores."""
     measured = load_disentanglement(run, episodes)
     names = [f"{f.title}" for f in run.spec.features]
-    left, middle, right = st.columns([5, 5, 6])
+    left, right = st.columns(2)
     left.plotly_chart(figures.association(measured.spearman, names, "Spearman's ρ", signed=True), key="spearman")
     information = measured.mutual_information
-    middle.plotly_chart(
+    right.plotly_chart(
         figures.association(information, names, "mutual information (nats)", signed=False), key="information"
     )
+    left, right = st.columns([3, 2])
+    left.dataframe([_score_row(n, getattr(measured, a), t) for n, a, t in SCORES], hide_index=True)
     with right:
-        st.dataframe([_score_row(n, getattr(measured, a), t) for n, a, t in SCORES], hide_index=True)
         st.caption(
             f"Over {measured.contexts} contexts, 95 % intervals by bootstrap over contexts. Mutual information: in "
             f"{measured.bins} equal bins, at most {measured.entropy.max():.2f} nats. Low DCI, MIG or SAP beside "

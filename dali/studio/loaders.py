@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from dali import run_folder
-from dali.config import RunConfig
+from dali.config import PRESETS, RunConfig
 from dali.envs import catalogue
 from dali.envs.spec import EnvSpec
 from dali.errors import CheckpointError, DaliError
+from dali.methods import METHODS
 from dali.run_folder import ANALYSIS_FILE, CONFIG, WEIGHTS, list_runs, load_config
 from dali.studio.style import require_app
 
@@ -68,14 +69,22 @@ def checkpoints_folder() -> Path:
 
 
 def list_checkpoints(folder: Path | None = None) -> tuple[list[Run], list[Damaged]]:
-    """The runs of a folder by name, and those that this version cannot read."""
-    runs, damaged = [], []
+    """The runs of a folder by environment, method, preset and seed, and those that this version cannot read."""
+    runs: list[Run] = []
+    damaged = []
     for path in list_runs(folder or checkpoints_folder()):
         try:
             runs.append(Run(path, _load_config(stamp(path, CONFIG))))
         except DaliError as error:
             damaged.append(Damaged(path, str(error)))
-    return runs, damaged
+    return sorted(runs, key=_order), damaged
+
+
+def first_choice(runs: list[Run]) -> Run:
+    """The run that a page opens with: of the first environment that has figures, the last method, the first seed."""
+    analysed = [run for run in runs if (run.folder / ANALYSIS_FILE).is_file()] or runs
+    env = analysed[0].config.env
+    return max((run for run in analysed if run.config.env == env), key=lambda run: (_order(run)[1], -run.config.seed))
 
 
 def stamp(folder: Path, *names: str) -> Stamp:
@@ -159,11 +168,12 @@ def choose_run() -> Run:
         explain_no_checkpoints(damaged)
         st.stop()
     names = [run.name for run in runs]
+    first = first_choice(runs).name
     wanted = st.query_params.get(CHOSEN, st.session_state.get(CHOSEN))
     if wanted not in names:
         if wanted is not None:
-            st.warning(f"There is no readable checkpoint {wanted!r}; this is {names[0]!r}.", icon=":material/warning:")
-        wanted = names[0]
+            st.warning(f"There is no readable checkpoint {wanted!r}; this is {first!r}.", icon=":material/warning:")
+        wanted = first
     # The widget follows the choice, which outlives it: a page that does not show the picker would drop its own value.
     st.session_state[CHOSEN] = st.session_state["run_picker"] = st.query_params[CHOSEN] = wanted
     st.sidebar.selectbox("Checkpoint", names, key="run_picker", on_change=_follow_picker)
@@ -199,6 +209,12 @@ def stop_with(error: DaliError) -> None:
     """Shows what a user can put right and ends the page, not the app."""
     st.error(str(error), icon=":material/error:")
     st.stop()
+
+
+def _order(run: Run) -> tuple[int, int, int, int, str]:
+    config = run.config
+    env, method, preset = list(catalogue.CATALOGUE), list(METHODS), list(PRESETS)
+    return env.index(config.env), method.index(config.method.name), preset.index(config.preset), config.seed, run.name
 
 
 def _follow_picker() -> None:

@@ -5,15 +5,22 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dali.errors import CheckpointError
 from dali.methods import Method
-from dali.studio.loaders import Run, figures_are_current, load_analysis
-from dali.studio.style import MISSING, listed, number
+from dali.studio.loaders import CHOSEN, Run, figures_are_current, load_analysis
+from dali.studio.style import MISSING, amount, listed, number, train_range
 
 TRAINING_FILE, CARD_FILE, EVAL_FILE = "training.json", "README.md", "eval.json"
 
 CONTEXTS = {"none": "none", "given": "the true physics", "inferred": "inferred code z"}
+PAGES = (
+    ("latent_space", "What its code knows", ":material/scatter_plot:"),
+    ("counterfactuals", "Turn its physics", ":material/movie:"),
+    ("generalization", "How it generalises", ":material/public:"),
+)
+ROW_HEIGHT, MOST_ROWS = 32, 20  # of the table of checkpoints; height in pixels
 
 
 def context_text(method: Method) -> str:
@@ -53,13 +60,10 @@ def table(runs: list[Run]) -> list[dict[str, Any]]:
                 "Checkpoint": run.name,
                 "Environment": run.spec.title,
                 "Method": config.method.title,
-                "Context": CONTEXTS[config.method.source],
-                "Preset": config.preset,
-                "Seed": config.seed,
-                "Steps": config.train.steps,
-                "Probe R² inside": _by_factor(summary["probe"], "r2_inside"),
-                "Steering skill, 25 steps": _by_factor(summary["steering"], "skill_25"),
+                "Probe R² inside": _by_factor(run, summary["probe"], "r2_inside"),
+                "Steering skill, 25 steps": _by_factor(run, summary["steering"], "skill_25"),
                 "Figures": state,
+                "Trained": f"{config.train.steps:,} steps, preset {config.preset}, seed {config.seed}",
             }
         )
     return rows
@@ -73,26 +77,47 @@ def factor_table(run: Run, summary: dict[str, Any]) -> list[dict[str, Any]]:
         rows.append(
             {
                 "Feature": f"{feature.title}",
-                "Train range": f"{feature.train[0]:g} to {feature.train[1]:g} {feature.unit}",
+                "Train range": train_range(feature),
                 "Probe R² inside": probe["r2_inside"],
                 "outside": probe["r2_outside"],
                 "shuffled": probe["r2_control"],
-                "Probe error": f"± {number(probe['mae_inside'], 2, feature.unit)}",
+                "Probe error": f"± {amount(feature, probe['mae_inside'])}",
                 "Steering skill, 25 steps": steering["skill_25"],
                 "50 steps": steering["skill_50"],
                 "Effective physics: slope": effective["slope"],
                 "R²": effective["r2"],
-                "error": f"± {number(effective['mae'], 2, feature.unit)}",
+                "error": f"± {amount(feature, effective['mae'])}",
             }
         )
     return rows
 
 
 def add_returns(rows: list[dict[str, Any]], runs: list[Run]) -> list[dict[str, Any]]:
-    """The rows of `table` with the return under the default physics."""
+    """The rows of `table` with the return under the default physics, after the method."""
     found = [default_return(run) for run in runs]
     shown = [MISSING if f is None else f"{number(f[0], 0)} ({number(f[1], 0)})" for f in found]
-    return [{**row, "Return (random)": text} for row, text in zip(rows, shown, strict=True)]
+    return [
+        {**dict(list(row.items())[:3]), "Return (random)": text, **row} for row, text in zip(rows, shown, strict=True)
+    ]
+
+
+def show_table(place: DeltaGenerator, rows: list[dict[str, Any]]) -> None:
+    """The table of checkpoints, high enough for a score of them without scrolling."""
+    place.dataframe(
+        rows,
+        hide_index=True,
+        height=ROW_HEIGHT * (1 + min(len(rows), MOST_ROWS)) + 3,
+        row_height=ROW_HEIGHT,
+        column_config={"Checkpoint": st.column_config.TextColumn(pinned=True)},
+    )
+
+
+def show_way_on(run: Run) -> None:
+    """Links to the pages that have something to show of a run."""
+    with st.container(horizontal=True):
+        for page, label, icon in PAGES:
+            if page != "latent_space" or run.config.method.infers_context:
+                st.page_link(f"pages/{page}.py", label=label, icon=icon, query_params={CHOSEN: run.name})
 
 
 def is_evaluated(run: Run) -> bool:
@@ -139,5 +164,7 @@ def show_card(run: Run) -> None:
         st.markdown(text)
 
 
-def _by_factor(values: dict[str, dict[str, Any]], key: str) -> str:
-    return listed([f"{name} {number(figures[key])}" for name, figures in values.items()])
+def _by_factor(run: Run, values: dict[str, dict[str, Any]], key: str) -> str:
+    if not values:
+        return MISSING
+    return listed([f"{f.label} {number(values[f.name][key])}" for f in run.spec.features])

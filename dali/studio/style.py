@@ -5,6 +5,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from dali.envs.spec import ContextFeature
+
 _FRONTEND = Path(__file__).parent / "frontend"
 # Files of our own: Streamlit would fetch a Material symbol from the network for the tab.
 ICON, LOGO = str(_FRONTEND / "icon.svg"), str(_FRONTEND / "logo.svg")
@@ -52,6 +54,21 @@ def number(value: float | None, digits: int = 2, unit: str = "") -> str:
         return MISSING
     rounded = round(value, digits) + 0.0
     return f"{rounded:,.{digits}f} {unit}".strip()
+
+
+def amount(feature: ContextFeature, value: float | None) -> str:
+    """A value of a context feature for people: "4.90 m/s²", "0.250 m", "1.20×"; a dash where there is none."""
+    if value is None:
+        return MISSING
+    low, high = feature.limits
+    text = number(value, 2 if high - low >= 1 else 3)
+    return f"{text}×" if feature.unit == "x" else f"{text} {feature.unit}"
+
+
+def train_range(feature: ContextFeature) -> str:
+    """The range that agents are trained in: "5 to 15 m/s²"."""
+    low, high = feature.train
+    return f"{low:g} to {high:g}{'×' if feature.unit == 'x' else f' {feature.unit}'}"
 
 
 def listed(parts: Sequence[str]) -> str:
