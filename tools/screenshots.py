@@ -94,7 +94,7 @@ def wait_until_healthy(port: int, seconds: float = 60.0) -> None:
 def settle(page: Page, quiet: float = 3.0, limit: float = 120.0) -> None:
     """Waits until the script has not been running, and no skeleton been shown, for ``quiet`` seconds."""
     page.wait_for_selector("[data-testid=stAppViewContainer]", timeout=60_000)
-    busy = "[data-testid=stStatusWidget], [data-testid=stSkeleton], [data-testid=stSpinner]"
+    busy = "[data-test-script-state=running], [data-testid=stSkeleton], [data-testid=stSpinner], [data-stale=true]"
     since, deadline = time.monotonic(), time.monotonic() + limit
     while time.monotonic() - since < quiet and time.monotonic() < deadline:
         if page.locator(busy).count():
