@@ -396,13 +396,13 @@ def test_effective_physics_of_a_real_run_is_near_its_physics(stage):
 
 
 def test_no_change_dreams_the_same_pictures(stage):
-    film = make_film(stage, Request(1, 40, 10, seed=3))
+    film = make_film(stage, Request(1, 40, 10, latents=3))
     np.testing.assert_array_equal(film.dream.frames, film.dream_counterfactual.frames)
     assert film.skill is None
 
 
 def test_exports_of_pictures(stage):
-    film = make_film(stage, Request(1, 40, 12, physics=(("g", 7.0),), seed=0))
+    film = make_film(stage, Request(1, 40, 12, physics=(("g", 7.0),), latents=0))
     spec, method = stage.agent.spec, stage.agent.method
     bundle = Bundle(film, spec, method, 96, ("ghost", "difference"))
     assert len(bundle.frames) == 13

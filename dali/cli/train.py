@@ -13,7 +13,7 @@ from dali.errors import DaliError
 def train(
     env: Annotated[str, typer.Option(help="Environment of the catalogue, such as pendulum.")],
     method: Annotated[str, typer.Option(help="Method of the table in the README.")] = "dali_d_chi",
-    preset: Annotated[str, typer.Option(help="Sizes: tiny (tests), small (a laptop), paper.")] = "small",
+    preset: Annotated[str, typer.Option(help="Sizes: tiny (tests), small (a laptop), pixels, paper.")] = "small",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Environment steps; the environment's own by default.")

@@ -40,7 +40,8 @@ class Learner:
         seeing = sight_updates(self.agent.config)
         if self.update_count < seeing:
             pixels, bend = model.sight_loss(batch)
-            loss = self.train.pixels * pixels + self.train.straight * bend
+            # From 0 on: a path that is straight at once is a point, from which pictures are slow to part.
+            loss = self.train.pixels * pixels + self.train.straight * min(1.0, 2.0 * self.update_count / seeing) * bend
             metrics = {"loss/pixels": pixels.detach(), "loss/bend": bend.detach(), "loss/total": loss.detach()}
             self._step(loss, metrics)
             return metrics
