@@ -146,7 +146,7 @@ def bench_imagine(agent: Agent, horizon: int = 50) -> dict[str, Any]:
     actions = np.zeros((1, horizon, spec.action_dim), np.float32)
     return {
         "horizon": horizon,
-        "dream_ms": 1e3 * seconds_each(lambda: dream(agent, start, context, horizon, actions, None), 20),
+        "dream_ms": 1e3 * seconds_each(lambda: dream(agent, start, context, horizon, actions, "mean"), 20),
         "infer_start_ms": 1e3 * seconds_each(lambda: infer_start(agent, episodes, length, context), 20),
         "recorded_steps": length,
         "threads": torch.get_num_threads(),

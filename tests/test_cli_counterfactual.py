@@ -14,7 +14,7 @@ from dali.analysis.request import Request
 from dali.errors import DaliError
 from dali.video import probe
 
-PINNED = Request(episode=1, t=40, horizon=8, physics=(("g", 12.0),), seed=3)
+PINNED = Request(episode=1, t=40, horizon=8, physics=(("g", 12.0),), latents=3)
 
 
 def invoke(*arguments):
@@ -23,7 +23,7 @@ def invoke(*arguments):
 
 
 def test_the_manifest_s_line_makes_the_film_again(make_run, repo, tmp_path):
-    asked = ["--episode", 1, "--t", 40, "--horizon", 8, "--physics", "g=4.9", "--code", "z3=+1.5", "--seed", 3]
+    asked = ["--episode", 1, "--t", 40, "--horizon", 8, "--physics", "g=4.9", "--code", "z3=+1.5", "--latents", 3]
     first, manifest = tmp_path / "first.mp4", tmp_path / "film.json"
     kinds = [f"--{kind}={tmp_path / kind}" for kind in ("gif", "strip", "csv", "npz")]
     asked += ["--actions", "policy", "--extra", "ghost", "--size", 96, "--pin", PINNED.to_json()]
@@ -46,10 +46,10 @@ def test_the_manifest_s_line_makes_the_film_again(make_run, repo, tmp_path):
     [
         (("--episode", 999), "Episode 999 does not exist"),
         (("--physics", "g=99"), "gravity 99 m/s² is out of range"),
-        (("--mode", "--seed", 1), "--mode and --seed exclude each other"),
+        (("--latents", "best"), "Latents are 'best'"),
         (("--expect", "beef"), "is not the expected checkpoint"),
         (("--pin", "g=4.9"), "is no JSON"),
-        (("--pin", '{"episode":1}'), "not a counterfactual's request: KeyError 'seed'"),
+        (("--pin", '{"episode":1}'), "not a counterfactual's request: KeyError 't'"),
         (("--pin", PINNED.to_json(), "--horizon", 9), "--pin covers 8 steps, the film 9"),
         (("--extra", "x-ray", "--output", "film.mp4"), "Unknown extra pane 'x-ray'"),
     ],

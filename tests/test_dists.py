@@ -99,3 +99,10 @@ def test_lambda_return_by_hand():
     assert lambda_return(reward, value, discount, 0.8).tolist()[0] == pytest.approx([1 + 0.9 * 11.6, 12.0])
     # An episode that ends returns its reward alone.
     assert lambda_return(reward, value, torch.zeros(1, 2), 0.8).tolist() == [[1.0, 2.0]]
+
+
+def test_the_mean_of_a_latent_is_its_probabilities():
+    probs = torch.tensor([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]])
+    assert torch.equal(sample_onehot(probs, "mean"), probs)
+    many = torch.stack([sample_onehot(probs, torch.full((2,), u)) for u in torch.linspace(0.0005, 0.9995, 1000)])
+    assert torch.allclose(many.mean(0), probs, atol=2e-3)

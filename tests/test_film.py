@@ -25,18 +25,18 @@ def shallow(make_run):
     return open_stage(make_run("pendulum", "dali_s"))
 
 
-@pytest.mark.parametrize("seed", [None, 3])
+@pytest.mark.parametrize("latents", ["mean", "mode", 3])
 @pytest.mark.parametrize("actions", ["recorded", "zero", "policy"])
 @pytest.mark.parametrize("method", ["dali_d_chi", "dali_s", "crssm_s", "crssm_d", "dreamer_dr"])
-def test_no_change_dreams_the_same_bits(make_run, method, actions, seed):
+def test_no_change_dreams_the_same_bits(make_run, method, actions, latents):
     stage = open_stage(make_run("pendulum", method))
-    film = make_film(stage, replace(BASE, actions=actions, seed=seed))
+    film = make_film(stage, replace(BASE, actions=actions, latents=latents))
     np.testing.assert_array_equal(film.dream_counterfactual.obs, film.dream.obs)
     np.testing.assert_array_equal(film.real_counterfactual.obs, film.real.obs)
     # The film knows that nothing changed; the dreams agree without that knowledge too.
     episode = stage.episodes.subset(slice(1, 2))
     none = np.zeros((1, episode.code.shape[-1]))
-    pair = dream_pair(stage.agent, episode, 40, 20, none, episode.context, actions, seed)
+    pair = dream_pair(stage.agent, episode, 40, 20, none, episode.context, actions, latents)
     np.testing.assert_array_equal(pair[0].obs, pair[1].obs)
     np.testing.assert_array_equal(pair[0].obs[0], film.dream.obs)
 
@@ -52,7 +52,7 @@ def test_the_real_factual_run_is_the_recorded_one(make_run, env):
 
 
 def test_a_film_is_the_same_with_its_factual_half_kept(stage):
-    request = replace(BASE, physics=(("g", 4.9),), code=((3, 1.5),), actions="policy", seed=5)
+    request = replace(BASE, physics=(("g", 4.9),), code=((3, 1.5),), actions="policy", latents=5)
     fresh, kept = (
         make_film(stage, request),
         make_film(stage, request, make_factual(stage, replace(request, physics=()))),
@@ -166,7 +166,7 @@ def test_what_lies_outside_is_told(stage):
         ({"physics": (("mass", 1.0),)}, "no context feature 'mass'"),
         ({"code": ((8, 1.0),)}, "Code dimension z8 does not exist; the code has z0 to z7"),
         ({"code": ((0, 3.5),)}, "change of z0 by 3.5 σ is out of range"),
-        ({"seed": -1}, "Seed -1"),
+        ({"latents": -1}, "Seed -1"),
     ],
 )
 def test_a_request_that_does_not_fit_is_refused_in_one_sentence(stage, change, sentence):

@@ -43,14 +43,14 @@ def texts(elements):
 
 
 def test_the_url_holds_the_page_and_opens_it_again(open_page):
-    page = open_page(episode="2", t="30", g="4.9", z3="1.5", actions="policy", seed="4")
+    page = open_page(episode="2", t="30", g="4.9", z3="1.5", actions="policy", latents="4")
     page.slider(key="film_l").set_value(1.25)
     page.slider(key="film_z0").set_value(-2.0)
     page.selectbox(key="film_sweep_axis").set_value("l")
     page.run()
     url = url_of(page)
     assert url == {
-        "run": "run", "episode": "2", "t": "30", "h": "5", "actions": "policy", "seed": "4", "g": "4.9", "l": "1.25",
+        "run": "run", "episode": "2", "t": "30", "h": "5", "actions": "policy", "latents": "4", "g": "4.9", "l": "1.25",
         "z0": "-2", "z3": "1.5", "dims": "0,1,2", "sweep": "l:7:0.1:2",
     }  # fmt: skip
     again = open_page(**url)
@@ -183,7 +183,7 @@ def test_without_checkpoints_it_says_how_to_train_one(open_page, tmp_path):
 def test_state_and_url_are_the_same_thing(make_run):
     stage = open_stage(make_run())
     request = Request(2, 30, 5, (("g", 4.9),), ((3, -0.5),), "zero", 9)
-    state = PageState(request, ("ghost",), (0, 2), replace(request, seed=None), ("z3", 9, -1.0, 2.0))
+    state = PageState(request, ("ghost",), (0, 2), replace(request, latents="mode"), ("z3", 9, -1.0, 2.0))
     assert film_state.from_url(film_state.to_url(state), stage) == state
     assert film_state.fitted(replace(request, t=190), replace(request, horizon=50), stage).horizon == 50
     assert film_state.fitted(replace(request, t=190, actions="recorded"), replace(request, horizon=50), stage) is None

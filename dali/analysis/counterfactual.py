@@ -14,12 +14,14 @@ from dali.analysis.lens import observations
 from dali.analysis.rollouts import Episodes
 from dali.errors import DaliError
 from dali.model.agent import Agent
+from dali.model.dists import Draw
 from dali.model.imagination import imagine
 from dali.model.rssm import LatentState
 
 FILTERED = 5  # records that a deep method's start is filtered from; the code has looked at far more
 
 ActionSource = Literal["recorded", "zero", "policy"]
+Latents = int | Literal["mean", "mode"]  # of a dream: drawn with this seed, or their means or modes
 ACTION_SOURCES: tuple[ActionSource, ...] = ("recorded", "zero", "policy")
 
 
@@ -34,7 +36,7 @@ class Dream:
 
 
 @torch.inference_mode()
-def infer_start(agent: Agent, episodes: Episodes, t: int, context: Tensor, seed: int | None = None) -> LatentState:
+def infer_start(agent: Agent, episodes: Episodes, t: int, context: Tensor, latents: Latents = "mean") -> LatentState:
     """Posterior states (E, ...) at record t, from the records before it under a held context (E, X).
 
     Where the dynamics read the context, a few records are filtered: they tell the state, and more would tell the
@@ -46,7 +48,7 @@ def infer_start(agent: Agent, episodes: Episodes, t: int, context: Tensor, seed:
     blank = np.zeros_like(episodes.action[:, :1])
     previous = np.concatenate([blank, episodes.action[:, begin:t]], 1)
     held = context.unsqueeze(1).expand(-1, obs.shape[1], -1)
-    noise = _noise(agent, seed, (1, obs.shape[1]))
+    noise = _draw(agent, latents, (1, obs.shape[1]))
     state = agent.world_model.rssm.initial(len(obs), agent.device)
     states, _ = agent.world_model.observe(obs, torch.from_numpy(previous), held, state, noise)
     return states.index(slice(None), -1)
@@ -54,23 +56,25 @@ def infer_start(agent: Agent, episodes: Episodes, t: int, context: Tensor, seed:
 
 @torch.inference_mode()
 def dream(
-    agent: Agent, start: LatentState, context: Tensor, horizon: int, action: np.ndarray | None, seed: int | None
+    agent: Agent, start: LatentState, context: Tensor, horizon: int, action: np.ndarray | None, latents: Latents
 ) -> Dream:
     """Imagines from E starts under a held context (E, X).
 
     Args:
         action: (E, H, A) to take, or None for the policy's own.
-        seed: draws latents and the policy's actions, the same numbers for every episode and every code, so that
-            two dreams differ by their code alone; None takes the modes.
+        latents: a seed draws latents and the policy's actions, the same numbers for every episode and every code, so
+            that two dreams differ by their code alone. "mean" hands on the prior's probabilities in place of a draw:
+            what a draw adds to a dream is noise, since the simulators are deterministic (docs/experiments.md). With
+            "mean" and "mode" the policy takes its modes.
     """
-    latent_noise = _noise(agent, seed, (1, horizon))
+    latent_noise = _draw(agent, latents, (1, horizon))
     if action is not None:
         given = torch.from_numpy(np.ascontiguousarray(action, dtype=np.float32))
         chosen = imagine(agent.world_model, start, context, lambda _, t: given[:, t], horizon, latent_noise)
     else:
         noise = None
-        if seed is not None:
-            generator = torch.Generator().manual_seed(seed + 1)
+        if isinstance(latents, int):
+            generator = torch.Generator().manual_seed(latents + 1)
             noise = agent.behavior.noise(
                 1, horizon, action_dim=agent.spec.action_dim, generator=generator, device=agent.device
             )
@@ -88,11 +92,11 @@ def dream(
     )
 
 
-def _noise(agent: Agent, seed: int | None, shape: tuple[int, int]) -> Tensor | None:
-    """(1, steps, S) uniform numbers shared by all episodes; None for the mode."""
-    if seed is None:
-        return None
-    return torch.rand(*shape, agent.config.model.stoch, generator=torch.Generator().manual_seed(seed))
+def _draw(agent: Agent, latents: Latents, shape: tuple[int, int]) -> Draw:
+    """What the model draws latents by; uniform numbers (1, steps, S) are shared by all episodes."""
+    if isinstance(latents, str):
+        return "mean" if latents == "mean" else None
+    return torch.rand(*shape, agent.config.model.stoch, generator=torch.Generator().manual_seed(latents))
 
 
 def held_context(agent: Agent, episodes: Episodes, code: np.ndarray | None, context: np.ndarray) -> Tensor:
@@ -114,7 +118,7 @@ def dream_pair(
     dz: np.ndarray,
     context_to: np.ndarray,
     actions: ActionSource = "recorded",
-    seed: int | None = None,
+    latents: Latents = "mean",
 ) -> tuple[Dream, Dream]:
     """The factual dream under z_t and the counterfactual one under z_t + dz, from record t of each episode.
 
@@ -129,11 +133,11 @@ def dream_pair(
     given = None if actions == "policy" else recorded_actions(episodes, t, horizon, actions)
     factual = held_context(agent, episodes, code, episodes.context)
     changed = held_context(agent, episodes, moved, context_to)
-    start = infer_start(agent, episodes, t, factual, seed)
-    start_changed = infer_start(agent, episodes, t, changed, seed) if agent.method.shallow else start
+    start = infer_start(agent, episodes, t, factual, latents)
+    start_changed = infer_start(agent, episodes, t, changed, latents) if agent.method.shallow else start
     return (
-        dream(agent, start, factual, horizon, given, seed),
-        dream(agent, start_changed, changed, horizon, given, seed),
+        dream(agent, start, factual, horizon, given, latents),
+        dream(agent, start_changed, changed, horizon, given, latents),
     )
 
 

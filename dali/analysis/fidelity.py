@@ -20,7 +20,6 @@ from dali.model.agent import Agent
 
 START = 60  # record that steered dreams start from; the code has seen a window by then
 HORIZONS = (25, 50)  # steps
-SAMPLES = 4  # dreams of each request, with other latents; their errors are averaged
 
 
 def rollout_error(a: np.ndarray, b: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -118,8 +117,8 @@ def evaluate_fidelity(
 ) -> list[FactorFidelity]:
     """Steers episodes to other physics inside the train range, drawn at random, one feature at a time.
 
-    Dreams start from record START, take the recorded actions and sample their latents. The modes of the latents are
-    not a likely path: dreams that follow them have about twice the error on the pendulum (docs/experiments.md).
+    Dreams start from record START, take the recorded actions and hand on the means of their latents: draws add noise
+    that the deterministic simulators have none of, and the modes are not a likely path (docs/experiments.md).
 
     Args:
         chosen: held-out episodes, as ``steerable`` gives them.
@@ -137,18 +136,16 @@ def evaluate_fidelity(
         real = lens.real(*replay_actions(simulator, state, target, actions), target)
         unchanged = lens.real(*replay_actions(simulator, state, chosen.context, actions), chosen.context)
         elsewhere = dz[rng.permutation(len(dz))]
-        pairs = [dream_pair(agent, chosen, starts, longest, dz, target, seed=s) for s in range(SAMPLES)]
-        factual, moved = ([lens.dreamed(agent, pair[i].obs) for pair in pairs] for i in (0, 1))  # (E, H + 1, O) each
-        control = lens.dreamed(agent, dream_pair(agent, chosen, starts, longest, elsewhere, target, seed=0)[1].obs)
+        pair = dream_pair(agent, chosen, starts, longest, dz, target)
+        factual, moved = (lens.dreamed(agent, dream.obs) for dream in pair)  # (E, H + 1, O) each
+        control = lens.dreamed(agent, dream_pair(agent, chosen, starts, longest, elsewhere, target)[1].obs)
 
-        def error(dreams: list[np.ndarray], truth: np.ndarray, horizon: int) -> np.ndarray:
-            """(samples, E)."""
-            end = horizon + 1
-            return np.stack([rollout_error(dreamed[:, :end], truth[:, :end], lens.scale) for dreamed in dreams])
+        def error(dreamed: np.ndarray, truth: np.ndarray, horizon: int) -> np.ndarray:
+            """(E,)."""
+            return rollout_error(dreamed[:, : horizon + 1], truth[:, : horizon + 1], lens.scale)
 
         short = min(horizons)
-        # The run that is nearest to all samples, in squares, is the one nearest to their mean.
-        dreamed = np.asarray(np.mean([dream[:, : short + 1] for dream in moved], 0, dtype=np.float32))
+        dreamed = moved[:, : short + 1]
         asked = effective_context(simulator, dreamed, state, target, index, actions[:, :short], lens)
         slope, intercept = np.polyfit(target[:, index], asked, 1)
         residual = asked - slope * target[:, index] - intercept
@@ -157,9 +154,7 @@ def evaluate_fidelity(
                 name=feature.name,
                 unit=feature.unit,
                 skill={h: steering_skill(error(moved, real, h), error(factual, real, h)) for h in horizons},
-                skill_control={
-                    h: steering_skill(error([control], real, h), error(factual[:1], real, h)) for h in horizons
-                },
+                skill_control={h: steering_skill(error(control, real, h), error(factual, real, h)) for h in horizons},
                 factual_error={h: float(error(factual, unchanged, h).mean()) for h in horizons},
                 slope=float(slope),
                 r2=float(1.0 - residual.var() / asked.var()),

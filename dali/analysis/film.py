@@ -141,7 +141,7 @@ def make_factual(stage: Stage, request: Request) -> Factual:
     check_request(request, stage.agent.spec, stage.agent.method, stage.episodes)
     episode = _episode(stage, request)
     context = _held(stage, request, _code(stage, request), episode.context)
-    start = infer_start(stage.agent, episode, request.t, context, request.seed)
+    start = infer_start(stage.agent, episode, request.t, context, request.latents)
     dreamed = _dream(stage, request, start, context, _given_actions(stage, request))
     return Factual(start, _real(stage, request, episode.context[0], dreamed.action), dreamed)
 
@@ -150,7 +150,7 @@ def make_film(stage: Stage, request: Request, factual: Factual | None = None) ->
     """The film of a request.
 
     Args:
-        factual: what ``make_factual`` gave for this episode, start, horizon, actions and seed, if it was kept.
+        factual: what ``make_factual`` gave for this episode, start, horizon, actions and latents, if it was kept.
 
     Raises:
         DaliError: the request does not fit the episodes or the method.
@@ -168,7 +168,7 @@ def make_film(stage: Stage, request: Request, factual: Factual | None = None) ->
         held = _held(stage, request, moved, context_to[None])
         start = factual.start
         if method.shallow:  # the transition never reads the code: it acts while the prefix is observed again
-            start = infer_start(stage.agent, _episode(stage, request), request.t, held, request.seed)
+            start = infer_start(stage.agent, _episode(stage, request), request.t, held, request.latents)
         dreamed = _dream(stage, request, start, held, _given_actions(stage, request))
     changed = (context_to != context).any() or dreamed is not factual.dream
     real = _real(stage, request, context_to, dreamed.action) if changed else factual.real
@@ -269,7 +269,7 @@ def _given_actions(stage: Stage, request: Request) -> np.ndarray | None:
 
 
 def _dream(stage: Stage, request: Request, start: LatentState, context: Tensor, action: np.ndarray | None) -> Rollout:
-    result = dream(stage.agent, start, context, request.horizon, action, request.seed)
+    result = dream(stage.agent, start, context, request.horizon, action, request.latents)
     action, obs, reward = result.action[0], result.obs[0], result.reward[0]
     if stage.agent.world_model.sight is not None:
         frames = stage.lens.dreamed(stage.agent, obs[None])[0].reshape(-1, *SHAPE)

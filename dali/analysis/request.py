@@ -10,11 +10,11 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from dali.analysis.counterfactual import ACTION_SOURCES, ActionSource
+from dali.analysis.counterfactual import ACTION_SOURCES, ActionSource, Latents
 from dali.analysis.rollouts import Episodes
 from dali.envs.spec import EnvSpec
 from dali.errors import DaliError, unknown_name
@@ -33,7 +33,7 @@ class Request:
         physics: (feature, value in its unit) of what is asked; other features keep the episode's value.
         code: (dimension, change in the data's standard deviations) of the code sliders that are not at rest.
         actions: those recorded, zeros, or the policy's own.
-        seed: draws latents and the policy's actions; None takes the modes.
+        latents: a seed that draws latents and the policy's actions, or "mean" or "mode".
     """
 
     episode: int
@@ -42,7 +42,7 @@ class Request:
     physics: tuple[tuple[str, float], ...] = ()
     code: tuple[tuple[int, float], ...] = ()
     actions: ActionSource = "recorded"
-    seed: int | None = None
+    latents: Latents = "mean"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; ``Request.from_dict`` gives the same request back."""
@@ -65,7 +65,6 @@ class Request:
     def from_dict(cls, data: Mapping[str, Any]) -> "Request":
         """The request of ``to_dict``. Raises DaliError where a field is missing or of another kind."""
         try:
-            seed = data["seed"]
             return cls(
                 episode=int(data["episode"]),
                 t=int(data["t"]),
@@ -73,7 +72,7 @@ class Request:
                 physics=tuple((str(name), float(value)) for name, value in data["physics"].items()),
                 code=tuple((dimension(name), float(value)) for name, value in data["code"].items()),
                 actions=data["actions"],
-                seed=None if seed is None else int(seed),
+                latents=parse_latents(str(data["latents"])),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DaliError(f"This is not a counterfactual's request: {type(error).__name__} {error}.") from error
@@ -85,8 +84,7 @@ class Request:
             options += ["--physics", f"{name}={value!r}"]
         for j, k in self.code:
             options += ["--code", f"z{j}={k:+}"]
-        sampling = ["--mode"] if self.seed is None else ["--seed", str(self.seed)]
-        return [*options, "--actions", self.actions, *sampling]
+        return [*options, "--actions", self.actions, "--latents", str(self.latents)]
 
     def context_to(self, spec: EnvSpec, context: np.ndarray) -> np.ndarray:
         """The asked physics (F,): ``context`` with the asked features replaced."""
@@ -108,6 +106,15 @@ def dimension(name: str) -> int:
     if not re.fullmatch(r"z\d+", name):
         raise DaliError(f"Unknown code dimension {name!r}; expected z0, z1, ...")
     return int(name[1:])
+
+
+def parse_latents(text: str) -> Latents:
+    """How latents are taken: "mean", "mode", or a seed that draws them. Raises DaliError for another form."""
+    if text in ("mean", "mode"):
+        return cast(Latents, text)
+    if not re.fullmatch(r"\d{1,10}", text):
+        raise DaliError(f"Latents are {text!r}; expected mean, mode, or a seed such as 0 that draws them.")
+    return int(text)
 
 
 def parse_physics(pairs: Sequence[str]) -> tuple[tuple[str, float], ...]:
@@ -150,8 +157,8 @@ def check_request(request: Request, spec: EnvSpec, method: Method, episodes: Epi
             f"Horizon {request.horizon} does not fit {request.actions} actions from step {request.t} of an episode "
             f"of {length} steps; expected 1 to {longest}."
         )
-    if request.seed is not None and not 0 <= request.seed < 2**31:
-        raise DaliError(f"Seed {request.seed} is out of range; expected 0 to {2**31 - 1}.")
+    if isinstance(request.latents, int) and not 0 <= request.latents < 2**31:
+        raise DaliError(f"Seed {request.latents} is out of range; expected 0 to {2**31 - 1}.")
     for name, value in request.physics:
         feature = spec.feature(name)
         low, high = feature.limits

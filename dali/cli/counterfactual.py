@@ -20,8 +20,7 @@ def counterfactual(
     physics: Annotated[list[str] | None, typer.Option(help="Asked physics in its unit, as in g=4.9.")] = None,
     code: Annotated[list[str] | None, typer.Option(help="Change of a code dimension in σ, as in z3=+1.5.")] = None,
     actions: Annotated[str, typer.Option(help="recorded, zero or policy.")] = "recorded",
-    seed: Annotated[int | None, typer.Option(help="Draws the latents; without it their modes are taken.")] = None,
-    mode: Annotated[bool, typer.Option("--mode", help="Take the modes of the latents (as without --seed).")] = False,
+    latents: Annotated[str, typer.Option(help="Of the dream: mean, mode, or a seed that draws them.")] = "mean",
     extra: Annotated[list[str] | None, typer.Option(help="More panes: ghost, difference.")] = None,
     pin: Annotated[str | None, typer.Option(help="Another request, as JSON of a manifest, dreamt beside it.")] = None,
     size: Annotated[int, typer.Option(min=64, max=1024, help="Pixels a side of each pane.")] = 256,
@@ -42,17 +41,15 @@ def counterfactual(
 ) -> None:
     """Dream an episode under another physics or code beside the real simulator, and print what is measured."""
     from dali.analysis.film import make_film
-    from dali.analysis.request import Request, parse_code, parse_physics
+    from dali.analysis.request import Request, parse_code, parse_latents, parse_physics
     from dali.checkpoint import write_text
     from dali.export.bundle import Bundle
     from dali.export.stage import open_stage
     from dali.jobs import reporting
     from dali.run_folder import ANALYSIS_FILE, digest, is_current, load_analysis, load_config
 
-    if mode and seed is not None:
-        raise DaliError("--mode and --seed exclude each other.")
     asked = parse_physics(physics or []), parse_code(code or [])
-    request = Request(episode, t, horizon, *asked, actions, seed)  # type: ignore[arg-type]
+    request = Request(episode, t, horizon, *asked, actions, parse_latents(latents))  # type: ignore[arg-type]
     load_config(run)  # says in one sentence what is wrong with a folder that is no checkpoint
     checkpoint = digest(run)
     if expect is not None and not checkpoint.startswith(expect):

@@ -4,10 +4,20 @@ Noise comes in from outside, so that two rollouts can share it and a resumed run
 """
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+# How a categorical latent is taken from its probabilities: by uniform numbers in [0, 1) that pick a class, as its mode
+# (None), or as its mean, the probabilities themselves.
+Draw = Tensor | Literal["mean"] | None
+
+
+def draw_at(draw: Draw, t: int) -> Draw:
+    """What serves step t of a draw for (B, T, ...) latents."""
+    return draw[:, t] if isinstance(draw, Tensor) else draw
 
 
 def symlog(x: Tensor) -> Tensor:
@@ -53,12 +63,15 @@ def unimix_probs(logits: Tensor, unimix: float) -> Tensor:
     return F.softmax(logits, -1) * (1.0 - unimix) + unimix / logits.shape[-1]
 
 
-def sample_onehot(probs: Tensor, noise: Tensor | None) -> Tensor:
+def sample_onehot(probs: Tensor, noise: Draw) -> Tensor:
     """One-hot samples (..., C) of probs (..., C), with straight-through gradients.
 
     Args:
-        noise: (...,) uniform in [0, 1), turned into a class by the inverse distribution function; None takes the mode.
+        noise: (...,) uniform in [0, 1), turned into a class by the inverse distribution function; None takes the mode,
+            "mean" the mean of the one-hot samples, which is ``probs``.
     """
+    if isinstance(noise, str):
+        return probs
     if noise is None:
         index = probs.argmax(-1)
     else:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dali.model.dists import Draw, draw_at
 from dali.model.rssm import LatentState
 from dali.model.world_model import WorldModel
 
@@ -25,19 +26,19 @@ class Imagined:
 
 
 def imagine(
-    model: WorldModel, start: LatentState, context: Tensor, policy: Policy, horizon: int, noise: Tensor | None
+    model: WorldModel, start: LatentState, context: Tensor, policy: Policy, horizon: int, noise: Draw
 ) -> Imagined:
     """Dreams H steps with the context held.
 
     Args:
         start: (B, ...) posterior states. context: (B, X), already conditioned.
         policy: chooses the action from the features of each state.
-        noise: (B, H, S) uniform numbers that pick the latents, or None for their mode.
+        noise: (B, H, S) uniform numbers that pick the latents, None for their mode, or "mean".
     """
     state, states, features, actions = start, [start], [model.features(start, context)], []
     for t in range(horizon):
         action = policy(features[-1], t)
-        state = model.imagine_step(state, action, context, None if noise is None else noise[:, t])
+        state = model.imagine_step(state, action, context, draw_at(noise, t))
         actions.append(action)
         states.append(state)
         features.append(model.features(state, context))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dali.config import ModelConfig
-from dali.model.dists import categorical_kl, sample_onehot, unimix_probs
+from dali.model.dists import Draw, categorical_kl, draw_at, sample_onehot, unimix_probs
 from dali.model.nets import NormAct, init_weights
 
 
@@ -66,14 +66,14 @@ class RSSM(nn.Module):
         deep: Tensor,
         shallow: Tensor,
         state: LatentState,
-        noise: Tensor | None,
+        noise: Draw,
     ) -> tuple[LatentState, Tensor]:
         """Filters a sequence.
 
         Args:
             embed: (B, T, E). prev_action: (B, T, A), a_{t-1} at index t. deep, shallow: (B, T, X), X may be 0.
             state: the posterior before the first step.
-            noise: (B, T, S) uniform, or None for the mode.
+            noise: (B, T, S) uniform, None for the mode, or "mean".
 
         Returns:
             Posterior states (B, T, ...) and posterior probabilities (B, T, S, C).
@@ -87,14 +87,14 @@ class RSSM(nn.Module):
             deter = self._sequence_step(deter, stoch, given[t])
             logits = self.posterior_out(self.posterior_norm(self.posterior_deter(deter) + seen[t]))
             prob = self._probs(logits)
-            stoch = sample_onehot(prob, None if noise is None else noise[:, t]).flatten(-2)
+            stoch = sample_onehot(prob, draw_at(noise, t)).flatten(-2)
             deters.append(deter)
             stochs.append(stoch)
             probs.append(prob)
         return LatentState(torch.stack(deters, 1), torch.stack(stochs, 1)), torch.stack(probs, 1)
 
-    def imagine_step(self, state: LatentState, action: Tensor, deep: Tensor, noise: Tensor | None) -> LatentState:
-        """One step of the prior: (B, ...) states under (B, A) actions and (B, X) context; noise (B, S) or None."""
+    def imagine_step(self, state: LatentState, action: Tensor, deep: Tensor, noise: Draw) -> LatentState:
+        """One step of the prior: (B, ...) states under (B, A) actions and (B, X) context; noise (B, S) as in observe."""
         deter = self._sequence_step(state.deter, state.stoch, self.input_given(torch.cat([action, deep], -1)))
         return LatentState(deter, sample_onehot(self.prior(deter), noise).flatten(-2))
 

@@ -18,7 +18,7 @@ from dali.methods import Method
 from dali.model.batch import Batch
 from dali.model.context import ContextEncoder, CrossModal, ForwardDynamics
 from dali.model.conv import Sight, picture_error
-from dali.model.dists import twohot_bins, twohot_loss, twohot_mean
+from dali.model.dists import Draw, twohot_bins, twohot_loss, twohot_mean
 from dali.model.nets import MLP, trunk
 from dali.model.normalizer import Normalizer
 from dali.model.rssm import RSSM, LatentState, kl_losses
@@ -98,7 +98,7 @@ class WorldModel(nn.Module):
     # Inference -------------------------------------------------------------------------------------------------
 
     def observe(
-        self, obs: Tensor, prev_action: Tensor, context: Tensor, state: LatentState, noise: Tensor | None
+        self, obs: Tensor, prev_action: Tensor, context: Tensor, state: LatentState, noise: Draw
     ) -> tuple[LatentState, Tensor]:
         """Posterior states (B, T, ...) and probabilities (B, T, S, C) of raw observations (B, T, O).
 
@@ -108,7 +108,7 @@ class WorldModel(nn.Module):
         embed = self.encoder(self.normalizer.normalize(obs))
         return self.rssm.observe(embed, prev_action, deep, shallow, state, noise)
 
-    def imagine_step(self, state: LatentState, action: Tensor, context: Tensor, noise: Tensor | None) -> LatentState:
+    def imagine_step(self, state: LatentState, action: Tensor, context: Tensor, noise: Draw) -> LatentState:
         """One dreamed step of (B, ...) states under a held context (B, X)."""
         return self.rssm.imagine_step(state, action, self.split_context(context)[0], noise)
 

@@ -9,7 +9,17 @@ from dali.analysis.film import Film, Stage
 from dali.analysis.request import longest_horizon
 from dali.envs.spec import ContextFeature
 from dali.export.pictures import EXTRAS, quantity
-from dali.studio.film_state import PIN, PageState, change_episode, code_range, decimals_of, fit_times, reset, step_of
+from dali.studio.film_state import (
+    PIN,
+    SEED,
+    PageState,
+    change_episode,
+    code_range,
+    decimals_of,
+    fit_times,
+    reset,
+    step_of,
+)
 
 ACTION_TITLES = {"recorded": "Recorded", "zero": "Zero", "policy": "Policy"}
 TOLD = 0.05  # share of the squared move of the code from which a dimension is named
@@ -42,11 +52,14 @@ def show_setup(stage: Stage) -> None:
         on_change=fit_times, args=(stage,), width="content",
         help="Recorded: those of the episode. Policy: the agent's own, in its dream. The real run repeats the dream's.",
     )  # fmt: skip
-    row.toggle(
-        "Sample", key="film_sampled", width="content",
-        help="Off: the mode of each latent. On: latents drawn with this seed, the same draws for both dreams.",
+    row.segmented_control(
+        "Latents", ("mean", SEED, "mode"), key="film_latents", required=True, format_func=str.capitalize,
+        width="content",
+        help="Mean: each step hands on the expected latent, without noise; figures are made so. Sample: latents drawn "
+        "with a seed, the same draws for both dreams. Mode: the likeliest class of each latent.",
     )  # fmt: skip
-    row.number_input("Seed", 0, 2**31 - 1, key="film_seed", disabled=not session["film_sampled"], width=90)
+    if session["film_latents"] == SEED:
+        row.number_input("Seed", 0, 2**31 - 1, key="film_seed", width=90)
 
 
 def show_physics(stage: Stage) -> list:

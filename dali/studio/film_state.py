@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from dali.analysis.film import Stage
-from dali.analysis.request import MAX_SIGMA, Request, check_request, dimension, longest_horizon
+from dali.analysis.request import MAX_SIGMA, Request, check_request, dimension, longest_horizon, parse_latents
 from dali.envs.spec import ContextFeature
 from dali.errors import DaliError
 from dali.export.pictures import EXTRAS
@@ -21,8 +21,8 @@ START, HORIZON = 60, 50  # steps, of a film that nobody has asked for yet
 SHOWN = 6  # observation dimensions that are plotted unless others are chosen
 WRITTEN = "film_url"  # what this page last wrote into the URL
 PIN = "film_pin"
+SEED = "sample"  # the choice of latents that are drawn with a seed
 SWEEP = ("film_sweep_axis", "film_sweep_count", "film_sweep_from", "film_sweep_to")
-MODE = "mode"  # what the URL says where the modes of the latents are taken
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ class PageState:
 
 
 def default_state(stage: Stage) -> PageState:
-    """The first exploratory episode on held-out physics, unchanged; its latents sampled, as they are judged."""
+    """The first exploratory episode on held-out physics, unchanged; its latents their means, as they are judged."""
     episodes, spec = stage.episodes, stage.agent.spec
     fitting = episodes.length >= START + HORIZON
     wanted = fitting & (episodes.regime == "interpolation") & episodes.explored
     index = int((wanted if wanted.any() else fitting).argmax())
     length = int(episodes.length[index])
     t = min(START, length // 2)
-    request = Request(index, t, min(HORIZON, length - t), seed=0)
+    request = Request(index, t, min(HORIZON, length - t))
     return PageState(request, dimensions=tuple(range(min(SHOWN, spec.obs_dim))))
 
 
@@ -52,7 +52,7 @@ def to_url(state: PageState) -> dict[str, str]:
     """The query parameters of a state, but the checkpoint's."""
     request = state.request
     url = {"episode": str(request.episode), "t": str(request.t), "h": str(request.horizon), "actions": request.actions}
-    url["seed"] = MODE if request.seed is None else str(request.seed)
+    url["latents"] = str(request.latents)
     url |= {name: f"{value!r}" for name, value in request.physics}
     url |= {f"z{j}": f"{k:g}" for j, k in request.code}
     if state.extras:
@@ -88,7 +88,7 @@ def from_url(url: Mapping[str, str], stage: Stage) -> PageState:
             physics=tuple((f.name, float(url[f.name])) for f in spec.features if f.name in url),
             code=tuple((dimension(name), float(url[name])) for name in _code_names(stage) if name in url),
             actions=actions,  # type: ignore[arg-type]
-            seed=None if (seed := url.get("seed", str(start.seed))) == MODE else int(seed),
+            latents=parse_latents(url.get("latents", str(start.latents))),
         )
         extras = tuple(e for e in EXTRAS if e in url.get("extra", "").split(","))
         dimensions = tuple(int(d) for d in url["dims"].split(",")) if url.get("dims") else state.dimensions
@@ -147,8 +147,9 @@ def set_widgets(state: PageState, stage: Stage) -> None:
     request, session = state.request, st.session_state
     context = stage.episodes.context[request.episode]
     session["film_episode"], session["film_t"], session["film_h"] = request.episode, request.t, request.horizon
-    session["film_actions"], session["film_sampled"] = request.actions, request.seed is not None
-    session["film_seed"] = request.seed or 0
+    drawn = isinstance(request.latents, int)
+    session["film_actions"], session["film_latents"] = request.actions, SEED if drawn else request.latents
+    session["film_seed"] = request.latents if drawn else 0
     session["film_extras"], session["film_dims"] = list(state.extras), list(state.dimensions)
     for feature, value in zip(stage.agent.spec.features, request.context_to(stage.agent.spec, context), strict=True):
         session[f"film_{feature.name}"] = float(value)
@@ -176,7 +177,7 @@ def read_widgets(stage: Stage) -> PageState:
         physics=tuple(physics),
         code=tuple((j, k) for j, k in code if k),
         actions=session["film_actions"],
-        seed=session["film_seed"] if session["film_sampled"] else None,
+        latents=session["film_seed"] if session["film_latents"] == SEED else session["film_latents"],
     )
     sweep = tuple(session[key] for key in SWEEP)
     return PageState(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
+from dali.analysis.counterfactual import Latents
 from dali.analysis.film import Factual, Film, Stage, make_factual, make_film, make_stage
 from dali.analysis.request import Request
 from dali.artifacts import EPISODES_FILE
@@ -73,13 +74,13 @@ def film_of(stage: Stage, key: Stamp, request: Request) -> Film:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _film(key: Stamp, request: Request, _stage: Stage) -> Film:
-    factual = _factual(key, request.episode, request.t, request.horizon, request.actions, request.seed, _stage)
+    factual = _factual(key, request.episode, request.t, request.horizon, request.actions, request.latents, _stage)
     return make_film(_stage, request, factual)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _factual(key: Stamp, episode: int, t: int, horizon: int, actions, seed: int | None, _stage: Stage) -> Factual:
-    return make_factual(_stage, Request(episode, t, horizon, actions=actions, seed=seed))
+def _factual(key: Stamp, episode: int, t: int, horizon: int, actions, latents: Latents, _stage: Stage) -> Factual:
+    return make_factual(_stage, Request(episode, t, horizon, actions=actions, latents=latents))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
