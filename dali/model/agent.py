@@ -127,7 +127,8 @@ class Agent(nn.Module):
             state.obs_history, state.action_history, state.first_history, self.world_model.normalizer
         )
         # The oldest record only gives the first transition its start; without it the K tokens fill one block.
-        return self.world_model.context_encoder(tokens[:, 1:], state.first_history[:, 1:])[:, -1]
+        last = torch.full((len(tokens), 1), tokens.shape[1] - 2, device=tokens.device)
+        return self.world_model.context_encoder.at(tokens[:, 1:], state.first_history[:, 1:], last).squeeze(1)
 
     def _remember(self, obs: Tensor, first: Tensor, state: AgentState) -> AgentState:
         keep = ~first

@@ -94,7 +94,7 @@ class RSSM(nn.Module):
         return LatentState(torch.stack(deters, 1), torch.stack(stochs, 1)), torch.stack(probs, 1)
 
     def imagine_step(self, state: LatentState, action: Tensor, deep: Tensor, noise: Draw) -> LatentState:
-        """One step of the prior: (B, ...) states under (B, A) actions and (B, X) context; noise (B, S) as in observe."""
+        """One step of the prior: (B, ...) states under actions (B, A) and a context (B, X); noise is (B, S) here."""
         deter = self._sequence_step(state.deter, state.stoch, self.input_given(torch.cat([action, deep], -1)))
         return LatentState(deter, sample_onehot(self.prior(deter), noise).flatten(-2))
 
