@@ -21,7 +21,7 @@ LAYERS = (
     ("dali.envs", "dali.model", "dali.run_folder"),
     ("dali.analysis", "dali.checkpoint"),  # analysis is handed an agent; it opens no folder
     ("dali.train", "dali.artifacts", "dali.scores", "dali.figures", "dali.video", "dali.jobs"),
-    ("dali.sweep", "dali.export", "dali.derived", "dali.bench"),
+    ("dali.sweep", "dali.export", "dali.derived", "dali.bench", "dali.doctor"),
     ("dali.studio", "dali.cli"),
     ("pages", "dali.__main__"),
     ("app",),
