@@ -33,7 +33,7 @@ $(VENV)/.installed: requirements.txt constraints.txt | $(PYTHON)
 	@touch $@
 	@echo "Installed."
 
-$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+$(VENV)/.installed-dev: requirements-dev.txt requirements-ray.txt $(VENV)/.installed
 	@echo "Installing the linter and the test tools ..."
 	@$(PIP_INSTALL) -r requirements-dev.txt
 	@touch $@

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def sweep(
-    env: Annotated[str, typer.Option(help="Environment of the catalogue, such as pendulum.")],
+    env: Annotated[str, typer.Option(help="Environments of the catalogue, parted by commas; 'all' for all of them.")],
     methods: Annotated[str, typer.Option(help="Methods, parted by commas; 'all' for all seven.")],
     seeds: Annotated[str, typer.Option(help="Seeds, parted by commas, or a range such as 0-2.")] = "0",
     workers: Annotated[int | None, typer.Option(min=1, help="Runs at once; this machine's cores by default.")] = None,
@@ -28,8 +28,9 @@ def sweep(
     status: Annotated[Path | None, typer.Option(help="File to report progress in, for the dashboard.")] = None,
     options: Annotated[list[str] | None, typer.Argument(help="After --: further options of the train command.")] = None,
 ) -> None:
-    """Train methods x seeds, several at once, one thread each. Run it again to go on: finished runs are kept.
+    """Train environments x methods x seeds, several at once, one thread each.
 
+    Run it again to go on: finished runs are kept.
     A failing run does not end the others; the exit status is 1 if any failed. What a run prints: its cache/train.log.
     """
     from dali.envs import catalogue
@@ -38,12 +39,14 @@ def sweep(
     from dali.sweep.pool import run_here, run_on_ray
     from dali.sweep.run import plan, progress
 
-    catalogue.spec(env)
+    envs = list(catalogue.names()) if env == "all" else [e.strip() for e in env.split(",")]
+    for name in envs:
+        catalogue.spec(name)
     names = list(METHODS) if methods == "all" else [m.strip() for m in methods.split(",")]
     for name in names:
         if name not in METHODS:
             raise unknown_name("method", name, METHODS)
-    jobs = plan(env, names, _parse_seeds(seeds), output, options or [], None if evaluate == "none" else evaluate)
+    jobs = plan(envs, names, _parse_seeds(seeds), output, options or [], None if evaluate == "none" else evaluate)
     outcomes: dict[Job, Outcome] = {}
     if show:
         typer.echo(_table(jobs, outcomes))
@@ -56,10 +59,9 @@ def sweep(
                 job, outcomes[job] = ended
                 typer.echo(f"[{len(outcomes)}/{len(jobs)}] {_line(job, outcomes)}")
             stands = [progress(job.folder) for job in jobs]
-            # A run that has not written its first checkpoint counts as one that has hardly begun.
-            total = max((s.total for s in stands), default=0) * len(jobs)
+            percent = sum(round(100 * s.share) for s in stands)  # each run counts the same, however long it is
             training = sum(s.training for s in stands)
-            report(sum(s.done for s in stands), total, f"{training} running, {len(outcomes)} of {len(jobs)} ended")
+            report(percent, 100 * len(jobs), f"{training} running, {len(outcomes)} of {len(jobs)} ended")
         typer.echo(_table(jobs, outcomes))
         failed = [job.name for job, outcome in outcomes.items() if outcome.state == "failed"]
         if failed:
@@ -71,10 +73,14 @@ def _parse_seeds(text: str) -> list[int]:
     try:
         if "-" in text:
             first, last = (int(part) for part in text.split("-"))
-            return list(range(first, last + 1))
-        return [int(part) for part in text.split(",")]
+            seeds = list(range(first, last + 1))
+        else:
+            seeds = [int(part) for part in text.split(",")]
     except ValueError:
-        raise DaliError(f"Seeds are {text!r}; expected numbers such as 0,1,2 or a range such as 0-2.") from None
+        seeds = []
+    if not seeds:
+        raise DaliError(f"Seeds are {text!r}; expected numbers such as 0,1,2 or a range such as 0-2.")
+    return seeds
 
 
 def _table(jobs: "list[Job]", outcomes: "dict[Job, Outcome]") -> str:

@@ -1,1 +1,1 @@
-"""Many trainings: methods x seeds of one environment, on this machine's cores or on a Ray cluster."""
+"""Many trainings: environments x methods x seeds, on this machine's cores or on a Ray cluster."""

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 
 from dali.errors import DaliError
 from dali.sweep.run import Job, Outcome, run_job
@@ -47,7 +48,7 @@ def run_on_ray(jobs: list[Job], workers: int | None, address: str) -> Iterator[t
     except ModuleNotFoundError as error:
         raise DaliError("--ray-address needs Ray: python -m pip install -r requirements-ray.txt") from error
     root = str(Path(__file__).resolve().parents[2])
-    options = {"num_cpus": workers, "include_dashboard": False} if address == "local" else {}
+    options: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False} if address == "local" else {}
     try:
         ray.init(address=address, runtime_env={"env_vars": {"PYTHONPATH": root}}, log_to_driver=False, **options)
     except ConnectionError as error:

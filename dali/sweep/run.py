@@ -63,17 +63,23 @@ class Progress:
     training: bool  # a process is at work in it now
 
     @property
+    def share(self) -> float:
+        """0 to 1; 0 before the first checkpoint, which alone tells the total."""
+        return min(1.0, self.done / self.total) if self.total else 0.0
+
+    @property
     def complete(self) -> bool:
         return self.total > 0 and self.done >= self.total
 
 
 def plan(
-    env: str, methods: list[str], seeds: list[int], output: Path, options: list[str], grid: str | None
+    envs: list[str], methods: list[str], seeds: list[int], output: Path, options: list[str], grid: str | None
 ) -> list[Job]:
-    """All runs of a sweep, seed by seed, so that every method has its first seed early."""
+    """All runs of a sweep, seed by seed, so that every method has its first seed early in every environment."""
     return [
         Job(env, method, seed, output.resolve() / f"{env}-{method}-s{seed}", tuple(options), grid)
         for seed in seeds
+        for env in envs
         for method in methods
     ]
 
