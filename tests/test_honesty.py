@@ -147,7 +147,7 @@ def test_the_warm_up_trains_the_code_alone(tmp_path):
 
 
 def test_actor_and_critic_learn_at_every_nth_update_alone(tmp_path):
-    made = trainer("dali_d_chi", tmp_path, behavior_every=2)
+    made = trainer("dali_d_chi", tmp_path, behavior_every=2, context_every=1)
     learnt = []
     for _ in range(4):
         before = {k: v.clone() for k, v in made.agent.named_parameters()}
@@ -156,6 +156,19 @@ def test_actor_and_critic_learn_at_every_nth_update_alone(tmp_path):
     behavior, model = {"actor", "critic", "slow_critic"}, {"rssm", "decoder", "context_encoder"}
     assert all(model <= parts for parts in learnt)
     assert [parts & behavior for parts in learnt] == [behavior, set(), behavior, set()]
+
+
+@pytest.mark.parametrize("method", ["dali_d_chi", "dali_s_chi"])
+def test_the_code_learns_at_every_nth_update_alone(tmp_path, method):
+    made = trainer(method, tmp_path, context_every=3)
+    learnt = []
+    for _ in range(made.config.train.context_warmup + 4):
+        before = {k: v.clone() for k, v in made.agent.named_parameters()}
+        made.learner.update(made.replay.sample())
+        learnt.append({k.split(".")[1] for k, v in made.agent.named_parameters() if not torch.equal(before[k], v)})
+    code = {"context_encoder", "forward_dynamics", "cross_modal"}
+    assert [parts & code for parts in learnt[-4:]] == [code, set(), set(), code]
+    assert all("rssm" in parts for parts in learnt[-4:])
 
 
 def test_learning_rates_by_hand(tmp_path):
