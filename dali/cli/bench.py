@@ -28,7 +28,7 @@ def train(
 
     steps = catalogue.spec(env).train_steps
     # Updates of the warm-up train the code alone, others may leave out the behaviour; whole ones are measured.
-    whole = {"context_warmup": 0, "behavior_every": 1}
+    whole = {"sight_updates": 1, "context_warmup": 0, "behavior_every": 1}
     config = make_config(env, method, preset, 0, steps, threads=threads, device=device, **whole)
     typer.echo(json.dumps(bench_train(config, updates), indent=2))
 
