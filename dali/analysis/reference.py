@@ -5,7 +5,8 @@
 - pendulum: a controller that knows the physics, found by dynamic programming (``pendulum_expert``) and played in the
   simulator from the same start states. It is nearly optimal, not a bound: a score may exceed 1 a little.
 - all others: the largest return that the reward allows, one point a step over a whole episode, whether or not any
-  controller reaches it (the cartpole's time limit; no ball is in its cup from the first step on).
+  controller reaches it (the cartpole's time limit; no ball is in its cup from the first step on; walker and quadruped
+  start lying down). It is the same in every context, so that a score there also falls where the physics is harder.
 
 Both are ours: the paper normalises by agents trained on each context alone.
 
@@ -99,8 +100,8 @@ def compute_references(
     return References(contexts, random, expert, CONTROLLER if spec.name == "pendulum" else BOUND)
 
 
-def save_references(path: Path, references: References, spec: EnvSpec, episodes: int, seed: int) -> None:
-    """Writes them as JSON, with what made them."""
+def render_references(references: References, spec: EnvSpec, episodes: int, seed: int) -> str:
+    """JSON of them, with what made them; `load_references` reads it."""
     record = {
         "made_by": f"python -m dali reference {spec.name} --episodes {episodes} --seed {seed}",
         "features": [f"{f.name} ({f.unit})" for f in spec.features],
@@ -110,8 +111,7 @@ def save_references(path: Path, references: References, spec: EnvSpec, episodes:
         "expert": references.expert.round(3).tolist(),
     }
     lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in record.items())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+    return f"{{\n{lines}\n}}\n"
 
 
 def play_pendulum_expert(spec: EnvSpec, context: np.ndarray, seeds: np.ndarray) -> np.ndarray:

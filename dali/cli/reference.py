@@ -17,7 +17,8 @@ def reference(
     """Recompute the reference returns (random policy, expert) that normalised scores are made of."""
     from tqdm import tqdm
 
-    from dali.analysis.reference import compute_references, reference_path, save_references
+    from dali.analysis.reference import compute_references, reference_path, render_references
+    from dali.checkpoint import write_text
     from dali.envs import catalogue
 
     spec = catalogue.spec(env)
@@ -29,5 +30,6 @@ def reference(
             bar.update(done - bar.n)
 
         found = compute_references(spec, episodes, seed, on_context)
-    save_references(path, found, spec, episodes, seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, render_references(found, spec, episodes, seed))
     typer.echo(f"{len(found.contexts)} contexts; expert: {found.expert_kind}. Wrote {path}")
