@@ -3,9 +3,9 @@
 import streamlit as st
 
 from dali.studio.loaders import choose_run
-from dali.studio.style import header
+from dali.studio.style import header, shown_path
 
-VIEWS = ("Heat maps", "Curves", "Regimes", "Profiles", "Two methods", "The paper")
+VIEWS = ("Maps", "Curves", "Regimes", "Profiles", "Two methods", "Paper")
 
 header(
     "Generalisation",
@@ -17,7 +17,7 @@ run = choose_run()
 from dali.analysis.scoring import NORMALISED  # noqa: E402  torch takes seconds to import, and what stands above needs none
 from dali.methods import METHODS  # noqa: E402
 from dali.studio import generalization as views  # noqa: E402
-from dali.studio.evaluations import evaluated_runs, show_missing  # noqa: E402
+from dali.studio.evaluations import evaluated_runs, show_missing, show_setting  # noqa: E402
 
 evaluated = evaluated_runs(run)
 keep = {"persist_state": "session"}
@@ -25,16 +25,18 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     view = st.segmented_control("View", VIEWS, default=VIEWS[0], required=True, key="generalization_view", **keep)
     measure = st.segmented_control("Score", ("normalised", "return"), default="normalised", required=True,
                                    key="generalization_measure", **keep)  # fmt: skip
-    st.segmented_control("Camera saves", ("SVG", "PNG"), default="SVG", required=True, key="figure_format", **keep)
+    st.segmented_control("Figures save as", ("SVG", "PNG"), default="SVG", required=True, key="figure_format", **keep,
+                         help="By the camera at the upper right of each figure.")  # fmt: skip
 if evaluated.missing:
     with st.expander(f"Without an evaluation: {len(evaluated.missing)}", icon=":material/pending:",
                      expanded=not evaluated.methods):  # fmt: skip
         show_missing(evaluated)
-if view == "The paper":
+if view == "Paper":
     views.show_paper(run.spec)
     st.stop()
 if not evaluated.methods:
     st.stop()
+show_setting(evaluated, run)
 
 chosen = st.pills(
     "Methods",
@@ -54,19 +56,23 @@ if not len(first.contexts):
     st.stop()
 if measure == "normalised" and first.measure != NORMALISED:
     st.info(f"No references ship for all of these contexts of {run.spec.title}, so returns are shown.")
-if view == "Heat maps":
+if view == "Maps":
     views.show_heat_maps(run, scores, {name: evaluated.owner(name, run) for name in scores})
 elif view == "Curves":
     views.show_curves(run, scores)
 elif view == "Regimes":
-    views.show_regimes(scores)
+    views.show_regimes(run.spec, scores)
 elif view == "Profiles":
     views.show_profiles(scores)
 else:
     views.show_difference(run, scores)
 if first.reference:
     st.caption(f"Score 0: the random policy. Score 1: {first.reference}. Both by `python -m dali reference`.")
-st.download_button("Scores as CSV", views.scores_csv(run.spec, scores), f"{run.config.env}-scores.csv", "text/csv")
+runs = {name: [other for other, _ in evaluated.methods[name]] for name in scores}
+table = views.scores_csv(run.spec, scores, runs)
+st.download_button("Scores as CSV", table, f"{run.config.env}-scores.csv", "text/csv", on_click="ignore",
+                   icon=":material/download:")  # fmt: skip
 with st.expander("Recompute these figures", icon=":material/terminal:"):
-    folders = [other.folder for name in scores for other, _ in evaluated.methods[name]]
-    st.code("\n".join(f"python -m dali evaluate {folder}" for folder in folders), language="bash")
+    folders = [str(shown_path(other.folder)) for found in runs.values() for other in found]
+    commands = [f"python -m dali evaluate {folder}" for folder in folders]
+    st.code("\n".join([*commands, f"python -m dali compare {' '.join(folders)}"]), language="bash")

@@ -58,7 +58,7 @@ def test_curves_have_units_and_shade_the_train_range():
 
 def test_error_bars_are_distances_from_the_value():
     estimate = Estimate(0.5, 0.4, 0.8, "runs")
-    bar = figures.regime_bars({"dali_d": {"mixed": estimate}}, "return").data[0]
+    bar = figures.regime_bars({"dali_d": {"mixed": estimate}}, {"mixed": 18}, "return").data[0]
     assert bar.error_y.array[0] == pytest.approx(0.3)
     assert bar.error_y.arrayminus[0] == pytest.approx(0.1)
 

@@ -5,7 +5,7 @@ they differ in method and seed alone: `setting` tells.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,14 +60,18 @@ def setting(config: RunConfig) -> RunConfig:
     return replace(config, method_name=next(iter(METHODS)), seed=0, train=train)
 
 
+def _defaults(preset: str) -> dict[str, Any]:
+    """A preset's fields that decide what is learnt, but the number of steps, which environments have of their own."""
+    model, train = PRESETS[preset]
+    usual = {**asdict(model), **asdict(train)}
+    return {name: value for name, value in usual.items() if name not in (*IMMATERIAL, "steps")}
+
+
 def setting_text(config: RunConfig) -> str:
     """The preset, the steps, and each field in which a run differs from its preset."""
-    changed = []
-    for part, usual in zip((config.model, config.train), PRESETS[config.preset], strict=True):
-        for item in fields(part):
-            value = getattr(part, item.name)
-            if value != getattr(usual, item.name) and item.name not in (*IMMATERIAL, "steps"):
-                changed.append(f"{item.name}={value}")
+    usual = _defaults(config.preset)
+    own = {**asdict(config.model), **asdict(config.train)}
+    changed = [f"{name}={own[name]}" for name, value in usual.items() if own[name] != value]
     return ", ".join([f"preset {config.preset}", f"{config.train.steps:,} environment steps", *changed])
 
 

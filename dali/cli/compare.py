@@ -91,8 +91,8 @@ def _explanation(found: "Comparison") -> str:
     scale = f" (0: random policy; 1: {found.reference})" if found.reference else ""
     text = (
         f"{found.measure[0].upper()}{found.measure[1:]}{scale}, interquartile mean over runs and contexts, "
-        f"{episodes} episodes a context, on contexts that all runs share; in brackets their number. 95 % bootstrap intervals over runs, "
-        "stratified by context"
+        f"{episodes} episodes a context, on contexts that all runs share; in brackets their number. 95 % bootstrap "
+        "intervals over runs, stratified by context"
     )
     if any(e.resampled == "contexts" for row in found.rows for e in (*row.iqm.values(), *row.better.values())):
         text += "; * over contexts, since there is one run: it says nothing about other seeds"

@@ -19,18 +19,19 @@ from dali.figures.style import (
     PINK,
     SKY,
     VERMILION,
-    YELLOW,
     layout,
     translucent,
     with_unit,
 )
 from dali.methods import METHODS
 
-# A method keeps its colour and its mark whatever else is shown.
-METHOD_COLOURS = dict(zip(METHODS, (GREY, YELLOW, ORANGE, SKY, GREEN, PINK, BLUE), strict=True))
+# A method keeps its colour, its mark and its dash whatever else is shown.
+METHOD_COLOURS = dict(zip(METHODS, (GREY, VERMILION, ORANGE, SKY, GREEN, PINK, BLUE), strict=True))
 METHOD_MARKS = dict(
     zip(METHODS, ("circle", "square", "square-open", "diamond", "diamond-open", "triangle-up", "star"), strict=True)
 )
+METHOD_DASHES = dict(zip(METHODS, ("dash", "dashdot", "solid", "dot", "longdash", "longdashdot", "solid"), strict=True))
+BAND, FAINT_BAND, FEW = 0.2, 0.09, 3  # opacity of intervals, and where more than a few methods lie on each other
 CLICK_SIZE = 26  # px, of the invisible marks that make cells clickable
 
 
@@ -41,6 +42,7 @@ def heat_map(
     measure: str,
     limits: tuple[float, float],
     colours: str = CONTINUOUS,
+    height: int = 520,
 ) -> go.Figure:
     """Values (M,) of contexts (M, 2), one cell each, with the box of train ranges drawn in.
 
@@ -98,7 +100,7 @@ def heat_map(
         }
         for axis, f, v in (("x", first, xs), ("y", second, ys))
     }
-    return layout(figure, 520, clickmode="event+select", dragmode=False, **axes)
+    return layout(figure, height, clickmode="event+select", dragmode=False, **axes)
 
 
 def curves(
@@ -124,7 +126,7 @@ def curves(
                 x=np.concatenate([values, values[::-1]]),
                 y=np.concatenate([means.high, means.low[::-1]]),
                 fill="toself",
-                fillcolor=translucent(colour, 0.2),
+                fillcolor=translucent(colour, BAND if len(methods) <= FEW else FAINT_BAND),
                 line={"width": 0},
                 hoverinfo="skip",
                 showlegend=False,
@@ -153,14 +155,14 @@ def curves(
     return layout(figure, 420, xaxis_title=with_unit(feature.label, feature.unit), yaxis_title=measure)
 
 
-def regime_bars(scores: dict[str, dict[str, Estimate]], measure: str) -> go.Figure:
-    """Aggregates by method and regime, scores[method][regime], with their intervals."""
+def regime_bars(scores: dict[str, dict[str, Estimate]], contexts: dict[str, int], measure: str) -> go.Figure:
+    """Aggregates by method and regime, scores[method][regime], with their intervals; contexts: how many of each."""
     figure = go.Figure()
     for name, regimes in scores.items():
         estimates = list(regimes.values())
         middle = np.array([e.value for e in estimates])
         figure.add_bar(
-            x=list(regimes),
+            x=[f"{regime}<br>{contexts[regime]} contexts" for regime in regimes],
             y=middle,
             name=METHODS[name].title,
             marker={"color": METHOD_COLOURS[name], "line": {"color": "#000000", "width": 0.5}},
@@ -174,7 +176,7 @@ def regime_bars(scores: dict[str, dict[str, Estimate]], measure: str) -> go.Figu
             hovertemplate="%{x}: %{y:.3g} (95 % %{customdata[0]:.3g} to %{customdata[1]:.3g})"
             f"<extra>{METHODS[name].title}</extra>",
         )
-    return layout(figure, 400, barmode="group", yaxis_title=f"{measure}, interquartile mean", xaxis_title="contexts")
+    return layout(figure, 400, barmode="group", yaxis_title=f"{measure}, interquartile mean")
 
 
 def profiles(methods: dict[str, Profile], measure: str) -> go.Figure:
@@ -186,17 +188,19 @@ def profiles(methods: dict[str, Profile], measure: str) -> go.Figure:
             x=np.concatenate([profile.thresholds, profile.thresholds[::-1]]),
             y=np.concatenate([profile.high, profile.low[::-1]]),
             fill="toself",
-            fillcolor=translucent(colour, 0.2),
+            fillcolor=translucent(colour, BAND if len(methods) <= FEW else FAINT_BAND),
             line={"width": 0},
             hoverinfo="skip",
             showlegend=False,
+            legendgroup=name,
         )
         figure.add_scatter(
             x=profile.thresholds,
             y=profile.share,
             name=METHODS[name].title,
+            legendgroup=name,
             mode="lines",
-            line={"color": colour, "width": 2},
+            line={"color": colour, "width": 2, "dash": METHOD_DASHES[name]},
             hovertemplate="%{y:.0%} of scores above %{x:.3g}<extra>" + METHODS[name].title + "</extra>",
         )
     share = {"title": "share of contexts and runs above", "range": [-0.02, 1.02], "tickformat": ".0%"}
@@ -224,7 +228,12 @@ def improvement(regimes: dict[str, Estimate], first: str, second: str) -> go.Fig
     )
     figure.add_vline(0.5, line={"color": GREY, "dash": "dot"})
     title = f"P({METHODS[first].title} > {METHODS[second].title})"
-    return layout(figure, 120 + 50 * len(names), xaxis={"title": title, "range": [-0.02, 1.02]}, yaxis_title="contexts")
+    return layout(
+        figure,
+        120 + 50 * len(names),
+        xaxis={"title": title, "range": [-0.02, 1.02]},
+        yaxis={"title": "contexts", "autorange": "reversed"},
+    )
 
 
 def paper_bars(figures: dict[str, dict[str, float | None]], methods: Sequence[str]) -> go.Figure:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from dali.analysis.comparison import setting, setting_text
 from dali.analysis.evaluate import Evaluation
 from dali.analysis.scoring import Scores, compare
 from dali.errors import CheckpointError
@@ -20,10 +21,11 @@ STATUS = Path("cache") / "evaluate.json"
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The runs of one environment and preset, by method in the order of METHODS, and those without an evaluation."""
+    """The runs of one environment and setting, by method in the order of METHODS, and those without an evaluation."""
 
     methods: dict[str, list[tuple[Run, Evaluation]]]
     missing: list[tuple[Run, str]]  # with the reason
+    other: int  # runs of the environment with another setting, which are not comparable
 
     def scores(self, run: Run, chosen: list[str], normalised: bool) -> dict[str, Scores]:
         """Scores of the chosen methods on the contexts they share."""
@@ -37,17 +39,30 @@ class Evaluated:
 
 
 def evaluated_runs(like: Run) -> Evaluated:
-    """All runs of the environment and the preset of one run: others are not comparable with it."""
+    """All runs that differ from one in method and seed alone: others are not comparable with it."""
     methods: dict[str, list[tuple[Run, Evaluation]]] = {name: [] for name in METHODS}
-    missing = []
+    missing, other, wanted = [], 0, setting(like.config)
     for run in list_checkpoints()[0]:
-        if (run.config.env, run.config.preset) != (like.config.env, like.config.preset):
+        if run.config.env != like.config.env:
+            continue
+        if setting(run.config) != wanted:
+            other += 1
             continue
         try:
             methods[run.config.method_name].append((run, load_evaluation(run)))
         except CheckpointError as error:
             missing.append((run, str(error)))
-    return Evaluated({name: found for name, found in methods.items() if found}, missing)
+    return Evaluated({name: found for name, found in methods.items() if found}, missing, other)
+
+
+def show_setting(evaluated: Evaluated, like: Run) -> None:
+    """What the runs that are compared have in common, how many there are, and how many are left out."""
+    count = sum(map(len, evaluated.methods.values()))
+    text = f"{count} evaluated {'run' if count == 1 else 'runs'} of {like.spec.title.lower()}: "
+    text += setting_text(like.config)
+    if evaluated.other:
+        text += f". Not comparable and left out: {evaluated.other} with other settings; choose one of them to see it"
+    st.caption(f"{text}.")
 
 
 def show_missing(evaluated: Evaluated) -> None:

@@ -7,32 +7,32 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from dali.analysis.generalization import (
-    Estimate,
-    Resample,
-    aggregate,
-    context_means,
-    performance_profile,
-    probability_of_improvement,
-)
+from dali.analysis.comparison import ALL, improvement, regime_masks
+from dali.analysis.generalization import Estimate, aggregate, context_means, performance_profile, resampling
 from dali.analysis.reference import paper_figures
-from dali.analysis.scoring import NORMALISED, Scores, by_regime, single_grid
+from dali.analysis.scoring import NORMALISED, Scores, single_grid
 from dali.envs.spec import EnvSpec
 from dali.errors import DaliError
 from dali.figures import generalization as figures
 from dali.figures.style import DIVERGING
 from dali.methods import METHODS
 from dali.studio.loaders import Run, load_episodes
-from dali.studio.style import number
+from dali.studio.style import MISSING, number
 
 THRESHOLDS = 101
+MAP_WIDTH, MAP_HEIGHT = 500, 440  # px: two beside each other on a wide screen, one on a narrow one
 CLICKED = "generalization_clicked"  # (method, context) of the last click on a map
 
 
 def chart(figure, key: str, **options):
     """A chart whose camera button saves in the chosen format."""
     form = st.session_state.get("figure_format", "SVG").lower()
-    config = {"displaylogo": False, "toImageButtonOptions": {"format": form, "filename": f"dali-{key}"}}
+    config = {
+        "displaylogo": False,
+        "displayModeBar": True,
+        "modeBarButtons": [["toImage"]],
+        "toImageButtonOptions": {"format": form, "filename": f"dali-{key}"},
+    }
     return st.plotly_chart(figure, key=f"generalization:{key}", config=config, **options)
 
 
@@ -46,14 +46,14 @@ def show_heat_maps(run: Run, scores: dict[str, Scores], owners: dict[str, Run]) 
         st.info(f"{run.spec.title} has {run.spec.context_dim} context features; a map needs two.")
         return
     above = st.container()
-    columns = st.columns(min(2, len(scores)))
+    place = st.container(horizontal=True)
     means = {name: found.runs.mean(0) for name, found in scores.items()}
     limits = min(m.min() for m in means.values()), max(m.max() for m in means.values())
-    for i, (name, found) in enumerate(scores.items()):
-        with columns[i % len(columns)]:
+    for name, found in scores.items():
+        with place.container(width=MAP_WIDTH if len(scores) > 1 else "stretch"):
             st.markdown(f"**{METHODS[name].title}** · {_runs(found)}")
             chart(
-                figures.heat_map(run.spec, found.contexts, means[name], found.measure, limits),
+                figures.heat_map(run.spec, found.contexts, means[name], found.measure, limits, height=MAP_HEIGHT),
                 f"map-{name}",
                 on_select=partial(_keep_click, name, found.contexts),
                 selection_mode="points",
@@ -102,27 +102,47 @@ def show_curves(run: Run, scores: dict[str, Scores]) -> None:
     )
 
 
-def show_regimes(scores: dict[str, Scores]) -> None:
+def show_regimes(spec: EnvSpec, scores: dict[str, Scores]) -> None:
     """Interquartile means by regime, as bars and as a table."""
-    found = {name: {row.regime: row.agent for row in by_regime(s)} for name, s in scores.items()}
-    random = {row.regime: row.random for row in by_regime(first_of(scores))}
-    measure = first_of(scores).measure
-    chart(figures.regime_bars(found, measure), "regimes")
-    st.dataframe(
-        [
-            {"Method": METHODS[name].title, "Runs": len(scores[name].runs)} | {r: _interval(e) for r, e in rows.items()}
-            for name, rows in found.items()
-        ]
-        + [{"Method": "random policy", "Runs": 1} | {r: _interval(e) for r, e in random.items()}],
-        hide_index=True,
+    first, masks = first_of(scores), regime_masks(first_of(scores))
+    if not masks:
+        st.info("Too few contexts were evaluated for any regime.")
+        return
+    found = {
+        name: {r: aggregate(s.runs[:, m], ("iqm",), resampling(s.runs))["iqm"] for r, m in masks.items()}
+        for name, s in scores.items()
+    }
+    random = {r: aggregate(first.random[None, m], ("iqm",), "contexts")["iqm"] for r, m in masks.items()}
+    chart(figures.regime_bars(found, {r: int(m.sum()) for r, m in masks.items()}, first.measure), "regimes")
+    gaps = {}
+    if first.measure == NORMALISED:
+        gaps = {
+            name: aggregate(s.runs, ("optimality_gap",), resampling(s.runs))["optimality_gap"]
+            for name, s in scores.items()
+        }
+    rows: list[dict[str, str]] = [
+        {"Method": METHODS[name].title, "Context": METHODS[name].source, "Runs": str(len(scores[name].runs))}
+        | {r: _interval(e, first.measure) for r, e in regimes.items()}
+        | ({"Optimality gap": _interval(gaps[name], first.measure)} if gaps else {})
+        for name, regimes in found.items()
+    ]
+    rows.append(
+        {
+            "Method": "random policy",
+            "Context": MISSING,
+            "Runs": MISSING,
+            **{r: _interval(e, first.measure) for r, e in random.items()},
+        }
+        | ({"Optimality gap": MISSING} if gaps else {})
     )
-    if measure == NORMALISED:
-        gaps = {}
-        for name, s in scores.items():
-            resample: Resample = "runs" if len(s.runs) > 1 else "contexts"
-            gaps[METHODS[name].title] = _interval(aggregate(s.runs, ("optimality_gap",), resample)["optimality_gap"])
-        st.caption("Optimality gap over all contexts (0 is best): " + "; ".join(f"{k} {v}" for k, v in gaps.items()))
-    st.caption(_interval_text(scores))
+    st.dataframe(rows, hide_index=True)
+    st.caption(
+        _interval_text(scores)
+        + (" Optimality gap: mean shortfall from 1 over all contexts; 0 is best." if gaps else "")
+    )
+    estimates = {name: regimes | ({"optimality gap": gaps[name]} if gaps else {}) for name, regimes in found.items()}
+    st.download_button("Table as CSV", estimates_csv(estimates, scores), f"{spec.name}-regimes.csv", "text/csv",
+                       on_click="ignore", icon=":material/download:")  # fmt: skip
 
 
 def show_profiles(scores: dict[str, Scores]) -> None:
@@ -131,10 +151,7 @@ def show_profiles(scores: dict[str, Scores]) -> None:
     values = np.concatenate([s.runs.ravel() for s in scores.values()])
     lowest = min(values.min(), 0.0) if measure == NORMALISED else values.min()
     thresholds = np.linspace(lowest, values.max(), THRESHOLDS)
-    found = {
-        name: performance_profile(s.runs, thresholds, "runs" if len(s.runs) > 1 else "contexts")
-        for name, s in scores.items()
-    }
+    found = {name: performance_profile(s.runs, thresholds, resampling(s.runs)) for name, s in scores.items()}
     chart(figures.profiles(found, measure), "profiles")
     st.caption(
         "The share of (context, run) pairs that score above each value: the higher curve is the better method. "
@@ -155,17 +172,13 @@ def show_difference(run: Run, scores: dict[str, Scores]) -> None:
         st.info("Choose two different methods.")
         return
     x, y = scores[first], scores[second]
-    resample: Resample = "runs" if min(len(x.runs), len(y.runs)) > 1 else "contexts"
-    wins = {}
-    for regime in dict.fromkeys(x.regimes.tolist()):
-        where = x.regimes == regime
-        if where.sum() > 1:
-            wins[regime] = probability_of_improvement(x.runs[:, where], y.runs[:, where], resample)
-    chart(figures.improvement(wins, first, second), "improvement")
-    st.caption(
-        f"The chance that a run of {_title(first)} beats one of {_title(second)} in the same context; at 0.5 neither "
-        f"is better. 95 % bootstrap intervals over {resample}."
-    )
+    wins = improvement(x, y)
+    if wins:
+        chart(figures.improvement(wins, first, second), "improvement")
+        st.caption(
+            f"The chance that a run of {_title(first)} beats one of {_title(second)} in the same context; at 0.5 "
+            f"neither is better. 95 % bootstrap intervals over {wins[ALL].resampled}."
+        )
     if run.spec.context_dim == 2:
         difference = x.runs.mean(0) - y.runs.mean(0)
         label = f"{x.measure}, {_title(first)} less {_title(second)}"
@@ -195,18 +208,33 @@ def show_paper(spec: EnvSpec) -> None:
     st.caption(reported["_source"])
 
 
-def scores_csv(spec: EnvSpec, scores: dict[str, Scores]) -> str:
-    """Every context's score of every run, one row each."""
+def scores_csv(spec: EnvSpec, scores: dict[str, Scores], runs: dict[str, list[Run]]) -> str:
+    """Every context's score of every run, one row each.
+
+    Args:
+        runs: of each method, in the order of its scores.
+    """
     out = io.StringIO()
-    writer = csv.writer(out)
-    first = first_of(scores)
+    writer = csv.writer(out, lineterminator="\n")
     names = [f"{f.name} ({f.unit})" for f in spec.features]
-    writer.writerow([*names, "regime", "grid", "method", "run", first.measure, "random policy"])
+    writer.writerow([*names, "regime", "grid", "method", "run", "seed", first_of(scores).measure, "random policy"])
     for method, found in scores.items():
-        for r, row in enumerate(found.runs):
+        for run, row in zip(runs[method], found.runs, strict=True):
             for i, context in enumerate(found.contexts.tolist()):
-                labels = [found.regimes[i], found.grids[i], method, r]
+                labels = [found.regimes[i], found.grids[i], method, run.name, run.config.seed]
                 writer.writerow([*context, *labels, f"{row[i]:.6g}", f"{found.random[i]:.6g}"])
+    return out.getvalue()
+
+
+def estimates_csv(estimates: dict[str, dict[str, Estimate]], scores: dict[str, Scores]) -> str:
+    """Estimates by method and regime with the ends of their intervals, one row each."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["method", "runs", "contexts", first_of(scores).measure, "low", "high", "interval over"])
+    for method, row in estimates.items():
+        for regime, e in row.items():
+            numbers = [f"{x:.6g}" for x in (e.value, e.low, e.high)]
+            writer.writerow([method, len(scores[method].runs), regime, *numbers, e.resampled])
     return out.getvalue()
 
 
@@ -228,17 +256,19 @@ def _show_context(run: Run, scores: dict[str, Scores], index: int) -> None:
     near = ", ".join(
         f"{f.label} {number(v, 2, f.unit)}" for f, v in zip(run.spec.features, episodes.context[episode], strict=True)
     )
-    exact = np.allclose(episodes.context[episode], context)
+    asked = {f.name: f"{v:g}" for f, v in zip(run.spec.features, context.tolist(), strict=True)}
     st.page_link(
         "pages/counterfactuals.py",
-        label=f"Open {'the' if exact else 'the nearest'} recorded episode of {run.name}: {near}",
+        label=f"Open {run.name} there: its recorded episode nearest to the cell ({near}), dreamed on under {named}",
         icon=":material/movie:",
-        query_params={"run": run.name, "episode": str(episode)},
+        query_params={"run": run.name, "episode": str(episode), **asked},
     )
 
 
-def _interval(estimate: Estimate) -> str:
-    return f"{estimate.value:.3g} [{estimate.low:.3g}, {estimate.high:.3g}]"
+def _interval(estimate: Estimate, measure: str) -> str:
+    digits = 2 if measure == NORMALISED else 0
+    value, low, high = (number(x, digits) for x in (estimate.value, estimate.low, estimate.high))
+    return f"{value} [{low}, {high}]"
 
 
 def _interval_text(scores: dict[str, Scores]) -> str:

@@ -24,7 +24,7 @@ CHARTS = ".js-plotly-plot"
 
 @pytest.fixture(scope="module")
 def app(chromium, serve, tmp_path_factory):
-    """Untrained agents: two methods evaluated, one not; one episode recorded in each context of the quick grid."""
+    """Untrained agents: two methods evaluated, one not; episodes in all contexts of the grid but the first."""
 
     folder = tmp_path_factory.mktemp("checkpoints")
     contexts, regimes, grids = evaluation_grid(SPEC, "quick")
@@ -35,8 +35,8 @@ def app(chromium, serve, tmp_path_factory):
         save_agent(run, agent)
         if method != "crssm_d":
             save_evaluation(run, evaluate(agent, contexts, regimes, grids, 1, 0))
-        blind = np.zeros(len(contexts), bool)
-        save_episodes(run / EPISODES_FILE, collect(agent, contexts, np.array(regimes), 0, blind, STEPS))
+        blind = np.zeros(len(contexts) - 1, bool)
+        save_episodes(run / EPISODES_FILE, collect(agent, contexts[1:], np.array(regimes)[1:], 0, blind, STEPS))
     return serve(folder)
 
 
@@ -60,10 +60,12 @@ def test_a_click_on_a_cell_leads_to_an_episode_there(opened):
     cell = opened.locator(CHARTS).last.locator(".scatterlayer .point").first
     box = cell.bounding_box()
     opened.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    link = opened.get_by_role("link", name=re.compile("Open the recorded episode of dali_d_chi-s0"))
-    expect(link).to_contain_text("gravity 1.00 m/s²")  # the first context of the grid
+    link = opened.get_by_role("link", name=re.compile("Open dali_d_chi-s0 there"))
+    expect(link).to_contain_text("dreamed on under gravity 1.000 m/s², rod length 1.000 m")  # the grid's first context
     link.click()
-    expect(opened).to_have_url(re.compile(r"/counterfactuals\?.*episode=0"))
+    expect(opened).to_have_url(re.compile(r"/counterfactuals\?.*episode=\d+.*g=1"))
+    expect(opened.get_by_test_id("dali-player")).to_be_visible()
+    expect(opened.get_by_test_id("stAlert").filter(has_text="cannot be read")).to_have_count(0)
 
 
 def test_every_view_shows_charts_with_units(opened):
@@ -72,7 +74,7 @@ def test_every_view_shows_charts_with_units(opened):
         ("Regimes", 1, "normalised score, interquartile mean"),
         ("Profiles", 1, "share of contexts and runs above"),
         ("Two methods", 2, "P(DALI-D-χ > Dreamer-DR)"),
-        ("The paper", 1, "normalised return, interquartile mean (reported)"),
+        ("Paper", 1, "normalised return, interquartile mean (reported)"),
     ):
         show(opened, view)
         expect(opened.locator(CHARTS)).to_have_count(charts)
@@ -92,8 +94,25 @@ def test_the_table_downloads(opened):
     with opened.expect_download() as download:
         opened.get_by_role("button", name="Scores as CSV").click()
     lines = download.value.path().read_text().splitlines()
-    assert lines[0].startswith("g (m/s²),l (m),regime,grid,method,run,normalised score")
+    assert lines[0] == "g (m/s²),l (m),regime,grid,method,run,seed,normalised score,random policy"
     assert len(lines) == 1 + 3 * 12  # three runs in a dozen contexts
+    assert ",dali_d_chi,dali_d_chi-s1,1," in lines[-1]
+
+
+def test_regimes_download_and_figures_are_saved(opened):
+    show(opened, "Regimes")
+    with opened.expect_download() as download:
+        opened.get_by_role("button", name="Table as CSV").click()
+    lines = download.value.path().read_text().splitlines()
+    assert lines[0] == "method,runs,contexts,normalised score,low,high,interval over"
+    assert [line.split(",")[-1] for line in lines[1:]] == ["contexts"] * 5 + ["runs"] * 5  # 3 regimes, all, the gap
+    for form, begins in (("SVG", b"<svg"), ("PNG", b"\x89PNG")):
+        opened.get_by_role("radio", name=form, exact=True).click()
+        expect(opened.get_by_test_id("stStatusWidget")).to_have_count(0)
+        with opened.expect_download() as download:
+            opened.locator(f"{CHARTS} .modebar-btn").first.click()
+        assert download.value.suggested_filename == f"dali-regimes.{form.lower()}"
+        assert download.value.path().read_bytes().startswith(begins)
 
 
 def test_a_missing_evaluation_is_made_from_the_page(opened):
