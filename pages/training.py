@@ -10,7 +10,7 @@ header(
     "encoder, and its speed. A run in training is followed live; a new one can be started below.",
 )
 
-from dali.figures.training import AXES, quantities, title_of  # noqa: E402  takes seconds to import
+from dali.figures.training import AXES, default_quantities, quantities, title_of  # noqa: E402  takes seconds to import
 from dali.studio import training  # noqa: E402
 
 runs = training.logged_runs()
@@ -20,17 +20,20 @@ if runs:
     logs = [training.read_metrics(run.folder) for run in chosen]
     known = quantities(logs)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        keys = st.multiselect(
-            "Quantities", known, [key for key in training.DEFAULTS if key in known], format_func=title_of, width=700
-        )
+        keys = st.multiselect("Quantities", known, default_quantities(known), format_func=title_of, width=700)
         axis = st.segmented_control(
             "Over", list(AXES), default="env_steps", required=True, format_func=AXES.get, key="training_axis", **keep
         )
+        colours = st.segmented_control(
+            "Colours", ("run", "method"), default="method" if training.many(runs) else "run", required=True,
+            key="training_colours", **keep,
+            help="By method: one colour a method, a dash a run.",
+        )  # fmt: skip
         weight = st.slider(
             "Smoothing", 0.0, 0.99, 0.6, 0.01, key="training_smoothing", width=220, **keep,
             help="Weight of the past in an exponential moving average; 0 shows the rows as logged.",
         )  # fmt: skip
-    training.show_curves(chosen, keys, axis, weight, {run.name: i for i, run in enumerate(runs)})
+    training.show_curves(chosen, keys, axis, weight, training.styles(runs, colours == "method"))
     if young := [run.name for run in runs if not training.has_weights(run)]:
         st.caption(f"No checkpoint yet, so not on the other pages: {', '.join(young)}.")
 else:

@@ -1,14 +1,19 @@
 """Learning curves: any logged quantity of any runs over environment steps or updates."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
 
-from dali.figures.style import PALETTE, layout, translucent
+from dali.figures.generalization import METHOD_COLOURS
+from dali.figures.style import GREY, PALETTE, layout, translucent
+from dali.methods import METHODS
 
 DASHES = ("solid", "dash", "dot", "dashdot")  # beyond eight runs colours come again, with another dash
 AXES = {"env_steps": "environment steps", "update": "updates"}
+FIRST = ("return", "loss/total", "loss/reconstruction", "loss/forward_dynamics")
 # What metrics.jsonl holds, for people; what is not named here shows under its own key.
 TITLES = {
     "return": "return, mean of the last 20 episodes",
@@ -30,12 +35,26 @@ TITLES = {
 
 
 @dataclass(frozen=True)
+class Style:
+    """How a run is drawn. Runs of one group share an entry of the legend."""
+
+    colour: str
+    dash: str
+    group: str
+
+
+@dataclass(frozen=True)
 class Curve:
     """One run's rows of one quantity."""
 
     name: str
     x: np.ndarray  # (L,)
     y: np.ndarray  # (L,)
+
+
+def default_quantities(known: Sequence[str]) -> list[str]:
+    """What is shown at first of the quantities known: return, losses, and what a probe reads from the code."""
+    return [key for key in FIRST if key in known] + [key for key in known if key.startswith("probe/")]
 
 
 def title_of(key: str) -> str:
@@ -73,28 +92,53 @@ def smooth(values: np.ndarray, weight: float) -> np.ndarray:
     return out
 
 
-def learning_curves(curves: list[Curve], key: str, axis: str, weight: float, places: dict[str, int]) -> go.Figure:
+def styles_by_run(names: Sequence[str]) -> dict[str, Style]:
+    """A colour and dash for each of all runs there are, which it keeps as others are shown or not."""
+    return {
+        name: Style(PALETTE[i % len(PALETTE)], DASHES[i // len(PALETTE) % len(DASHES)], name)
+        for i, name in enumerate(names)
+    }
+
+
+def styles_by_method(methods: Mapping[str, str | None]) -> dict[str, Style]:
+    """The colour of each run's method, a dash for each of the method's runs; grey where the method is not known.
+
+    Args:
+        methods: run -> method, of all runs there are.
+    """
+    met: Counter[str] = Counter()
+    styles = {}
+    for name, method in methods.items():
+        group = METHODS[method].title if method else "unknown method"
+        styles[name] = Style(METHOD_COLOURS[method] if method else GREY, DASHES[met[group] % len(DASHES)], group)
+        met[group] += 1
+    return styles
+
+
+def learning_curves(curves: list[Curve], key: str, axis: str, weight: float, styles: Mapping[str, Style]) -> go.Figure:
     """One quantity of all runs; raw rows stay visible, faintly, behind smoothed ones.
 
     Args:
-        places: run name -> number, which decides its colour and dash, so that both stay as runs come and go.
+        styles: run name -> how it is drawn.
     """
     figure = go.Figure()
+    named: set[str] = set()
     for one in curves:
-        place = places[one.name]
-        colour, dash = PALETTE[place % len(PALETTE)], DASHES[place // len(PALETTE) % len(DASHES)]
+        style = styles[one.name]
         if weight > 0:
             figure.add_scatter(
-                x=one.x, y=one.y, line={"color": translucent(colour, 0.25), "width": 1}, mode="lines",
-                hoverinfo="skip", showlegend=False, legendgroup=one.name,
+                x=one.x, y=one.y, line={"color": translucent(style.colour, 0.25), "width": 1}, mode="lines",
+                hoverinfo="skip", showlegend=False, legendgroup=style.group,
             )  # fmt: skip
         figure.add_scatter(
             x=one.x,
             y=smooth(one.y, weight),
-            name=one.name,
-            legendgroup=one.name,
+            name=style.group,
+            legendgroup=style.group,
+            showlegend=style.group not in named,
             mode="lines" if len(one.x) > 1 else "markers",
-            line={"color": colour, "dash": dash, "width": 2},
+            line={"color": style.colour, "dash": style.dash, "width": 2},
             hovertemplate=f"%{{x:,}} {AXES[axis]}: %{{y:.4g}}<extra>{one.name}</extra>",
         )
+        named.add(style.group)
     return layout(figure, 380, xaxis_title=AXES[axis], yaxis_title=title_of(key), uirevision=f"{key}:{axis}")

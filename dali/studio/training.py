@@ -2,27 +2,31 @@
 
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import streamlit as st
 
 from dali.checkpoint import METRICS
-from dali.config import PRESETS
+from dali.config import PRESETS, RunConfig
 from dali.envs import catalogue
+from dali.errors import CheckpointError
 from dali.figures import training as figures
 from dali.methods import METHODS
-from dali.run_folder import CONFIG
+from dali.run_folder import CONFIG, load_config
 from dali.studio import jobs
 from dali.studio.loaders import checkpoints_folder
+from dali.sweep.run import progress
 from dali.train.log import read_metrics
 
 LIVE = 60.0  # seconds since the last row, within which a run counts as training; rows come every ten
 REFRESH = 3.0  # seconds between looks at a run in training
 LOCAL = ("127.0.0.1", "localhost", "::1")
-CHOSEN, SEEN = "training_runs", "training_seen"  # session state: names chosen, names that have been offered
-FIRST = 4  # runs that are shown where none trains
-DEFAULTS = ("return", "loss/total", "loss/forward_dynamics", "updates_per_second")
+# Session state: names chosen, names that have been offered, methods whose runs were chosen together.
+CHOSEN, SEEN, BY_METHOD = "training_runs", "training_seen", "training_methods"
+MANY = 4  # runs, beyond which methods choose them and colour them
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,25 @@ class LoggedRun:
 
     @property
     def live(self) -> bool:
-        return self.age < LIVE
+        """A row came lately, and more are to come; files that were just copied are new as well."""
+        return self.age < LIVE and not progress(self.folder).complete
+
+    @property
+    def method(self) -> str | None:
+        """None before the first checkpoint, or where the configuration cannot be read."""
+        return self._config.method_name if self._config else None
+
+    @property
+    def env(self) -> str | None:
+        """As ``method``."""
+        return self._config.env if self._config else None
+
+    @cached_property
+    def _config(self) -> RunConfig | None:
+        try:
+            return load_config(self.folder)
+        except CheckpointError:
+            return None
 
 
 def logged_runs() -> list[LoggedRun]:
@@ -56,22 +78,64 @@ def choose_runs(runs: list[LoggedRun]) -> list[LoggedRun]:
     live = [name for name, run in by_name.items() if run.live]
     before = session.get(CHOSEN)
     if before is None:
-        chosen = live or list(by_name)[:FIRST]
+        chosen = live or _one_of_each(runs)
     else:
         fresh = [name for name in live if name not in session[SEEN]]
         chosen = [name for name in before if name in by_name] + fresh
     session["training_picker"], session[SEEN] = chosen, set(by_name)
+    _choose_by_method(runs)
     session[CHOSEN] = st.multiselect(
         "Runs",
         list(by_name),
         key="training_picker",
-        on_change=lambda: session.update({CHOSEN: session["training_picker"]}),
+        on_change=lambda: session.update({CHOSEN: session["training_picker"], BY_METHOD: []}),
         format_func=lambda name: f"{name} (in training)" if by_name[name].live else name,
     )
     return [by_name[name] for name in session[CHOSEN]]
 
 
-def show_curves(runs: list[LoggedRun], keys: list[str], axis: str, weight: float, places: dict[str, int]) -> None:
+def many(runs: list[LoggedRun]) -> bool:
+    """True where runs are better told apart by their method."""
+    return len(runs) > MANY
+
+
+def _one_of_each(runs: list[LoggedRun]) -> list[str]:
+    """The first run of each method in the environment that has most runs."""
+    environments = Counter(run.env for run in runs)
+    usual = environments.most_common(1)[0][0]
+    return list({run.method: run.name for run in reversed(runs) if run.env == usual}.values())[::-1]
+
+
+def _choose_by_method(runs: list[LoggedRun]) -> None:
+    """Buttons that choose all runs of some methods together, where there are enough runs to make that worth it."""
+    if not many(runs):
+        return
+    methods = {run.name: run.method for run in runs}
+
+    def choose() -> None:
+        wanted = st.session_state[BY_METHOD]
+        st.session_state[CHOSEN] = [name for name, method in methods.items() if method in wanted]
+
+    st.pills(
+        "All runs of",
+        [name for name in METHODS if name in methods.values()],
+        selection_mode="multi",
+        format_func=lambda name: METHODS[name].title,
+        key=BY_METHOD,
+        on_change=choose,
+    )
+
+
+def styles(runs: list[LoggedRun], by_method: bool) -> dict[str, figures.Style]:
+    """How every run is drawn: in a colour of its own, or in its method's."""
+    if by_method:
+        return figures.styles_by_method({run.name: run.method for run in runs})
+    return figures.styles_by_run([run.name for run in runs])
+
+
+def show_curves(
+    runs: list[LoggedRun], keys: list[str], axis: str, weight: float, drawn_as: dict[str, figures.Style]
+) -> None:
     """The curves, drawn anew every few seconds while any run trains; the page follows as runs come and end."""
     before = _standing()
     following = any(before.values()) or training_now()
@@ -87,7 +151,7 @@ def show_curves(runs: list[LoggedRun], keys: list[str], axis: str, weight: float
             drawn = [c for c in curves if len(c.x)]
             place = columns[i % len(columns)]
             if drawn:
-                figure = figures.learning_curves(drawn, key, axis, weight, places)
+                figure = figures.learning_curves(drawn, key, axis, weight, drawn_as)
                 place.plotly_chart(figure, key=f"curve:{key}", config={"displaylogo": False})
             else:
                 place.caption(f"Nothing logged yet: {figures.title_of(key)}.")
