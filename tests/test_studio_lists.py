@@ -1,0 +1,47 @@
+"""What the pages of training and generalisation list: runs in training, runs shown at first, runs that compare."""
+
+import json
+import shutil
+
+import pytest
+
+from dali.checkpoint import METRICS
+from dali.run_folder import load_config
+from dali.studio import evaluations, training
+from dali.studio.loaders import Run
+
+
+@pytest.fixture
+def folder(make_run, tmp_path, monkeypatch):
+    """Two methods of pendulum, one of cartpole, each with a log of this moment, 300 of 600 steps done."""
+    for env, method in (("cartpole", "dali_d"), ("pendulum", "dreamer_dr"), ("pendulum", "dali_d")):
+        run = tmp_path / f"{env}-{method}"
+        shutil.copytree(make_run(env, method), run)
+        (run / METRICS).write_text(json.dumps({"env_steps": 300, "update": 1}) + "\n")
+    monkeypatch.setenv("DALI_CHECKPOINTS", str(tmp_path))
+    return tmp_path
+
+
+def test_a_finished_run_is_not_in_training_however_new_its_files(folder):
+    (folder / "pendulum-dali_d" / METRICS).write_text(json.dumps({"env_steps": 600, "update": 2}) + "\n")
+    (folder / "pendulum-dali_d" / "training.json").write_text(json.dumps({"env_steps": 600}))
+    (folder / "pendulum-dreamer_dr" / "training.json").write_text(json.dumps({"env_steps": 300}))
+    live = {run.name: run.live for run in training.logged_runs()}
+    assert live == {"cartpole-dali_d": True, "pendulum-dali_d": False, "pendulum-dreamer_dr": True}
+
+
+def test_one_run_of_each_method_of_the_usual_environment_is_shown_first(folder):
+    shutil.copytree(folder / "pendulum-dali_d", folder / "pendulum-dali_d-again")
+    assert training._one_of_each(training.logged_runs()) == ["pendulum-dali_d", "pendulum-dreamer_dr"]
+
+
+def test_runs_of_another_setting_are_left_out(folder):
+    wide = folder / "wide"
+    shutil.copytree(folder / "pendulum-dali_d", wide)
+    config = json.loads((wide / "config.json").read_text())
+    config["train"]["horizon"] += 1
+    (wide / "config.json").write_text(json.dumps(config))
+    run = Run(folder / "pendulum-dali_d", load_config(folder / "pendulum-dali_d"))
+    found = evaluations.evaluated_runs(run)
+    assert sorted(other.name for other, _ in found.missing) == ["pendulum-dali_d", "pendulum-dreamer_dr"]
+    assert (found.methods, found.other) == ({}, 1)
