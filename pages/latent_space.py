@@ -25,8 +25,8 @@ if not run.config.method.infers_context:
     show_way_on(run)
     st.stop()
 view = st.segmented_control(
-    "View", VIEWS, default=VIEWS[0], required=True, key="latent_view", persist_state="session",
-    label_visibility="collapsed",
+    "View", VIEWS, default=None if "latent_view" in st.session_state else VIEWS[0], required=True, key="latent_view",
+    persist_state="session", label_visibility="collapsed",
 )  # fmt: skip
 try:
     with st.spinner("Loading …", show_time=False):

@@ -23,7 +23,7 @@ from dali.figures.style import (
     with_unit,
 )
 
-HEIGHT = 620
+HEIGHT = 540
 FADED = 0.12  # opacity of points outside a selection
 BEHIND = 0.18  # and of points behind a path
 EYE = {"x": 1.5, "y": 1.5, "z": 0.9}  # far enough that no axis title is cut
@@ -40,13 +40,16 @@ def map_figure(
     selected: np.ndarray | None = None,
     path: np.ndarray | None = None,
     revision: str = "",
+    drag: str = "lasso",
+    ring: np.ndarray | None = None,
 ) -> go.Figure:
     """The map of M points, coloured; hovering tells the physics in units.
 
     Args:
         coordinates: (M, k), k of 2 or 3. axes: k titles. selected: (M,) bool, drawn strongly, the rest faintly.
         path: (T, k) of one episode's records, drawn as a line whose dots tell the time.
-        revision: zoom and view are kept while it stays the same.
+        revision: zoom and view are kept while it stays the same. drag: what dragging does, "lasso" or "pan".
+        ring: (k,) a place to ring.
     """
     flat = coordinates.shape[1] == 2
     figure = go.Figure()
@@ -77,9 +80,12 @@ def map_figure(
     if path is not None:
         figure.update_traces(marker_opacity=BEHIND)
         figure.add_traces(_path(path, spec.timestep))
+    if ring is not None:
+        figure.add_trace(_ring(ring))
     titles = {f"{axis}axis": {"title": title} for axis, title in zip("xyz", axes, strict=False)}
     if flat:
-        layout(figure, HEIGHT, dragmode="lasso", uirevision=revision, annotations=_times(path, spec.timestep), **titles)
+        figure.update_layout(legend_itemsizing="constant")
+        layout(figure, HEIGHT, dragmode=drag, uirevision=revision, annotations=_times(path, spec.timestep), **titles)
     else:
         scene = {**titles, "uirevision": revision, "aspectmode": "cube", "camera": {"eye": EYE}}
         layout(figure, HEIGHT, scene={**scene, "annotations": _times(path, spec.timestep)}, uirevision=revision)
@@ -108,7 +114,7 @@ def pair_grid(
         if selected is not None:
             trace.update(selectedpoints=np.flatnonzero(selected[where]), unselected={"marker": {"opacity": FADED}})
         figure.add_trace(trace)
-    return layout(figure, 860, dragmode="select")
+    return layout(figure, 860, dragmode="select", legend_itemsizing="constant")
 
 
 def hover_template(spec: EnvSpec, means: bool) -> str:
@@ -211,6 +217,14 @@ def _path(path: np.ndarray, timestep: float) -> list:
         kind(**common, mode="lines", line=line, hoverinfo="skip"),
         kind(**common, mode="markers", marker=marker, customdata=seconds, hovertemplate=hover),
     ]
+
+
+def _ring(place: np.ndarray) -> go.Scatter | go.Scatter3d:
+    """A ring around a place (k,) of the map."""
+    kind = go.Scatter3d if len(place) == 3 else go.Scatter
+    marker = {"symbol": "circle-open", "size": 14 if len(place) == 2 else 9, "color": "#000000", "line": {"width": 2}}
+    where = {axis: [float(value)] for axis, value in zip("xyz", place, strict=False)}
+    return kind(**where, mode="markers", marker=marker, showlegend=False, hoverinfo="skip")
 
 
 def _unit(unit: str) -> str:

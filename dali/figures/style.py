@@ -35,7 +35,7 @@ def layout(figure: go.Figure, height: int, **changes) -> go.Figure:
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 36, "b": 8},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0.0, "title": None, "itemsizing": "constant"},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0.0, "title": None},
         hoverlabel={"align": "left"},
     )
     figure.update_layout(**changes)

@@ -13,7 +13,7 @@ from dali.analysis.projection import Method
 from dali.analysis.rollouts import Episodes
 from dali.figures import latent as figures
 from dali.figures.style import with_unit
-from dali.studio.latent_selection import clicked_key, generation, selected_records, selection_key, set_focus
+from dali.studio.latent_selection import clicked_key, focus, generation, selected_records, selection_key, set_focus
 from dali.studio.loaders import Run
 from dali.studio.maps import MAP_TITLES, find_map
 
@@ -21,6 +21,8 @@ RECORDS, MEANS = "records (episode, t)", "episode means"
 PAIRS = "raw axes"
 DRAWN = (5_000, 20_000, 100_000)
 PAIR_LIMIT = 3_000
+LASSO, CLICK = "Lasso", "Click"
+MOUSE = {LASSO: "lasso", CLICK: "pan"}  # what dragging does; Streamlit hears of clicks only where it selects nothing
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Settings:
     colour: str
     drawn: int
     path_of: int | None
+    drag: str
 
 
 def settings(run: Run, episodes: Episodes) -> Settings:
@@ -45,23 +48,23 @@ def settings(run: Run, episodes: Episodes) -> Settings:
             [*MAP_TITLES, PAIRS],
             format_func=lambda m: MAP_TITLES.get(m, m),
             key="map_method",
-            width=140,
+            width=120,
             persist_state="session",
         )
         dimensions = st.selectbox(
-            "Dimensions", [2, 3], disabled=method == PAIRS, key="map_dimensions", width=110, persist_state="session"
+            "Dimensions", [2, 3], disabled=method == PAIRS, key="map_dimensions", width=95, persist_state="session"
         )
-        rows = st.selectbox("Points", [RECORDS, MEANS], key="map_points", width=200, persist_state="session")
+        rows = st.selectbox("Points", [RECORDS, MEANS], key="map_points", width=185, persist_state="session")
         colour = st.selectbox(
             "Colour",
             names,
             format_func=lambda c: labels.get(c, c),
             key=f"map_colour:{run.config.env}",
-            width=190,
+            width=175,
             persist_state="session",
         )
         drawn = st.selectbox(
-            "Drawn, at most", DRAWN, 1, format_func="{:,}".format, key="map_drawn", width=130, persist_state="session"
+            "Drawn, at most", DRAWN, 1, format_func="{:,}".format, key="map_drawn", width=120, persist_state="session"
         )
         shown = st.number_input(
             "Path of episode",
@@ -72,10 +75,15 @@ def settings(run: Run, episodes: Episodes) -> Settings:
             key=f"map_path:{run.folder}",
             help="Draws z(t) of this episode over the map, dark where it ends.",
             disabled=method == PAIRS,
-            width=150,
+            width=135,
             persist_state="session",
         )
-    return Settings(method, dimensions, rows == MEANS, colour, drawn, shown)
+        mouse = st.segmented_control(
+            "Mouse", list(MOUSE), default=LASSO, required=True, key="map_mouse", persist_state="session",
+            width="content", disabled=method == PAIRS or dimensions == 3,
+            help="Lasso: dragging selects. Click: a click on a point looks at its episode, dragging moves the map.",
+        )  # fmt: skip
+    return Settings(method, dimensions, rows == MEANS, colour, drawn, shown, MOUSE[mouse])
 
 
 def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
@@ -98,7 +106,17 @@ def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
         coordinates = projected.points
         path = projected.path(episodes, chosen.path_of) if chosen.path_of is not None else None
         figure = figures.map_figure(
-            coordinates[rows], shown, episodes, run.spec, colour, projected.axes, mark, path, _revision(chosen)
+            coordinates[rows],
+            shown,
+            episodes,
+            run.spec,
+            colour,
+            projected.axes,
+            mark,
+            path,
+            _revision(chosen),
+            chosen.drag,
+            _ringed(run, episodes, points, coordinates),
         )
         note = projected.note
 
@@ -151,11 +169,22 @@ def _follow_selection(run: Run, episodes: Episodes, points: Points, coordinates:
         if record is not None:
             set_focus(run, *record)
             st.session_state[clicked_key(run)] = True
+            # The ring makes another figure, which must show the selection anew.
+            st.session_state.pop(f"baked:{run.folder}", None)
         return
     chosen = np.zeros(len(coordinates), bool)
     for axes, corners in shapes:
         chosen |= explore.inside_polygon(coordinates[:, axes], corners)
     st.session_state[selection_key(run)] = explore.records_of(points, chosen, episodes) if chosen.any() else None
+
+
+def _ringed(run: Run, episodes: Episodes, points: Points, coordinates: np.ndarray) -> np.ndarray | None:
+    """(k,) where the clicked record, or the mean of its episode, lies on the map."""
+    if not st.session_state.get(clicked_key(run)):
+        return None
+    episode, step = focus(run, episodes)
+    rows = np.flatnonzero((points.episode == episode) & (points.means | (points.step == step)))
+    return coordinates[rows[0]] if len(rows) else None
 
 
 def _record(customdata) -> tuple[int, int] | None:

@@ -61,8 +61,8 @@ def show_selection(run: Run, episodes: Episodes) -> None:
     records = selected_records(run, episodes)
     if records is None:
         st.info(
-            "Draw a lasso or a box on the map in two dimensions: what it holds shows here. Click a point for its "
-            "episode.",
+            "Draw a lasso or a box on the map in two dimensions: what it holds shows here. To open the episode of a "
+            "point, set the mouse to click.",
             icon=":material/lasso_select:",
         )
         return

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
 
 from dali.envs.spec import ContextFeature
 
@@ -22,11 +23,12 @@ def begin_app() -> None:
 def require_app() -> None:
     """Starts over where a page runs without app.py.
 
-    The first session after the server's start takes every folder named pages/ for Streamlit's older kind of app, and
-    runs a page that was opened by its URL alone; from the second run on it knows better.
+    Until some session has run app.py, Streamlit takes a folder named pages/ for its older kind of app, and runs a page
+    that is opened by its URL alone, without navigation and layout. Nothing public tells it otherwise from a page.
     """
     if not st.session_state.get("app") and not st.session_state.get("restarted"):
         st.session_state["restarted"] = True
+        PagesManager.uses_pages_directory = False
         st.rerun()
 
 

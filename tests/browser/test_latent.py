@@ -22,7 +22,7 @@ def open_map(page, explorer, make_run):
     """Opens the map of the tiny run: 46 episodes of 201 records, drawn whole."""
     page.goto(f"{explorer.url}/?run={make_run().name}")
     page.get_by_role("link", name="Latent space").click()
-    page.wait_for_function(DRAWN, arg=46 * 201, timeout=120_000)  # the first to import scikit-learn waits
+    page.wait_for_function(DRAWN, arg=46 * 201, timeout=300_000)  # the first to import scikit-learn waits
     return page
 
 
@@ -75,6 +75,31 @@ def test_a_lasso_holds_less_than_all_and_leads_to_the_counterfactuals(open_map):
     expect(page.get_by_role("heading", level=1)).to_have_text("Counterfactuals")
     expect(page).to_have_url(re.compile(rf"episode={episode}(&|$)"))
     expect(page).to_have_url(re.compile(rf"[?&]t={step}(&|$)"))
+
+
+def test_a_clicked_point_is_told_and_opens_its_episode(open_map):
+    page = open_map
+    choose(page, "Points", "episode means")
+    page.get_by_test_id("stButtonGroup").get_by_text("Click", exact=True).click()
+    page.wait_for_function("() => document.querySelector('.js-plotly-plot')._fullLayout.clickmode.includes('select')")
+    page.wait_for_function(DRAWN, arg=46)
+    place = page.evaluate(
+        """() => {
+          const plot = document.querySelector(".js-plotly-plot");
+          const {xaxis, yaxis} = plot._fullLayout, box = plot.querySelector(".nsewdrag").getBoundingClientRect();
+          const {x, y, customdata} = plot._fullData[0];
+          // The highest point lies on the screen and under no other's mark.
+          const i = Array.from(y).indexOf(Math.max(...y));
+          return {x: box.left + xaxis.c2p(x[i]), y: box.top + yaxis.c2p(y[i]), episode: customdata[i][0]};
+        }"""
+    )
+    page.mouse.move(place["x"] - 20, place["y"])
+    page.mouse.move(place["x"], place["y"], steps=3)
+    expect(page.locator(".hoverlayer .hovertext").first).to_contain_text(f"episode {place['episode']}")
+    page.mouse.click(place["x"], place["y"], delay=50)
+    expect(page.get_by_text(f"Episode {place['episode']}, step")).to_be_visible()
+    page.get_by_role("button", name="Open the episode").click()
+    expect(page.get_by_text(f"Episode {place['episode']}:")).to_be_visible()
 
 
 def test_a_umap_is_made_by_a_job_and_kept(open_map, make_run):
