@@ -32,7 +32,7 @@ try:
     with below:
         film_controls.explain_move(stage, film, places)
     film_view.show_badges(stage, film)
-    film_view.show_numbers(stage, film)
+    film_view.show_numbers(stage, key, state, film)
     film_view.show_player(stage, key, state, film)
     film_controls.show_view(stage, state)
     film_sweep.show_sweep(stage, run, state)

@@ -106,6 +106,10 @@ def test_a_pin_lives_in_the_url(open_page):
     page = open_page(g="4.9")
     next(b for b in page.button if b.label == "Pin this dream").click().run()
     assert '"physics":{"g":4.9}' in url_of(page)["pin"]
+    page.slider(key="film_g").set_value(12.0).run()
+    told = next(c.value for c in page.caption if "Pinned" in c.value)
+    assert "gravity 4.90 m/s²" in told
+    assert "steering skill" in told
     again = open_page(**url_of(page))
     next(b for b in again.button if b.label == "Unpin").click().run()
     assert "pin" not in url_of(again)

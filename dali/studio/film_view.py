@@ -13,7 +13,7 @@ from dali.analysis.request import Request
 from dali.artifacts import EPISODES_FILE
 from dali.envs.spec import EnvSpec
 from dali.export.bundle import Bundle
-from dali.export.pictures import SIZE, draw_pictures, draw_pinned, quantity
+from dali.export.pictures import SIZE, code_text, draw_pictures, draw_pinned, physics_text, quantity
 from dali.export.stage import find_episodes
 from dali.export.tables import runs
 from dali.run_folder import ANALYSIS_FILE, CONFIG, WEIGHTS, digest
@@ -156,8 +156,8 @@ def show_badges(stage: Stage, film: Film) -> None:
             st.badge("no context: sliders change the real run alone", icon=":material/info:")
 
 
-def show_numbers(stage: Stage, film: Film) -> None:
-    """The figures of this request."""
+def show_numbers(stage: Stage, key: Stamp, state: PageState, film: Film) -> None:
+    """The figures of this request, and in a line those of the pinned one."""
     spec, method = stage.agent.spec, stage.agent.method
     horizon = film.request.horizon
     row = st.container(horizontal=True)  # wraps where the window is narrow
@@ -181,6 +181,20 @@ def show_numbers(stage: Stage, film: Film) -> None:
             help="The physics whose real run is nearest to the counterfactual dream, over its first 25 steps; "
             f"that run is still {film.effective_error[i]:.2f} σ away.", width=160,
         )  # fmt: skip
+    pinned = _pinned(stage, key, state)
+    if pinned:
+        st.caption(":material/keep: " + _pinned_text(stage, pinned))
+
+
+def _pinned_text(stage: Stage, film: Film) -> str:
+    """What was pinned and how right it is, in the order of the figures above."""
+    spec = stage.agent.spec
+    asked = ", ".join(x for x in (physics_text(spec, film.context_to), code_text(film)) if x)
+    parts = [f"error {film.mean_error_counterfactual:.2f} σ"]
+    if film.skill is not None and stage.agent.method.source != "none":
+        parts.append(f"steering skill {number(film.skill)}")
+    parts += [f"dreamed {f.label} {quantity(f, c)}" for f, c in zip(spec.features, film.effective, strict=True)]
+    return f"Pinned, {asked}: {', '.join(parts)}."
 
 
 def show_export(stage: Stage, key: Stamp, run: Run, state: PageState, film: Film) -> None:

@@ -58,11 +58,11 @@ def table(runs: list[Run]) -> list[dict[str, Any]]:
         rows.append(
             {
                 "Checkpoint": run.name,
-                "Environment": run.spec.title,
                 "Method": config.method.title,
                 "Probe R² inside": _by_factor(run, summary["probe"], "r2_inside"),
                 "Steering skill, 25 steps": _by_factor(run, summary["steering"], "skill_25"),
                 "Figures": state,
+                "Environment": run.spec.title,
                 "Trained": f"{config.train.steps:,} steps, preset {config.preset}, seed {config.seed}",
             }
         )
@@ -97,7 +97,7 @@ def add_returns(rows: list[dict[str, Any]], runs: list[Run]) -> list[dict[str, A
     found = [default_return(run) for run in runs]
     shown = [MISSING if f is None else f"{number(f[0], 0)} ({number(f[1], 0)})" for f in found]
     return [
-        {**dict(list(row.items())[:3]), "Return (random)": text, **row} for row, text in zip(rows, shown, strict=True)
+        {**dict(list(row.items())[:2]), "Return (random)": text, **row} for row, text in zip(rows, shown, strict=True)
     ]
 
 
@@ -108,7 +108,11 @@ def show_table(place: DeltaGenerator, rows: list[dict[str, Any]]) -> None:
         hide_index=True,
         height=ROW_HEIGHT * (1 + min(len(rows), MOST_ROWS)) + 3,
         row_height=ROW_HEIGHT,
-        column_config={"Checkpoint": st.column_config.TextColumn(pinned=True)},
+        column_config={
+            "Checkpoint": st.column_config.TextColumn(pinned=True),
+            "Probe R² inside": st.column_config.TextColumn(width=200),
+            "Steering skill, 25 steps": st.column_config.TextColumn(width=200),
+        },
     )
 
 
