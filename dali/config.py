@@ -127,7 +127,7 @@ PRESETS: dict[str, tuple[ModelConfig, TrainConfig]] = {
     # The same from pictures, on one core of a laptop.
     "pixels": (
         ModelConfig(observation="pixels"),
-        TrainConfig(replay_ratio=150.0, reconstruction=10.0),
+        TrainConfig(sight_updates=4_000, replay_ratio=150.0, reconstruction=10.0),
     ),
     # DreamerV3-small, the base of the paper.
     "paper": (
