@@ -22,6 +22,7 @@ from dali.studio.film_state import (
 )
 
 ACTION_TITLES = {"recorded": "Recorded", "zero": "Zero", "policy": "Policy"}
+SHORT_REGIMES = {"train": "trained", "interpolation": "held out", "extrapolation": "outside", "mixed": "half outside"}
 TOLD = 0.05  # share of the squared move of the code from which a dimension is named
 
 
@@ -37,7 +38,7 @@ def show_setup(stage: Stage) -> None:
         format_func=lambda i: _episode_title(stage, i),
         on_change=change_episode,
         args=(stage, before),
-        width=250,
+        width=310,
     )
     length = int(stage.episodes.length[session["film_episode"]])
     seconds = stage.agent.spec.timestep
@@ -126,7 +127,8 @@ def explain_move(stage: Stage, film: Film, places: list) -> None:
     if total > 0:
         order = np.argsort(-np.abs(film.moved_by_physics))
         told = [j for j in order if film.moved_by_physics[j] ** 2 / total > TOLD]
-        st.caption("Physics moves " + ", ".join(f"z{j} {film.moved_by_physics[j]:+.1f} σ" for j in told) + ".")
+        moves = ", ".join(f"z{j} {film.moved_by_physics[j]:+.2f} σ" for j in told)
+        st.caption(f"Physics moves {moves}.".replace("-", "−"))
 
 
 def _slider_with_entry(
@@ -154,7 +156,9 @@ def _take_entry(key: str) -> None:
 def _episode_title(stage: Stage, index: int) -> str:
     spec, episodes = stage.agent.spec, stage.episodes
     physics = ", ".join(quantity(f, c) for f, c in zip(spec.features, episodes.context[index], strict=True))
-    return f"{index}: {physics} · {episodes.regime[index]}, {'noise' if episodes.explored[index] else 'policy'}"
+    regime = str(episodes.regime[index])
+    acted = "noise" if episodes.explored[index] else "policy"
+    return f"{index}: {physics} · {SHORT_REGIMES.get(regime, regime)}, {acted}"
 
 
 def _train_range_bar(feature: ContextFeature, own: float) -> str:
