@@ -242,27 +242,38 @@ def _show_context(run: Run, scores: dict[str, Scores], index: int) -> None:
     """One context's scores, and the way to an episode recorded at or near it."""
     first = first_of(scores)
     context = first.contexts[index]
-    named = ", ".join(f"{f.label} {number(v, 3, f.unit)}" for f, v in zip(run.spec.features, context, strict=True))
+    named = ", ".join(f"{f.label} {v:g} {f.unit}" for f, v in zip(run.spec.features, context, strict=True))
     values = "; ".join(f"{_title(name)} {found.runs[:, index].mean():.3g}" for name, found in scores.items())
     st.markdown(f"**{named}** ({first.regimes[index]}). {first.measure}: {values}; random {first.random[index]:.3g}.")
+    asked = {f.name: f"{v:g}" for f, v in zip(run.spec.features, context.tolist(), strict=True)}
     try:
-        episodes = load_episodes(run)
+        episode, which = _nearest_episode(run, context)
+        asked["episode"] = str(episode)
     except DaliError as error:
-        st.info(str(error), icon=":material/info:")
-        return
+        if run.config.method.infers_context:
+            st.info(str(error), icon=":material/info:")
+            return
+        which = "an episode"  # such methods are not analysed: the page plays episodes of its own
+    st.page_link(
+        "pages/counterfactuals.py",
+        label=f"Open {run.name} there: {which}, dreamed on under {named}",
+        icon=":material/movie:",
+        query_params={"run": run.name, **asked},
+    )
+
+
+def _nearest_episode(run: Run, context: np.ndarray) -> tuple[int, str]:
+    """The recorded episode of the policy whose physics is nearest to (F,), each feature in units of its range.
+
+    Raises:
+        CheckpointError: none are recorded.
+    """
+    episodes = load_episodes(run)
     low, high = np.array([f.limits for f in run.spec.features]).T
     distance = np.linalg.norm((episodes.context - context) / (high - low), axis=1) + 10.0 * episodes.explored
     episode = int(distance.argmin())
-    near = ", ".join(
-        f"{f.label} {number(v, 2, f.unit)}" for f, v in zip(run.spec.features, episodes.context[episode], strict=True)
-    )
-    asked = {f.name: f"{v:g}" for f, v in zip(run.spec.features, context.tolist(), strict=True)}
-    st.page_link(
-        "pages/counterfactuals.py",
-        label=f"Open {run.name} there: its recorded episode nearest to the cell ({near}), dreamed on under {named}",
-        icon=":material/movie:",
-        query_params={"run": run.name, "episode": str(episode), **asked},
-    )
+    near = zip(run.spec.features, episodes.context[episode], strict=True)
+    return episode, f"its nearest recorded episode ({', '.join(f'{f.label} {number(v, 2, f.unit)}' for f, v in near)})"
 
 
 def _interval(estimate: Estimate, measure: str) -> str:
