@@ -59,10 +59,28 @@ def open_page(monkeypatch, repo):
 
 
 def test_without_checkpoints_every_page_says_how_to_train_one(open_page, tmp_path):
-    for page in ("", "latent_space"):
+    for page in ("", "latent_space", "counterfactuals", "generalization"):
         app = open_page(tmp_path / "absent", page)
         assert "No checkpoint" in texts(app.info)
         assert "python -m dali train --env pendulum" in texts(app.code)
+
+
+@pytest.mark.parametrize("page", ["latent_space", "counterfactuals", "generalization", "training"])
+def test_every_page_survives_every_kind_of_run(open_page, folder, page):
+    """A good one, one without a code, a damaged one; one of a newer schema stands beside them."""
+    app = open_page(folder, page, run=DAMAGED)
+    for run in (PLAIN, GOOD, DAMAGED, GOOD):
+        if app.sidebar.selectbox:
+            app.sidebar.selectbox(key="run_picker").set_value(run).run()
+        assert not app.exception, run
+        assert app.title[0].value
+
+
+def test_the_page_opens_with_the_last_method_that_has_figures(open_page, folder, tmp_path):
+    shutil.copytree(folder / PLAIN, tmp_path / "a-plain")
+    assert open_page(tmp_path).sidebar.selectbox(key="run_picker").value == "a-plain"
+    shutil.copytree(folder / GOOD, tmp_path / "good")
+    assert open_page(tmp_path).sidebar.selectbox(key="run_picker").value == "good"
 
 
 def test_the_overview_lists_what_can_be_opened_and_says_why_the_rest_cannot(open_page, folder):

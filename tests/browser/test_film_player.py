@@ -47,6 +47,26 @@ READ = """root => ({
 })"""
 
 
+# At each of `count` screen refreshes, the frame that each pane shows and that each cursor stands at.
+WATCH = """(root, count) => new Promise(done => {
+  const seen = [];
+  const look = () => {
+    const red = canvas => canvas.getContext("2d").getImageData(0, 0, 1, 1).data[0];
+    const panes = Array.from(root.querySelectorAll("canvas"), canvas => red(canvas) / 3);
+    const cursors = Array.from(root.querySelectorAll("svg.plot"), plot => {
+      const cursor = plot.querySelector(".cursor").getBoundingClientRect();
+      const axis = plot.querySelectorAll(".axis");
+      const box = axis[axis.length - 1].getBoundingClientRect();
+      return 69 * (cursor.left + cursor.width / 2 - box.left) / box.width;
+    });
+    seen.push([...panes, ...cursors]);
+    if (seen.length < count) requestAnimationFrame(look);
+    else done(seen);
+  };
+  requestAnimationFrame(look);
+})"""
+
+
 @pytest.fixture(scope="module")
 def studio(chromium, serve, tmp_path_factory):
     folder = tmp_path_factory.mktemp("player")
@@ -136,6 +156,13 @@ def test_a_film_without_loop_plays_to_its_end(page, player):
     expect(player).to_have_attribute("data-playing", "true")
     expect(player).to_have_attribute("data-playing", "false", timeout=20_000)
     assert_shows(player, 69)
+
+
+def test_while_it_plays_panes_and_cursors_show_one_frame(player):
+    player.get_by_test_id("player-play").click()
+    seen = player.evaluate(WATCH, 40)
+    assert len({row[0] for row in seen}) > 3, "the film does not play"
+    assert max(max(row) - min(row) for row in seen) < 1  # frames
 
 
 def test_text_is_shown_as_text_and_series_can_be_hidden(page, player):
