@@ -17,9 +17,8 @@ run = choose_run()
 from dali.analysis.scoring import NORMALISED  # noqa: E402  torch takes seconds to import, and what stands above needs none
 from dali.methods import METHODS  # noqa: E402
 from dali.studio import generalization as views  # noqa: E402
-from dali.studio.evaluations import evaluated_runs, show_missing, show_setting  # noqa: E402
+from dali.studio.evaluations import choose_comparable, evaluated_runs, show_missing  # noqa: E402
 
-evaluated = evaluated_runs(run)
 keep = {"persist_state": "session"}
 with st.container(horizontal=True, vertical_alignment="bottom"):
     view = st.segmented_control("View", VIEWS, default=VIEWS[0], required=True, key="generalization_view", **keep)
@@ -27,16 +26,16 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
                                    key="generalization_measure", **keep)  # fmt: skip
     st.segmented_control("Figures save as", ("SVG", "PNG"), default="SVG", required=True, key="figure_format", **keep,
                          help="By the camera at the upper right of each figure.")  # fmt: skip
+if view == "Paper":
+    views.show_paper(run.spec)
+    st.stop()
+evaluated = evaluated_runs(choose_comparable(run))
 if evaluated.missing:
     with st.expander(f"Without an evaluation: {len(evaluated.missing)}", icon=":material/pending:",
                      expanded=not evaluated.methods):  # fmt: skip
         show_missing(evaluated)
-if view == "Paper":
-    views.show_paper(run.spec)
-    st.stop()
 if not evaluated.methods:
     st.stop()
-show_setting(evaluated, run)
 
 chosen = st.pills(
     "Methods",

@@ -4,11 +4,10 @@ import json
 import shutil
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from dali.checkpoint import METRICS
-from dali.run_folder import load_config
-from dali.studio import evaluations, training
-from dali.studio.loaders import Run
+from dali.studio import training
 
 
 @pytest.fixture
@@ -35,13 +34,30 @@ def test_one_run_of_each_method_of_the_usual_environment_is_shown_first(folder):
     assert training._one_of_each(training.logged_runs()) == ["pendulum-dali_d", "pendulum-dreamer_dr"]
 
 
-def test_runs_of_another_setting_are_left_out(folder):
+def test_runs_of_another_setting_form_a_group_of_their_own(folder):
     wide = folder / "wide"
     shutil.copytree(folder / "pendulum-dali_d", wide)
     config = json.loads((wide / "config.json").read_text())
     config["train"]["horizon"] += 1
     (wide / "config.json").write_text(json.dumps(config))
-    run = Run(folder / "pendulum-dali_d", load_config(folder / "pendulum-dali_d"))
-    found = evaluations.evaluated_runs(run)
-    assert sorted(other.name for other, _ in found.missing) == ["pendulum-dali_d", "pendulum-dreamer_dr"]
-    assert (found.methods, found.other) == ({}, 1)
+    page = AppTest.from_function(show_groups, default_timeout=60).run()
+    assert not page.exception
+    assert page.selectbox[0].options == [
+        "2 methods, 2 runs: preset tiny, 600 environment steps, 1 field changed",
+        "DALI-D, 1 run: preset tiny, 600 environment steps, 2 fields changed",
+    ]
+    assert page.caption[0].value == "Changed from the preset: context_window=16."
+    assert page.markdown[0].value == "pendulum-dali_d pendulum-dreamer_dr"  # what has most methods comes first
+    page.selectbox[0].set_value(1).run()
+    assert page.markdown[0].value == "wide"
+
+
+def show_groups():
+    import streamlit as st
+
+    from dali.studio.evaluations import choose_comparable, evaluated_runs
+    from dali.studio.loaders import list_checkpoints
+
+    run = next(run for run in list_checkpoints()[0] if run.name == "wide")
+    found = evaluated_runs(choose_comparable(run))
+    st.markdown(" ".join(sorted(other.name for other, _ in found.missing)))

@@ -67,12 +67,16 @@ def _defaults(preset: str) -> dict[str, Any]:
     return {name: value for name, value in usual.items() if name not in (*IMMATERIAL, "steps")}
 
 
+def setting_changes(config: RunConfig) -> list[str]:
+    """NAME=VALUE of each field in which a run differs from its preset."""
+    own = {**asdict(config.model), **asdict(config.train)}
+    return [f"{name}={own[name]}" for name, value in _defaults(config.preset).items() if own[name] != value]
+
+
 def setting_text(config: RunConfig) -> str:
     """The preset, the steps, and each field in which a run differs from its preset."""
-    usual = _defaults(config.preset)
-    own = {**asdict(config.model), **asdict(config.train)}
-    changed = [f"{name}={own[name]}" for name, value in usual.items() if own[name] != value]
-    return ", ".join([f"preset {config.preset}", f"{config.train.steps:,} environment steps", *changed])
+    steps = f"{config.train.steps:,} environment steps"
+    return ", ".join([f"preset {config.preset}", steps, *setting_changes(config)])
 
 
 def compare_methods(

@@ -66,7 +66,7 @@ def render(found: "Comparison", markdown: bool) -> str:
         rows.append([METHODS[row.method].title, METHODS[row.method].source, _seeds(row.seeds), *cells, *gap])
     gap_title = ["optimality gap"] if found.rows[0].gap else []
     rows.append(
-        ["random policy", "-", "-", *(f"{found.random[r]:.{digits}f}" for r in regimes), *("-" for _ in gap_title)]
+        ["random policy", "-", "-", *(_number(found.random[r], digits) for r in regimes), *("-" for _ in gap_title)]
     )
     parts = [_table(["method", "context", "seeds", *counted, *gap_title], rows, markdown), _explanation(found)]
     if found.baseline:
@@ -101,8 +101,12 @@ def _explanation(found: "Comparison") -> str:
 
 def _cell(estimate: "Estimate", digits: int) -> str:
     star = "*" if estimate.resampled == "contexts" else ""
-    value, low, high = (f"{x + 0.0:.{digits}f}" for x in (estimate.value, estimate.low, estimate.high))
+    value, low, high = (_number(x, digits) for x in (estimate.value, estimate.low, estimate.high))
     return f"{value} [{low}, {high}]{star}"
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{round(value, digits) + 0.0:.{digits}f}"  # never "-0.00"
 
 
 def _seeds(seeds: tuple[int, ...]) -> str:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from dali.analysis.comparison import setting, setting_text
+from dali.analysis.comparison import setting, setting_changes
 from dali.analysis.evaluate import Evaluation
 from dali.analysis.scoring import Scores, compare
+from dali.config import RunConfig
 from dali.errors import CheckpointError
 from dali.methods import METHODS
 from dali.run_folder import CONFIG, WEIGHTS
@@ -25,7 +26,6 @@ class Evaluated:
 
     methods: dict[str, list[tuple[Run, Evaluation]]]
     missing: list[tuple[Run, str]]  # with the reason
-    other: int  # runs of the environment with another setting, which are not comparable
 
     def scores(self, run: Run, chosen: list[str], normalised: bool) -> dict[str, Scores]:
         """Scores of the chosen methods on the contexts they share."""
@@ -38,31 +38,54 @@ class Evaluated:
         return preferred if preferred in runs else runs[0]
 
 
-def evaluated_runs(like: Run) -> Evaluated:
-    """All runs that differ from one in method and seed alone: others are not comparable with it."""
+def choose_comparable(run: Run) -> list[Run]:
+    """Runs of an environment that differ in method and seed alone: those of most methods, or of the group picked."""
+    alike: dict[RunConfig, list[Run]] = {}
+    for other in list_checkpoints()[0]:
+        if other.config.env == run.config.env:
+            alike.setdefault(setting(other.config), []).append(other)
+    groups = sorted(alike.values(), key=lambda runs: (-len(_methods(runs)), -len(runs)))
+    place = 0
+    if len(groups) == 1:
+        st.caption(f"Compared: {_describe(groups[0])}.")
+    else:
+        place = st.selectbox(
+            "Compared",
+            range(len(groups)),
+            format_func=lambda i: _describe(groups[i]),
+            key=f"compared:{run.config.env}",
+            persist_state="session",
+            help="Runs compare where they differ in method and seed alone; each entry is such a group.",
+        )
+    if changes := setting_changes(groups[place][0].config):
+        st.caption(f"Changed from the preset: {', '.join(changes)}.")
+    return groups[place]
+
+
+def _methods(runs: list[Run]) -> set[str]:
+    return {run.config.method_name for run in runs}
+
+
+def _describe(runs: list[Run]) -> str:
+    methods = _methods(runs)
+    who = METHODS[methods.pop()].title if len(methods) == 1 else f"{len(methods)} methods"
+    config, count = runs[0].config, "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+    text = f"{who}, {count}: preset {config.preset}, {config.train.steps:,} environment steps"
+    if changes := setting_changes(config):
+        text += f", {len(changes)} {'field' if len(changes) == 1 else 'fields'} changed"
+    return text
+
+
+def evaluated_runs(runs: list[Run]) -> Evaluated:
+    """What was evaluated of these runs, and what was not."""
     methods: dict[str, list[tuple[Run, Evaluation]]] = {name: [] for name in METHODS}
-    missing, other, wanted = [], 0, setting(like.config)
-    for run in list_checkpoints()[0]:
-        if run.config.env != like.config.env:
-            continue
-        if setting(run.config) != wanted:
-            other += 1
-            continue
+    missing = []
+    for run in runs:
         try:
             methods[run.config.method_name].append((run, load_evaluation(run)))
         except CheckpointError as error:
             missing.append((run, str(error)))
-    return Evaluated({name: found for name, found in methods.items() if found}, missing, other)
-
-
-def show_setting(evaluated: Evaluated, like: Run) -> None:
-    """What the runs that are compared have in common, how many there are, and how many are left out."""
-    count = sum(map(len, evaluated.methods.values()))
-    text = f"{count} evaluated {'run' if count == 1 else 'runs'} of {like.spec.title.lower()}: "
-    text += setting_text(like.config)
-    if evaluated.other:
-        text += f". Not comparable and left out: {evaluated.other} with other settings; choose one of them to see it"
-    st.caption(f"{text}.")
+    return Evaluated({name: found for name, found in methods.items() if found}, missing)
 
 
 def show_missing(evaluated: Evaluated) -> None:
