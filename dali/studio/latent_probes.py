@@ -58,16 +58,14 @@ def show_probes(run: Run, episodes: Episodes) -> None:
         for kind, evaluation in scored.items()
     }
     st.dataframe(probe_table(run, scored), hide_index=True)
-    left, right = st.columns([3, 2])
-    left.plotly_chart(figures.probe_bars(bars, list(titles.values())), key="probe_bars")
+    st.plotly_chart(figures.probe_bars(bars, list(titles.values())), key="probe_bars")
     linear = scored["ridge"]
-    right.caption(
+    st.caption(
         f"Fitted on the mean codes of {linear.contexts_fitted} training contexts; judged on contexts never trained on, "
         f"inside the train range and on {linear.contexts_outside} outside it. In brackets the 95 % interval, contexts "
         "drawn with replacement. The control is the same procedure with contexts shuffled, and should be about 0."
     )
-    with right:
-        recomputed_by(f"python -m dali analyse {shown_path(run.folder)}")
+    recomputed_by(f"python -m dali analyse {shown_path(run.folder)}")
 
 
 def probe_table(run: Run, scored: dict[ProbeKind, ProbeEvaluation]) -> list[dict]:
@@ -101,14 +99,12 @@ def show_associations(run: Run, episodes: Episodes) -> None:
     right.plotly_chart(
         figures.association(information, names, "mutual information (nats)", signed=False), key="information"
     )
-    left, right = st.columns([3, 2])
-    left.dataframe([_score_row(n, getattr(measured, a), t) for n, a, t in SCORES], hide_index=True)
-    with right:
-        st.caption(
-            f"Over {measured.contexts} contexts, 95 % intervals by bootstrap over contexts. Mutual information: in "
-            f"{measured.bins} equal bins, at most {measured.entropy.max():.2f} nats. Low DCI, MIG or SAP beside "
-            "a high probe R² means that the physics is spread over dimensions, not that it is absent."
-        )
+    st.dataframe([_score_row(n, getattr(measured, a), t) for n, a, t in SCORES], hide_index=True)
+    st.caption(
+        f"Over {measured.contexts} contexts, 95 % intervals by bootstrap over contexts. Mutual information: in "
+        f"{measured.bins} equal bins, at most {measured.entropy.max():.2f} nats. Low DCI, MIG or SAP beside "
+        "a high probe R² means that the physics is spread over dimensions, not that it is absent."
+    )
 
 
 SCORES = (
