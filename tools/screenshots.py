@@ -22,7 +22,7 @@ REPO = Path(__file__).resolve().parent.parent
 PAGES = {
     "overview": "",
     "latent_space": "latent_space",
-    "counterfactuals": "counterfactuals?run=pendulum-dali_d_chi-s0&g=6.5&h=50",  # a change that one sees
+    "counterfactuals": "counterfactuals?run=pendulum-dali_d_chi-s0&g=12&h=50",  # a change that one sees
     "generalization": "generalization",
     "training": "training",
 }
