@@ -22,7 +22,7 @@ if runs:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         keys = st.multiselect("Quantities", known, default_quantities(known), format_func=title_of, width=700)
         axis = st.segmented_control(
-            "Over", list(AXES), default="env_steps", required=True, format_func=AXES.get, key="training_axis", **keep
+            "Over", list(AXES), default="update", required=True, format_func=AXES.get, key="training_axis", **keep
         )
         colours = st.segmented_control(
             "Colours", ("run", "method"), default="method" if training.many(runs) else "run", required=True,

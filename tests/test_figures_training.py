@@ -77,3 +77,15 @@ def test_runs_of_one_method_share_a_colour_and_an_entry_of_the_legend():
 def test_return_losses_and_probes_are_shown_first():
     known = quantities([[*ROWS, {"env_steps": 1, "update": 1, "probe/g": 0.9, "gradient/model": 1.0}]])
     assert default_quantities(known) == ["return", "loss/total", "probe/g"]
+
+
+def test_losses_have_a_logarithmic_axis_where_they_can():
+    x = np.arange(2.0)
+    drawn_as = styles_by_run(["a"])
+    for key, y, kind in (
+        ("loss/total", [9.0, 0.1], "log"),
+        ("loss/actor", [1.0, -1.0], None),
+        ("return", [1.0, 2.0], None),
+    ):
+        figure = learning_curves([Curve("a", x, np.array(y))], key, "update", 0.0, drawn_as)
+        assert figure.layout.yaxis.type == kind

@@ -12,7 +12,11 @@ from dali.figures.style import GREY, PALETTE, layout, translucent
 from dali.methods import METHODS
 
 DASHES = ("solid", "dash", "dot", "dashdot")  # beyond eight runs colours come again, with another dash
-AXES = {"env_steps": "environment steps", "update": "updates"}
+AXES = {"update": "updates", "env_steps": "environment steps"}
+PROBE_TEXT = (
+    "Probe R²: a linear probe reads the physics off the code, fitted on half of the training contexts and judged on "
+    "the other half. The encoder has trained on both, so it shows progress, not generalisation."
+)
 FIRST = ("return", "loss/total", "loss/reconstruction", "loss/forward_dynamics")
 # What metrics.jsonl holds, for people; what is not named here shows under its own key.
 TITLES = {
@@ -62,7 +66,7 @@ def title_of(key: str) -> str:
     if key.startswith("gradient/"):
         return f"gradient norm, {key.removeprefix('gradient/')}"
     if key.startswith("probe/"):
-        return f"linear probe R² of {key.removeprefix('probe/')}, training contexts unseen by the probe"
+        return f"probe R² of {key.removeprefix('probe/')}"
     return TITLES.get(key, key)
 
 
@@ -141,4 +145,7 @@ def learning_curves(curves: list[Curve], key: str, axis: str, weight: float, sty
             hovertemplate=f"%{{x:,}} {AXES[axis]}: %{{y:.4g}}<extra>{one.name}</extra>",
         )
         named.add(style.group)
-    return layout(figure, 380, xaxis_title=AXES[axis], yaxis_title=title_of(key), uirevision=f"{key}:{axis}")
+    y = {"title": title_of(key)}
+    if key.startswith("loss/") and all((one.y > 0).all() for one in curves):
+        y |= {"type": "log", "exponentformat": "power"}  # losses fall over orders of magnitude
+    return layout(figure, 380, xaxis_title=AXES[axis], yaxis=y, uirevision=f"{key}:{axis}")

@@ -121,6 +121,7 @@ def pack(film: PlayerFilm, key: str) -> bytes:
                 "title": pane.title,
                 "caption": pane.caption,
                 "style": pane.style,
+                "digest": pane.digest,
                 "width": width,
                 "height": height,
                 "sheets": [{"png": add(sheet), "columns": columns} for sheet, columns in drawn],

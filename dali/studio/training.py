@@ -9,6 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from dali.analysis.comparison import setting
 from dali.checkpoint import METRICS
 from dali.config import PRESETS, RunConfig
 from dali.envs import catalogue
@@ -26,6 +27,7 @@ REFRESH = 3.0  # seconds between looks at a run in training
 LOCAL = ("127.0.0.1", "localhost", "::1")
 # Session state: names chosen, names that have been offered, methods whose runs were chosen together.
 CHOSEN, SEEN, BY_METHOD = "training_runs", "training_seen", "training_methods"
+CHART_WIDTH = 500  # px: two beside each other on a wide screen, one on a narrow one
 MANY = 4  # runs, beyond which methods choose them and colour them
 
 
@@ -51,9 +53,9 @@ class LoggedRun:
         return self._config.method_name if self._config else None
 
     @property
-    def env(self) -> str | None:
-        """As ``method``."""
-        return self._config.env if self._config else None
+    def setting(self) -> RunConfig | None:
+        """What it has in common with runs that it may be compared with; None as for ``method``."""
+        return setting(self._config) if self._config else None
 
     @cached_property
     def _config(self) -> RunConfig | None:
@@ -100,10 +102,9 @@ def many(runs: list[LoggedRun]) -> bool:
 
 
 def _one_of_each(runs: list[LoggedRun]) -> list[str]:
-    """The first run of each method in the environment that has most runs."""
-    environments = Counter(run.env for run in runs)
-    usual = environments.most_common(1)[0][0]
-    return list({run.method: run.name for run in reversed(runs) if run.env == usual}.values())[::-1]
+    """The first run of each method, among those that differ in method and seed alone, where most runs do."""
+    usual = Counter(run.setting for run in runs).most_common(1)[0][0]
+    return list({run.method: run.name for run in reversed(runs) if run.setting == usual}.values())[::-1]
 
 
 def _choose_by_method(runs: list[LoggedRun]) -> None:
@@ -145,16 +146,18 @@ def show_curves(
         if _standing() != before:
             st.rerun()
         logs = {run.name: read_metrics(run.folder) for run in runs}
-        columns = st.columns(2 if len(keys) > 1 else 1)
-        for i, key in enumerate(keys):
+        row = st.container(horizontal=True)
+        for key in keys:
+            place = row.container(width=CHART_WIDTH if len(keys) > 1 else "stretch")
             curves = [figures.curve(name, rows, key, axis) for name, rows in logs.items()]
             drawn = [c for c in curves if len(c.x)]
-            place = columns[i % len(columns)]
             if drawn:
                 figure = figures.learning_curves(drawn, key, axis, weight, drawn_as)
                 place.plotly_chart(figure, key=f"curve:{key}", config={"displaylogo": False})
             else:
                 place.caption(f"Nothing logged yet: {figures.title_of(key)}.")
+        if any(key.startswith("probe/") for key in keys):
+            st.caption(figures.PROBE_TEXT)
         last = {run.name: logs[run.name][-1] for run in runs if run.live and logs[run.name]}
         if last:
             steps = "; ".join(f"{name} at {row['env_steps']:,} environment steps" for name, row in last.items())

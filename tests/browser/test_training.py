@@ -49,8 +49,9 @@ def start(page, preset: str, seeds: str) -> None:
 def test_curves_of_a_finished_run(opened):
     expect(opened.locator(CHARTS)).to_have_count(2)
     expect(opened.get_by_text("No checkpoint yet, so not on the other pages: logged")).to_be_visible()
-    opened.get_by_role("radio", name="updates", exact=True).click()
-    expect(opened.locator(CHARTS).get_by_text("updates", exact=True).first).to_be_visible()
+    for axis in ("environment steps", "updates"):
+        opened.get_by_role("radio", name=axis, exact=True).click()
+        expect(opened.locator(CHARTS).get_by_text(axis, exact=True).first).to_be_visible()
     expect(opened.get_by_test_id("stException")).to_have_count(0)
 
 

@@ -6,7 +6,9 @@ function readHeader(bytes) {
 }
 
 // Decodes everything before anything is shown, so that one film replaces another between two screen refreshes.
-async function decodeFilm({ header, body }) {
+// Panes that the film before shows too, by their digest, keep its pictures: a slider changes half of them.
+async function decodeFilm({ header, body }, before) {
+  const kept = new Map((before?.panes ?? []).filter((pane) => pane.digest).map((pane) => [pane.digest, pane.sheets]));
   const part = ([offset, length]) => body.subarray(offset, offset + length);
   const values = (span) => new Float32Array(part(span).slice().buffer);
   const traces = header.traces.map((trace) => ({
@@ -16,19 +18,27 @@ async function decodeFilm({ header, body }) {
   const panes = await Promise.all(
     header.panes.map(async (pane) => ({
       ...pane,
-      sheets: await Promise.all(
-        pane.sheets.map(async ({ png, columns }) => ({
-          picture: await createImageBitmap(new Blob([part(png)], { type: "image/png" })),
-          columns,
-        }))
-      ),
+      sheets:
+        kept.get(pane.digest) ??
+        (await Promise.all(
+          pane.sheets.map(async ({ png, columns }) => ({
+            picture: await createImageBitmap(new Blob([part(png)], { type: "image/png" })),
+            columns,
+          }))
+        )),
     }))
   );
   return { ...header, traces, panes };
 }
 
-function releaseFilm(film) {
-  for (const pane of film?.panes ?? []) for (const sheet of pane.sheets) sheet.picture.close();
+function picturesOf(film) {
+  return (film?.panes ?? []).flatMap((pane) => pane.sheets.map((sheet) => sheet.picture));
+}
+
+// Frees the pictures of a film but those that another one shows.
+function releaseFilm(film, shown) {
+  const kept = new Set(picturesOf(shown));
+  for (const picture of picturesOf(film)) if (!kept.has(picture)) picture.close();
 }
 
 // A sheet holds `sheetFrames` frames row by row, `columns` in a row.

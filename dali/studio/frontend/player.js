@@ -46,7 +46,7 @@ class Player {
     error.hidden = true;
     let film;
     try {
-      film = await decodeFilm(packed);
+      film = await decodeFilm(packed, this.film);
     } catch (reason) {
       error.textContent = `The film could not be decoded: ${reason.message}`;
       error.hidden = false;
@@ -54,7 +54,7 @@ class Player {
     }
     // A newer film may have come while this one was decoded.
     if (this.wanted === digest) this.replace(film);
-    else releaseFilm(film);
+    else releaseFilm(film, this.film);
   }
 
   // Swaps the film in place at the present frame, without waiting in between: nothing half-done is ever painted.
@@ -69,7 +69,7 @@ class Player {
     this.layoutTraces();
     this.root.dataset.frames = film.frames;
     this.root.dataset.digest = film.digest;
-    releaseFilm(old);
+    releaseFilm(old, film);
     if (this.state.playing) this.play();
   }
 
