@@ -21,7 +21,7 @@ try:
         stage, key = film_view.open_stage(run)
     film_view.warn_if_stale(run)
     film_state.follow_url(stage)
-    film_controls.show_setup(stage)
+    film_controls.show_setup(stage, key)
     with st.sidebar:
         places = film_controls.show_physics(stage)
         below = st.container()

@@ -20,22 +20,24 @@ from dali.studio.film_state import (
     reset,
     step_of,
 )
+from dali.studio.loaders import Stamp
 
 ACTION_TITLES = {"recorded": "Recorded", "zero": "Zero", "policy": "Policy"}
 SHORT_REGIMES = {"train": "trained", "interpolation": "held out", "extrapolation": "outside", "mixed": "half outside"}
 TOLD = 0.05  # share of the squared move of the code from which a dimension is named
 
 
-def show_setup(stage: Stage) -> None:
+def show_setup(stage: Stage, key: Stamp) -> None:
     """Episode, start, horizon, actions and sampling."""
     session = st.session_state
     before = session["film_episode"]
+    titles = _episode_titles(key, stage)
     row = st.container(horizontal=True, vertical_alignment="bottom")  # wraps where the window is narrow
     row.selectbox(
         "Episode",
         range(len(stage.episodes.obs)),
         key="film_episode",
-        format_func=lambda i: _episode_title(stage, i),
+        format_func=titles.__getitem__,
         on_change=change_episode,
         args=(stage, before),
         width=310,
@@ -153,12 +155,17 @@ def _take_entry(key: str) -> None:
         st.session_state[key] = value
 
 
-def _episode_title(stage: Stage, index: int) -> str:
-    spec, episodes = stage.agent.spec, stage.episodes
-    physics = ", ".join(quantity(f, c) for f, c in zip(spec.features, episodes.context[index], strict=True))
-    regime = str(episodes.regime[index])
-    acted = "noise" if episodes.explored[index] else "policy"
-    return f"{index}: {physics} · {SHORT_REGIMES.get(regime, regime)}, {acted}"
+@st.cache_data(max_entries=8, show_spinner=False)
+def _episode_titles(key: Stamp, _stage: Stage) -> list[str]:
+    """Of all episodes, hundreds, which every move of a slider would format anew."""
+    spec, episodes = _stage.agent.spec, _stage.episodes
+    titles = []
+    for index, context in enumerate(episodes.context):
+        physics = ", ".join(quantity(f, c) for f, c in zip(spec.features, context, strict=True))
+        regime = str(episodes.regime[index])
+        acted = "noise" if episodes.explored[index] else "policy"
+        titles.append(f"{index}: {physics} · {SHORT_REGIMES.get(regime, regime)}, {acted}")
+    return titles
 
 
 def _train_range_bar(feature: ContextFeature, own: float) -> str:

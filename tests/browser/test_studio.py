@@ -105,4 +105,4 @@ def test_a_sweep_is_cancelled_and_rendered(page, open_film):
     page.get_by_label("Values", exact=True).fill("2")
     page.get_by_label("Values", exact=True).press("Enter")
     page.get_by_role("button", name="Render sweep").click()
-    expect(page.locator("video")).to_be_visible(timeout=60_000)
+    expect(page.locator("video")).to_be_visible(timeout=180_000)
