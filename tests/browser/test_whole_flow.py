@@ -32,6 +32,8 @@ def player_of(page, other_than: str | None = None):
 @pytest.mark.parametrize("run", RUNS)
 def test_from_a_lasso_to_a_film_that_the_command_line_repeats(page, app, run, tmp_path):
     page.goto(f"{app.url}/?run={run}")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)  # the page has read the checkpoint off its URL
     page.get_by_role("link", name="Latent space").click()
     page.wait_for_function(DRAWN)
     drag(page, (0.5, 0.02), (0.98, 0.02), (0.98, 0.98), (0.5, 0.98), (0.5, 0.04))
