@@ -106,5 +106,11 @@ def _fresh_folder() -> Path:
     if old is not None:
         jobs.cancel(old / "status.json")
         shutil.rmtree(old, ignore_errors=True)
-    st.session_state[FOLDER] = folder = Path(tempfile.mkdtemp(prefix="dali-sweep-"))
+    st.session_state[FOLDER] = folder = Path(tempfile.mkdtemp(dir=_scratch().name))
     return folder
+
+
+@st.cache_resource(show_spinner=False)
+def _scratch() -> tempfile.TemporaryDirectory:
+    """Where all sessions' sweeps lie; it goes with the server."""
+    return tempfile.TemporaryDirectory(prefix="dali-sweeps-")

@@ -32,7 +32,7 @@ def show_effects(run: Run, measured: Disentanglement) -> None:
     rows = [
         {
             "Dimension": f"z{effect.dimension}",
-            "Tells most of": measured.names[int(told[i].argmax())],
+            "Tells most of": run.spec.features[int(told[i].argmax())].label,
             "AUC": f"{effect.test.auc:.2f} ({effect.test.low:.2f} to {effect.test.high:.2f})",
             "p": f"{effect.test.p_value:.3f}",
             "Change (σ)": round(effect.shift, 2),
