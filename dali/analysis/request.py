@@ -74,8 +74,10 @@ class Request:
                 actions=data["actions"],
                 latents=parse_latents(str(data["latents"])),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DaliError(f"This is not a counterfactual's request: {type(error).__name__} {error}.") from error
+        except KeyError as error:
+            raise DaliError(f"This is not a counterfactual's request: it lacks {error}.") from error
+        except (TypeError, ValueError, AttributeError) as error:
+            raise DaliError(f"This is not a counterfactual's request: {error}.") from error
 
     def arguments(self) -> list[str]:
         """The options of ``python -m dali counterfactual`` that ask for the same."""
