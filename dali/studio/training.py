@@ -75,14 +75,14 @@ def logged_runs() -> list[LoggedRun]:
 
 
 def choose_runs(runs: list[LoggedRun]) -> list[LoggedRun]:
-    """The picker; runs in training are chosen when they first appear."""
+    """The picker; runs in training are chosen at first, later all that appear, since a short one may have ended."""
     by_name, session = {run.name: run for run in runs}, st.session_state
     live = [name for name, run in by_name.items() if run.live]
     before = session.get(CHOSEN)
     if before is None:
         chosen = live or _one_of_each(runs)
     else:
-        fresh = [name for name in live if name not in session[SEEN]]
+        fresh = [name for name in by_name if name not in session[SEEN]]
         chosen = [name for name in before if name in by_name] + fresh
     session["training_picker"], session[SEEN] = chosen, set(by_name)
     _choose_by_method(runs)
