@@ -192,6 +192,7 @@ def validate(model: ModelConfig, train: TrainConfig) -> None:
         "deter", "stoch", "classes", "hidden", "units", "layers", "code", "context_window", "context_width",
         "embedding", "conv_depth",
     )  # fmt: skip
+    shortest = 3 if model.observation == "pixels" else 2  # records; the bend of a path takes three
     checks = [(name, getattr(model, name), getattr(model, name) > 0, "at least 1") for name in positive]
     checks += [
         ("observation", model.observation, model.observation in OBSERVATIONS, "'vector' or 'pixels'"),
@@ -200,7 +201,7 @@ def validate(model: ModelConfig, train: TrainConfig) -> None:
          model.context_heads > 0 and model.context_width % model.context_heads == 0,
          f"a divisor of context_width = {model.context_width}"),
         ("unimix", model.unimix, 0 < model.unimix < 1, "between 0 and 1"),
-        ("length", train.length, train.length >= 2, "at least 2"),
+        ("length", train.length, train.length >= shortest, f"at least {shortest}"),
         ("frames", train.frames, train.frames % 3 == 0, "a multiple of 3"),
         ("stream", train.stream, train.stream >= train.length, f"at least length = {train.length}"),
         ("prefill", train.prefill, 0 < train.prefill < train.steps, f"between 1 and steps = {train.steps}"),

@@ -124,6 +124,10 @@ def test_updates_made_are_those_planned(tmp_path):
         (["--env", "pendulum", "--set", "horizon=soon"], "Config field 'horizon' is 'soon'"),
         (["--env", "pendulum", "--set", "model_lr=nan"], "Config field 'model_lr' is nan"),
         (["--env", "pendulum", "--steps", "100"], "Config field 'prefill'"),
+        (
+            ["--env", "pendulum", "--preset", "pixels", "--set", "length=2"],
+            "Config field 'length' is 2; expected at least 3",
+        ),
         (["--env", "pendulum", "--resume"], "cannot be resumed"),
     ],
 )
@@ -143,6 +147,27 @@ def test_a_run_is_not_overwritten_nor_resumed_under_another_configuration(tmp_pa
     other = CliRunner().invoke(app, [*arguments, "--resume", "--set", "horizon=7"]).exception
     assert isinstance(other, CheckpointError)
     assert "horizon = 5, asked for 7" in str(other)
+
+
+def test_a_finished_agent_is_never_written_over(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shipped = tmp_path / "checkpoints" / "pendulum-dali_d_chi-s3"
+    arguments = ["train", "--env", "pendulum", *TINY, "--steps", "300"]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert CliRunner().invoke(app, ["compact", str(shipped)]).exit_code == 0
+    weights = (shipped / "model.safetensors").read_bytes()
+    refused = CliRunner().invoke(app, [*arguments, "--output", str(shipped)]).exception
+    assert isinstance(refused, DaliError)
+    assert "already holds a trained agent" in str(refused)
+    beside = CliRunner().invoke(app, arguments)
+    assert "checkpoints/pendulum-dali_d_chi-s3-2" in beside.output
+    assert (shipped / "model.safetensors").read_bytes() == weights
+
+
+def test_steps_that_earn_no_update_train_the_code_alone(tmp_path):
+    config = make_config("pendulum", "dali_d_chi", "tiny", 0, 204, replay_ratio=1.0)
+    assert planned_updates(config) == config.train.context_warmup
+    assert Trainer(config, tmp_path).run()
 
 
 def test_a_full_disk_is_one_sentence_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):

@@ -1,13 +1,15 @@
 """``python -m dali train``."""
 
+import itertools
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dali.checkpoint import TRAINER_STATE
-from dali.config import make_config
+from dali.config import RunConfig, make_config
 from dali.errors import DaliError
+from dali.run_folder import WEIGHTS
 
 
 def train(
@@ -19,7 +21,10 @@ def train(
         int | None, typer.Option(min=1, help="Environment steps; the environment's own by default.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Checkpoint folder; checkpoints/ENV-METHOD-sSEED by default.")
+        Path | None,
+        typer.Option(
+            help="Checkpoint folder; checkpoints/ENV-METHOD-sSEED by default, or ...-2 where a finished agent is."
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")] = False,
     change: Annotated[
@@ -32,11 +37,24 @@ def train(
 
     chosen = steps or default_steps(env, preset)
     config = make_config(env, method, preset, seed, chosen, **_parse_changes(change or []))
-    folder = output or Path("checkpoints") / f"{env}-{method}-s{seed}"
+    folder = output or _default_folder(config)
     if not resume and (folder / TRAINER_STATE).exists():
         raise DaliError(f"{folder} already holds a run; add --resume to go on with it, or choose another --output.")
+    if not resume and (folder / WEIGHTS).exists():
+        raise DaliError(f"{folder} already holds a trained agent; choose another --output.")
     complete = Trainer(config, folder).run(resume)
     typer.echo(f"{'Done' if complete else 'Interrupted and saved; go on with --resume'}: {folder}")
+
+
+def _default_folder(config: RunConfig) -> Path:
+    """The first folder in checkpoints/ that holds no finished agent, which a training would write over."""
+    pixels = "-pixels" if config.model.observation == "pixels" else ""
+    name = f"{config.env}-{config.method_name}{pixels}-s{config.seed}"
+    for number in itertools.count(1):
+        folder = Path("checkpoints") / (name if number == 1 else f"{name}-{number}")
+        if (folder / TRAINER_STATE).exists() or not (folder / WEIGHTS).exists():
+            break
+    return folder
 
 
 def _parse_changes(pairs: list[str]) -> dict[str, int | float | str]:

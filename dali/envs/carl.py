@@ -12,6 +12,7 @@ adapters exist for whoever works through CARL. What they put right in carl-bench
 - A context that was set by hand stays in force after a reset under the selector's.
 """
 
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -116,12 +117,13 @@ class _ClassicControl(Steerable):
         info["context_id"] = self.context_id
         return self._add_context_to_state(observation), info
 
+    @abstractmethod
     def _start_range(self) -> dict[str, float]:
         """Options of gymnasium's reset."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _observation(self) -> np.ndarray:
-        raise NotImplementedError
+        """(O,) float32 of the present state."""
 
 
 class Pendulum(_ClassicControl, CARLPendulum):

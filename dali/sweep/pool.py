@@ -27,9 +27,8 @@ def run_here(jobs: list[Job], workers: int) -> Iterator[tuple[Job, Outcome] | No
                     yield pending.pop(future), future.result()
                 if not finished:
                     yield None
-        except BaseException:  # Ctrl-C and a caller that stops iterating too: start nothing more, then pass it on
+        finally:  # after Ctrl-C, or where the caller stops iterating, start nothing more
             pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def run_on_ray(jobs: list[Job], workers: int | None, address: str) -> Iterator[tuple[Job, Outcome] | None]:

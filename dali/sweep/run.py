@@ -140,10 +140,10 @@ def _execute(arguments: list[str], folder: Path, lock: IO, append: bool) -> tupl
         lock.flush()
         try:
             code = process.wait()
-        except BaseException:  # Ctrl-C too: no training may outlive its sweep; passed on below
-            process.terminate()  # the trainer saves, then ends
-            process.wait()
-            raise
+        finally:  # no training may outlive its sweep, whatever ends that
+            if process.poll() is None:
+                process.terminate()  # the trainer saves, then ends
+                process.wait()
     printed = (folder / LOG).read_text(encoding="utf-8", errors="replace").strip()
     return code, printed.splitlines()[-1] if printed else f"it ended with status {code}"
 

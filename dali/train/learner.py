@@ -125,7 +125,7 @@ class Learner:
         train, warmup, seeing = self.train, warmup_updates(self.agent.config), sight_updates(self.agent.config)
         seen = self.update_count - seeing
         begun = cosine_decay(seen / warmup) if warmup else 0.0
-        progress = (seen - warmup) / (self.total_updates - seeing - warmup)
+        progress = (seen - warmup) / max(1, self.total_updates - seeing - warmup)
         late = cosine_decay((progress - train.anneal) / (1.0 - train.anneal)) if train.anneal < 1 else 1.0
         left = train.anneal_to + (1.0 - train.anneal_to) * late
         rates = {
