@@ -18,7 +18,10 @@ help:
 	@echo "make clean    remove $(VENV) and caches"
 
 app: install
-	$(PYTHON) -m streamlit run app.py --server.headless false --server.showEmailPrompt false
+	@echo "Opening the dashboard at http://127.0.0.1:8501 (the next free port where that one is taken) ..."
+	@# Streamlit's welcome is hidden for the advertisement that comes with it, on the terminal and over the pages.
+	@$(PYTHON) -m streamlit run app.py --server.headless false --server.showEmailPrompt false \
+		--logger.hideWelcomeMessage true
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
