@@ -1,9 +1,11 @@
 """What the engine's parts cost on this machine: training, environments, dreams, drawing. Nothing here is a test."""
 
+import math
 import resource
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,14 @@ from dali.config import RunConfig
 from dali.envs import catalogue
 from dali.envs.contexts import sample_contexts
 from dali.model.agent import Agent
+from dali.train.learner import sight_updates
 from dali.train.trainer import Trainer
+
+_PRODUCTS = (
+    "aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::_addmm_activation",
+    "aten::mkldnn_convolution", "aten::convolution_backward", "aten::_scaled_dot_product_flash_attention_for_cpu",
+    "aten::_scaled_dot_product_flash_attention_for_cpu_backward",
+)  # fmt: skip
 
 
 def seconds_each(function: Callable[[], Any], repeats: int) -> float:
@@ -34,9 +43,14 @@ def seconds_each(function: Callable[[], Any], repeats: int) -> float:
 def bench_train(config: RunConfig, updates: int = 20) -> dict[str, Any]:
     """Cost of training: updates and environment steps a second, seconds by stage, memory, arithmetic.
 
-    Stages are timed one by one on the same batches; ``rest`` is what a whole update takes beyond them: losses of
-    the behaviour, its backward pass and the optimizer.
+    A whole update trains every part. As scheduled, most updates leave out the context encoder (``context_every``) or
+    the behaviour (``behavior_every``): the speed of a run after its warm-up. Stages are timed one by one on the
+    same batches; ``rest`` is what a whole update takes beyond them: losses of the behaviour, its backward pass and the
+    optimizer.
     """
+    cycle = math.lcm(config.train.behavior_every, config.train.context_every)
+    config = replace(config, train=replace(config.train, sight_updates=cycle, context_warmup=0))
+    first = sight_updates(config)  # the number of an update in which every part learns
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(config, Path(folder))
         began = time.perf_counter()
@@ -46,7 +60,17 @@ def bench_train(config: RunConfig, updates: int = 20) -> dict[str, Any]:
         random_steps = trainer.env_steps / (time.perf_counter() - began)
         policy_step = seconds_each(lambda: trainer.collector.step(False, trainer.noise), updates)
         learner, model, train = trainer.learner, trainer.agent.world_model, config.train
-        whole = seconds_each(lambda: learner.update(trainer.replay.sample()), updates)
+        def whole_update() -> None:
+            learner.update_count = first
+            learner.update(trainer.replay.sample())
+
+        def all_updates() -> None:
+            learner.update_count = first
+            for _ in range(cycle):
+                learner.update(trainer.replay.sample())
+
+        whole = seconds_each(whole_update, updates)
+        scheduled = seconds_each(all_updates, max(3, updates // cycle)) / cycle
         replay = seconds_each(trainer.replay.sample, updates)
         batch = trainer.replay.sample().to(trainer.agent.device)
 
@@ -62,6 +86,7 @@ def bench_train(config: RunConfig, updates: int = 20) -> dict[str, Any]:
 
         with torch.no_grad():
             output = model.loss(batch, learner.carry.masked(~batch.fresh), train, trainer.noise)
+        learner.update_count = first
         with FlopCounterMode(display=False) as counter:
             learner.update(batch)
         stages = {
@@ -85,17 +110,30 @@ def bench_train(config: RunConfig, updates: int = 20) -> dict[str, Any]:
             "batch": [train.batch, train.length],
             "imagination_starts": train.starts,
             "horizon": train.horizon,
-            "updates_per_second": 1.0 / whole,
-            "seconds_per_update": whole,
+            "whole_updates_per_second": 1.0 / whole,
+            "seconds_per_whole_update": whole,
             "stage_seconds": stages,
-            "context_encoder_share": encoder / whole,
-            "collection_share_of_training": environment / (environment + whole),
+            "matrix_product_share": matrix_product_share(whole_update, min(updates, 5)),
+            "context_encoder_share_of_whole": encoder / whole,
+            "scheduled_updates_per_second": 1.0 / scheduled,
+            "context_encoder_share_as_scheduled": encoder / train.context_every / scheduled,
+            "collection_share_as_scheduled": environment / (environment + scheduled),
             "random_env_steps_per_second": random_steps,
             "policy_env_steps_per_second": train.envs / policy_step,
-            "gflop_per_update": counter.get_total_flops() / 1e9,
+            "gflop_per_whole_update": counter.get_total_flops() / 1e9,
             "gflop_per_second": counter.get_total_flops() / 1e9 / whole,
             "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         }
+
+
+def matrix_product_share(function: Callable[[], Any], repeats: int) -> float:
+    """Share of the CPU's time in matrix products and convolutions; the profiler's own cost makes it too small."""
+    function()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        for _ in range(repeats):
+            function()
+    operations = {event.key: event.self_cpu_time_total for event in profile.key_averages()}
+    return sum(operations.get(name, 0.0) for name in _PRODUCTS) / sum(operations.values())
 
 
 def bench_env(names: list[str], num: int = 8, steps: int = 200) -> dict[str, Any]:

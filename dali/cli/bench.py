@@ -27,9 +27,7 @@ def train(
     from dali.bench import bench_train
 
     steps = catalogue.spec(env).train_steps
-    # Updates of the warm-up train the code alone, others may leave out the behaviour; whole ones are measured.
-    whole = {"sight_updates": 1, "context_warmup": 0, "behavior_every": 1}
-    config = make_config(env, method, preset, 0, steps, threads=threads, device=device, **whole)
+    config = make_config(env, method, preset, 0, steps, threads=threads, device=device)
     typer.echo(json.dumps(bench_train(config, updates), indent=2))
 
 

@@ -185,15 +185,15 @@ def page(browser, console, request):
         name = re.sub(r"[^\w.-]+", "_", request.node.name)
         tab.screenshot(path=request.config.cache.mkdir("screenshots") / f"{name}.png", full_page=True)
     context.close()
-    if failed and "app" in request.fixturenames:
-        print(request.getfixturevalue("app").log_tail())  # pytest shows it under the failure
     assert not console.errors, "The page's console has errors:\n" + "\n".join(console.errors)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Lets fixtures know, when they clean up, that their test failed."""
+    """Lets fixtures know, when they clean up, that their test failed, and shows what the server said until then."""
     report = yield
     if report.failed:
         item.stash[FAILED] = True
+        if app := item.funcargs.get("app"):
+            report.sections.append(("End of the server's log", app.log_tail()))
     return report
