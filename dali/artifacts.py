@@ -49,7 +49,8 @@ def save_episodes(path: Path, episodes: Episodes) -> None:
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
-            np.savez_compressed(file, **{f.name: getattr(episodes, f.name) for f in fields(episodes)})
+            arrays = {f.name: getattr(episodes, f.name) for f in fields(episodes)}
+            np.savez_compressed(file, **{**arrays, "code": arrays["code"].astype(np.float16)})
 
     write_atomic(path, write)
 
@@ -62,11 +63,14 @@ def load_episodes(path: Path) -> Episodes:
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            return Episodes(**{f.name: file[f.name] for f in fields(Episodes)})
+            arrays = {f.name: file[f.name] for f in fields(Episodes)}
+            return Episodes(**{**arrays, "code": arrays["code"].astype(np.float32)})
     except FileNotFoundError:
         raise CheckpointError(f"There is no {path}; make it with: python -m dali analyse {path.parent}") from None
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise CheckpointError(f"{path} does not hold recorded episodes: {error}.") from error
+        raise CheckpointError(
+            f"{path} does not hold recorded episodes: {error}. Make it anew with: python -m dali analyse {path.parent}"
+        ) from error
 
 
 def save_analysis(folder: Path, analysis: Analysis) -> None:

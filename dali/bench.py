@@ -60,6 +60,7 @@ def bench_train(config: RunConfig, updates: int = 20) -> dict[str, Any]:
         random_steps = trainer.env_steps / (time.perf_counter() - began)
         policy_step = seconds_each(lambda: trainer.collector.step(False, trainer.noise), updates)
         learner, model, train = trainer.learner, trainer.agent.world_model, config.train
+
         def whole_update() -> None:
             learner.update_count = first
             learner.update(trainer.replay.sample())

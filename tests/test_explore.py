@@ -21,7 +21,7 @@ def episodes() -> Episodes:
         obs=np.zeros((3, 41, 3), np.float32),
         action=np.zeros((3, 40, 1), np.float32),
         reward=np.ones((3, 40), np.float32) * np.array([[1.0], [2.0], [3.0]]),
-        state=np.zeros((3, 41, 2)),
+        anchor=np.zeros((3, 2, 2)),
         code=code,
         length=np.array([40, 2, 40]),
         context=np.array([[5.0, 0.5], [10.0, 1.0], [20.0, 2.0]]),

@@ -21,7 +21,7 @@ def episodes() -> Episodes:
         obs=np.zeros((4, 6, 3), np.float32),
         action=np.zeros((4, 5, 1), np.float32),
         reward=np.ones((4, 5), np.float32),
-        state=np.zeros((4, 6, 2)),
+        anchor=np.zeros((4, 1, 2)),
         code=rng.normal(size=(4, 6, 8)).astype(np.float32),
         length=np.array([5, 5, 2, 5]),
         context=np.array([[5.0, 0.5], [10.0, 1.0], [12.0, 1.2], [20.0, 2.0]]),

@@ -124,7 +124,7 @@ def test_a_given_context_changes_the_dream(make_run):
 
 def test_effective_physics_of_a_real_run_is_its_physics(stage):
     film = make_film(stage, replace(BASE, physics=(("g", 7.0), ("l", 1.2))))
-    found, error = effective_physics(stage, film.request, film.context_to, film.real_counterfactual)
+    found, error = effective_physics(stage, film.real.state[0], film.context_to, film.real_counterfactual)
     step = np.array([19.0, 1.9]) / 40
     assert (np.abs(found - [7.0, 1.2]) < step / 2).all()
     assert (error < 0.2).all()

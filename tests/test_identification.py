@@ -20,7 +20,7 @@ def episodes_reading(values, truth, regime, length) -> Episodes:
         obs=np.zeros((num, records, 1), np.float32),
         action=np.zeros((num, records - 1, 1), np.float32),
         reward=np.zeros((num, records - 1), np.float32),
-        state=np.zeros((num, records, 1)),
+        anchor=np.zeros((num, 1, 1)),
         code=values[..., None],
         length=np.asarray(length),
         context=np.asarray(truth, float)[:, None],

@@ -359,13 +359,13 @@ def test_recorded_codes_are_those_of_the_pictures(stage):
     from dali.analysis.rollouts import infer_codes
 
     episode = stage.episodes.subset(slice(3, 4))
-    seen = observations(stage.agent, episode, 0, episode.state.shape[1])
+    seen = observations(stage.agent, episode, 0, episode.obs.shape[1])
     np.testing.assert_allclose(infer_codes(stage.agent, seen, episode.action), episode.code, atol=1e-3)
 
 
 def test_episodes_hold_no_pictures(stage):
     sizes = {name: getattr(stage.episodes, name).size for name in Episodes.__dataclass_fields__}
-    assert max(sizes.values()) < stage.episodes.state.shape[0] * stage.episodes.state.shape[1] * 20
+    assert max(sizes.values()) < stage.episodes.obs.shape[0] * stage.episodes.obs.shape[1] * 20
     assert stage.episodes.obs.shape[-1] == stage.agent.spec.obs_dim
 
 
@@ -390,7 +390,9 @@ def test_effective_physics_of_a_real_run_is_near_its_physics(stage):
     from dali.analysis.film import effective_physics
 
     film = make_film(stage, Request(1, 40, 25, physics=(("g", 7.0), ("l", 1.2))))
-    found, error = effective_physics(stage, film.request, film.context_to, film.real_counterfactual)
+    found, error = effective_physics(
+        stage, film.real_counterfactual.state[0], film.context_to, film.real_counterfactual
+    )
     assert (np.abs(found - [7.0, 1.2]) < np.array([19.0, 1.9]) / 20).all()
     assert (error < 0.3).all()
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dali.analysis.report import analyse, mean_codes
-from dali.analysis.rollouts import collect, collect_standard
+from dali.analysis.rollouts import collect, collect_standard, states
 from dali.artifacts import fit_readout, load_episodes, save_analysis
 from dali.checkpoint import save_agent
 from dali.config import make_config
@@ -31,7 +31,7 @@ def test_codes_of_recorded_episodes_are_those_that_acting_infers():
     for t in range(30):
         obs = torch.from_numpy(episodes.obs[:, t])
         _, memory, _ = agent.act(obs, torch.full((4,), t == 0), memory, scaled, None)
-        assert np.allclose(agent.code(memory).numpy(), episodes.code[:, t], atol=1e-5), t
+        assert np.allclose(agent.code(memory).numpy(), episodes.code[:, t], rtol=2**-10, atol=1e-5), t  # half precision
         memory = agent.took(memory, memory.latent, torch.from_numpy(episodes.action[:, t]))
 
 
@@ -44,6 +44,22 @@ def test_an_episode_that_ended_stays_at_its_last_record():
         assert (obs[length:] == obs[length]).all()
         assert reward.sum() == length  # one a step while the pole stands
     assert np.isfinite(mean_codes(episodes)).all()
+
+
+@pytest.mark.parametrize("env", catalogue.names())
+def test_states_between_anchors_are_made_again_bit_for_bit(env, monkeypatch):
+    agent = untrained(env)
+    contexts = sample_contexts(agent.spec, 4, 0)
+    explored = np.array([True, True, False, False])
+    thin = collect(agent, contexts, np.full(4, "train"), 0, explored, 80)
+    monkeypatch.setattr("dali.analysis.rollouts.ANCHOR", 1)
+    whole = collect(agent, contexts, np.full(4, "train"), 0, explored, 80).anchor
+    monkeypatch.undo()
+    last = whole.shape[1]
+    assert thin.anchor.shape[1] == (last - 1) // 25 + 1 < last / 10
+    simulator = catalogue.make(env, 4)
+    for begin, end in ((0, last), (24, 26), (26, last), (last - 1, last)):
+        np.testing.assert_array_equal(states(simulator, thin, begin, end), whole[:, begin:end])
 
 
 def test_standard_dataset_holds_every_context_by_both_behaviours_and_no_held_out_one_twice():

@@ -21,7 +21,7 @@ from dali.analysis.fidelity import refine_minimum, rollout_error, steering_skill
 from dali.analysis.lens import Lens, make_lens
 from dali.analysis.probes import Probe
 from dali.analysis.request import Request, check_request
-from dali.analysis.rollouts import Episodes, replay_actions
+from dali.analysis.rollouts import Episodes, replay_actions, states
 from dali.analysis.support import Support, Verdict
 from dali.envs import catalogue
 from dali.envs.base import Simulator
@@ -89,6 +89,7 @@ class Factual:
     """The half of a film that no slider changes."""
 
     start: LatentState  # posterior at record t under z
+    state: np.ndarray  # (S,) the simulator's at record t, which every real run starts from
     real: Rollout
     dream: Rollout
 
@@ -143,7 +144,9 @@ def make_factual(stage: Stage, request: Request) -> Factual:
     context = _held(stage, request, _code(stage, request), episode.context)
     start = infer_start(stage.agent, episode, request.t, context, request.latents)
     dreamed = _dream(stage, request, start, context, _given_actions(stage, request))
-    return Factual(start, _real(stage, request, episode.context[0], dreamed.action), dreamed)
+    with stage.lock:
+        state = states(stage.single, episode, request.t, request.t + 1)[0, 0]
+    return Factual(start, state, _real(stage, state, episode.context[0], dreamed.action), dreamed)
 
 
 def make_film(stage: Stage, request: Request, factual: Factual | None = None) -> Film:
@@ -171,7 +174,7 @@ def make_film(stage: Stage, request: Request, factual: Factual | None = None) ->
             start = infer_start(stage.agent, _episode(stage, request), request.t, held, request.latents)
         dreamed = _dream(stage, request, start, held, _given_actions(stage, request))
     changed = (context_to != context).any() or dreamed is not factual.dream
-    real = _real(stage, request, context_to, dreamed.action) if changed else factual.real
+    real = _real(stage, factual.state, context_to, dreamed.action) if changed else factual.real
 
     unsteered = factual.dream
     if request.actions == "policy" and dreamed is not factual.dream:
@@ -183,7 +186,7 @@ def make_film(stage: Stage, request: Request, factual: Factual | None = None) ->
         np.stack([factual.real.compared, real.compared, real.compared]),
         stage.scale,
     )
-    effective, effective_error = effective_physics(stage, request, context_to, dreamed)
+    effective, effective_error = effective_physics(stage, factual.state, context_to, dreamed)
     steering = stage.steering
     return Film(
         request=request,
@@ -212,23 +215,22 @@ def make_film(stage: Stage, request: Request, factual: Factual | None = None) ->
 
 
 def effective_physics(
-    stage: Stage, request: Request, context: np.ndarray, dreamed: Rollout
+    stage: Stage, state: np.ndarray, context: np.ndarray, dreamed: Rollout
 ) -> tuple[np.ndarray, np.ndarray]:
-    """ĉ (F,): for each feature, the value whose real run is nearest to the dream, the others at ``context``; and the
-    error (F,) of the nearest candidate. All candidates of all features run together.
+    """ĉ (F,): for each feature, the value whose real run from the state (S,) is nearest to the dream, the others at
+    ``context``; and the error (F,) of the nearest candidate. All candidates of all features run together.
     """
     features, lens = stage.agent.spec.features, stage.lens
     values = np.stack([np.linspace(*f.limits, lens.candidates) for f in features])  # (F, C)
     tried = np.tile(context, (len(features), lens.candidates, 1))
     for i in range(len(features)):
         tried[i, :, i] = values[i]
-    count, steps = stage.crowd.num, min(request.horizon, EFFECTIVE_STEPS)
-    state = np.tile(stage.episodes.state[request.episode, request.t], (count, 1))
+    count, steps = stage.crowd.num, min(len(dreamed.action), EFFECTIVE_STEPS)
     actions = np.tile(dreamed.action[:steps], (count, 1, 1))
     every = min(lens.every, steps)
     with stage.lock:
-        obs, states = replay_actions(stage.crowd, state, tried.reshape(count, -1), actions)
-    real = lens.real(obs[:, ::every], states[:, ::every], tried.reshape(count, -1))
+        obs, reached = replay_actions(stage.crowd, np.tile(state, (count, 1)), tried.reshape(count, -1), actions)
+    real = lens.real(obs[:, ::every], reached[:, ::every], tried.reshape(count, -1))
     errors = rollout_error(real, dreamed.compared[: steps + 1 : every], lens.scale)
     errors = errors.reshape(len(features), lens.candidates)
     found = [refine_minimum(v, e[:, None] ** 2)[0] for v, e in zip(values, errors, strict=True)]
@@ -278,12 +280,11 @@ def _dream(stage: Stage, request: Request, start: LatentState, context: Tensor, 
     return Rollout(action, obs, states, reward)
 
 
-def _real(stage: Stage, request: Request, context: np.ndarray, action: np.ndarray) -> Rollout:
-    """The simulator from the start's state under physics (F,) and actions (H, A)."""
-    start = stage.episodes.state[request.episode, request.t][None]
+def _real(stage: Stage, state: np.ndarray, context: np.ndarray, action: np.ndarray) -> Rollout:
+    """The simulator from a state (S,) under physics (F,) and actions (H, A)."""
     with stage.lock:
-        obs, state = replay_actions(stage.single, start, context[None], action[None])
+        obs, reached = replay_actions(stage.single, state[None], context[None], action[None])
     frames = None
     if stage.agent.world_model.sight is not None:
-        frames = stage.lens.real(obs, state, context[None])[0].reshape(-1, *SHAPE)
-    return Rollout(action, obs[0], state[0], frames=frames)
+        frames = stage.lens.real(obs, reached, context[None])[0].reshape(-1, *SHAPE)
+    return Rollout(action, obs[0], reached[0], frames=frames)

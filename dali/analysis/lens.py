@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from dali.analysis.rollouts import Episodes
+from dali.analysis.rollouts import ANCHOR, Episodes, states
+from dali.envs import catalogue
 from dali.envs.frames import draw_frames
 from dali.envs.spec import EnvSpec
 from dali.model.agent import Agent
@@ -77,11 +78,11 @@ def observation_scale(episodes: Episodes) -> np.ndarray:
 
 
 def pixel_scale(spec: EnvSpec, episodes: Episodes) -> np.ndarray:
-    """() root mean square, over pixels, of their standard deviation over records; 1 is as wrong as the mean picture."""
-    episode, record = np.nonzero(episodes.alive())
+    """() root mean square, over pixels, of their standard deviation over anchors; 1 is as wrong as the mean picture."""
+    episode, anchor = np.nonzero(episodes.alive()[:, ::ANCHOR])
     rng = np.random.default_rng(0)
     chosen = rng.choice(len(episode), min(SAMPLE, len(episode)), replace=False)
-    frames = draw_frames(spec, episodes.state[episode[chosen], record[chosen]], episodes.context[episode[chosen]])
+    frames = draw_frames(spec, episodes.anchor[episode[chosen], anchor[chosen]], episodes.context[episode[chosen]])
     return np.sqrt(frames.reshape(len(frames), -1).var(0, dtype=np.float64).mean())
 
 
@@ -98,8 +99,8 @@ def observations(agent: Agent, episodes: Episodes, begin: int, end: int) -> np.n
     if sight is None:
         return episodes.obs[:, begin:end]
     earliest = max(0, begin - 1)  # for the change that led to the first
-    state = episodes.state[:, earliest:end]
-    count, steps = state.shape[:2]
+    count, steps = len(episodes.obs), end - earliest
+    state = states(catalogue.make(agent.spec.name, count), episodes, earliest, end)
     frames = draw_frames(agent.spec, state.reshape(count * steps, -1), episodes.context.repeat(steps, 0))
     embedding = sight.embed(torch.from_numpy(frames)).unflatten(0, (count, steps))
     first = torch.zeros(count, steps, dtype=torch.bool)

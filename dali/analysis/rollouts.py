@@ -17,6 +17,7 @@ from dali.envs.frames import shown
 from dali.model.agent import Agent
 
 STEPS = 200  # of an episode that are kept; enough for every window, and it bounds the file
+ANCHOR = 25  # records between the simulator's states that are kept; it makes those between anew, bit for bit
 NOISE_MEMORY = 0.9
 
 
@@ -27,8 +28,8 @@ class Episodes:
     obs: np.ndarray  # (E, T + 1, V) float32, the simulator's; an agent of vectors observes the same
     action: np.ndarray  # (E, T, A) float32
     reward: np.ndarray  # (E, T) float32
-    state: np.ndarray  # (E, T + 1, S) float64, simulator
-    code: np.ndarray  # (E, T + 1, Z) float32; Z is 0 for methods that infer none
+    anchor: np.ndarray  # (E, T // ANCHOR + 1, S) float64, the simulator's state at every ANCHOR-th record
+    code: np.ndarray  # (E, T + 1, Z) float32 of half precision, as files keep it; Z is 0 for methods that infer none
     length: np.ndarray  # (E,) steps before the episode ended
     context: np.ndarray  # (E, F) true physics, in the catalogue's units
     group: np.ndarray  # (E,) context id
@@ -109,8 +110,8 @@ def collect(
         obs=np.stack(observations, 1),
         action=action_taken,
         reward=np.stack(rewards, 1),
-        state=np.stack(states, 1),
-        code=infer_codes(agent, torch.stack(views, 1).numpy(), action_taken),
+        anchor=np.stack(states[::ANCHOR], 1),
+        code=infer_codes(agent, torch.stack(views, 1).numpy(), action_taken).astype(np.float16).astype(np.float32),
         length=np.minimum(length, len(actions)),
         context=contexts,
         group=group.reshape(-1),
@@ -151,6 +152,20 @@ def collect_standard(agent: Agent, seed: int = 0, contexts: int = 100) -> Episod
     regime = np.repeat(["train", "interpolation", "extrapolation"], [len(train), len(inside), len(outside)])
     explored = np.repeat([False, True], len(values))
     return collect(agent, np.tile(values, (2, 1)), np.tile(regime, 2), seed, explored, min(STEPS, spec.episode_steps))
+
+
+def states(simulator: Simulator, episodes: Episodes, begin: int, end: int) -> np.ndarray:
+    """(E, end - begin, S): the simulator's states at records begin to end - 1, made anew from the anchors.
+
+    Args:
+        simulator: of E copies.
+    """
+    from_record = begin // ANCHOR * ANCHOR
+    actions = episodes.action[:, from_record : end - 1]
+    _, made = replay_actions(simulator, episodes.anchor[:, begin // ANCHOR], episodes.context, actions)
+    # What has ended stays at its last record.
+    records = np.minimum(np.arange(begin, end), np.maximum(episodes.length, from_record)[:, None])
+    return np.take_along_axis(made, (records - from_record)[..., None], 1)
 
 
 def replay_actions(
