@@ -39,7 +39,7 @@ def command_line(
 def episode_digest(episodes: Episodes, index: int) -> str:
     """SHA-256 of all that a film reads of one recorded episode."""
     sha = hashlib.sha256()
-    for name in ("obs", "action", "state", "code", "context"):
+    for name in ("obs", "action", "anchor", "code", "context"):
         sha.update(getattr(episodes, name)[index].tobytes())
     return sha.hexdigest()
 
