@@ -14,20 +14,23 @@ from dali.methods import METHODS, Method
 Observation = Literal["vector", "pixels"]
 OBSERVATIONS: tuple[Observation, ...] = ("vector", "pixels")
 
-SCHEMA = 2
+SCHEMA = 3
 
-# What runs of schema 1 were, in the words of schema 2: agents of vectors, whose code learnt at every update. Numbers of
-# parts that an agent of vectors lacks are those of the day on which schema 2 was made.
-_SINCE_SCHEMA_1: dict[str, dict[str, Any]] = {
-    "model": {"observation": "vector", "embedding": 32, "conv_depth": 8},
-    "train": {
-        "context_every": 1,
-        "sight_updates": 3000,
-        "sight_lr": 1e-3,
-        "straight": 1000.0,
-        "frames": 60,
-        "pixels": 1.0,
+# What runs of a schema were, in the words of the next. Of schema 1: agents of vectors, whose code learnt at every update;
+# numbers of parts that an agent of vectors lacks are those of the day on which schema 2 was made.
+_SINCE: dict[int, dict[str, dict[str, Any]]] = {
+    1: {
+        "model": {"observation": "vector", "embedding": 32, "conv_depth": 8},
+        "train": {
+            "context_every": 1,
+            "sight_updates": 3000,
+            "sight_lr": 1e-3,
+            "straight": 1000.0,
+            "frames": 60,
+            "pixels": 1.0,
+        },
     },
+    2: {"train": {"explore_steps": 0}},
 }
 
 # Fields that decide when things are written and how fast, not what is learnt; a resumed run may change them. With
@@ -67,6 +70,7 @@ class TrainConfig:
     contexts: int = 100  # training contexts, drawn uniformly from the box of train ranges [DALI]
     prefill: int = 40_000  # environment steps of smooth noise before the first update; they set all scales [ours]
     explore: float = 0.5  # share of episodes acted by smooth noise, so that the model sees off-policy physics [ours]
+    explore_steps: int = 0  # most steps of such an episode; 0: the environment's own [ours]
     take_over: float = 0.5  # share of them that start where an episode under other physics stood [ours, measured]
     batch: int = 64  # B, sequences an update
     length: int = 16  # T, steps a sequence; B x T = 1,024 as in [V3] (16 x 64)
@@ -241,19 +245,19 @@ def make_config(env: str, method: str, preset: str, seed: int, steps: int, **cha
 
 
 def parse_config(data: Any, source: str) -> RunConfig:
-    """The RunConfig of a config.json, of this schema or of the one before.
+    """The RunConfig of a config.json, of this schema or of one before.
 
     Raises:
         CheckpointError: another schema version, a missing or an unknown field; names the file and the field.
     """
     if not isinstance(data, dict) or "schema" not in data:
         raise CheckpointError(f"{source} is not a run's configuration: it has no 'schema'.")
-    if data["schema"] not in (1, SCHEMA):
-        raise CheckpointError(f"{source} has schema {data['schema']!r}; this version reads schemas 1 and {SCHEMA}.")
+    if data["schema"] not in (*_SINCE, SCHEMA):
+        raise CheckpointError(f"{source} has schema {data['schema']!r}; this version reads schemas 1 to {SCHEMA}.")
     top = {k: v for k, v in data.items() if k != "schema"}
     _check_fields(RunConfig, top, source)
-    if data["schema"] == 1:
-        top = _from_schema_1(top, source)
+    for schema in range(data["schema"], SCHEMA):
+        top = _upgrade(top, schema, source)
     _check_fields(ModelConfig, top["model"], source)
     _check_fields(TrainConfig, top["train"], source)
     try:
@@ -262,14 +266,14 @@ def parse_config(data: Any, source: str) -> RunConfig:
         raise CheckpointError(f"{source}: {error}") from error
 
 
-def _from_schema_1(top: dict[str, Any], source: str) -> dict[str, Any]:
-    """The fields of a RunConfig of schema 1 with those that schema 2 added; the file stays as it is."""
+def _upgrade(top: dict[str, Any], schema: int, source: str) -> dict[str, Any]:
+    """The fields of a RunConfig of a schema with those that the next one added; the file stays as it is."""
     upgraded = dict(top)
-    for part, added in _SINCE_SCHEMA_1.items():
+    for part, added in _SINCE[schema].items():
         if not isinstance(top[part], dict):
             continue  # told by the check of fields
         for name in sorted(added.keys() & top[part].keys()):
-            raise CheckpointError(f"{source} has the unknown field {name!r}: schema 1 did not know it.")
+            raise CheckpointError(f"{source} has the unknown field {name!r}: schema {schema} did not know it.")
         upgraded[part] = {**top[part], **added}
     return upgraded
 

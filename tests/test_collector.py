@@ -42,6 +42,19 @@ def test_exploratory_episodes_start_where_others_stood(share, taken, tmp_path):
     assert (made.lengths == 0).all()
 
 
+def test_exploratory_episodes_are_cut_and_the_policy_s_are_not(tmp_path):
+    trainer = collector(tmp_path, explore=0.5, explore_steps=30, envs=8)
+    made, lengths = trainer.collector, {True: set(), False: set()}
+    for _ in range(60):  # all explore
+        lengths[True] |= {e.length for e in made.step(True, trainer.noise)}
+    for _ in range(420):
+        for episode in made.step(False, trainer.noise):
+            lengths[episode.explored].add(episode.length)
+    assert lengths == {True: {30}, False: {200}}
+    batch = trainer.replay.sample()
+    assert not batch.terminal.any()  # a cut episode has not ended
+
+
 def test_no_episode_starts_where_another_fell(tmp_path):
     trainer = collector(tmp_path, "cartpole", take_over=1.0, envs=4)
     for _ in range(40):

@@ -61,6 +61,8 @@ class Collector:
         self.returns += step.reward
         self.lengths += 1
         done = step.terminated | step.truncated
+        if self.train.explore_steps:
+            done |= (self.exploring | random_only) & (self.lengths >= self.train.explore_steps)
         self.first = done
         finished = [
             FinishedEpisode(float(self.returns[i]), int(self.lengths[i]), random_only or bool(self.exploring[i]))
