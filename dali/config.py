@@ -16,8 +16,8 @@ OBSERVATIONS: tuple[Observation, ...] = ("vector", "pixels")
 
 SCHEMA = 3
 
-# What runs of a schema were, in the words of the next. Of schema 1: agents of vectors, whose code learnt at every update;
-# numbers of parts that an agent of vectors lacks are those of the day on which schema 2 was made.
+# What runs of a schema were, in the words of the next. Of schema 1: agents of vectors, whose code learnt at every
+# update. Numbers of parts that an agent of vectors lacks are those of the day on which schema 2 was made.
 _SINCE: dict[int, dict[str, dict[str, Any]]] = {
     1: {
         "model": {"observation": "vector", "embedding": 32, "conv_depth": 8},
