@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dali.analysis.report import analyse, mean_codes
-from dali.analysis.rollouts import collect, collect_standard, states
+from dali.analysis.rollouts import collect, collect_standard, recorded_states
 from dali.artifacts import fit_readout, load_episodes, save_analysis
 from dali.checkpoint import save_agent
 from dali.config import make_config
@@ -59,7 +59,7 @@ def test_states_between_anchors_are_made_again_bit_for_bit(env, monkeypatch):
     assert thin.anchor.shape[1] == (last - 1) // 25 + 1 < last / 10
     simulator = catalogue.make(env, 4)
     for begin, end in ((0, last), (24, 26), (26, last), (last - 1, last)):
-        np.testing.assert_array_equal(states(simulator, thin, begin, end), whole[:, begin:end])
+        np.testing.assert_array_equal(recorded_states(simulator, thin, begin, end), whole[:, begin:end])
 
 
 def test_standard_dataset_holds_every_context_by_both_behaviours_and_no_held_out_one_twice():

@@ -13,7 +13,7 @@ import numpy as np
 from dali.analysis.code_map import CodeMap
 from dali.analysis.counterfactual import dream_pair
 from dali.analysis.lens import Lens
-from dali.analysis.rollouts import Episodes, replay_actions, states
+from dali.analysis.rollouts import Episodes, recorded_states, replay_actions
 from dali.envs import catalogue
 from dali.envs.base import Simulator
 from dali.model.agent import Agent
@@ -127,7 +127,7 @@ def evaluate_fidelity(
     spec, starts, horizons, longest = agent.spec, START, HORIZONS, max(HORIZONS)
     rng = np.random.default_rng(seed)
     simulator = catalogue.make(spec.name, len(chosen.obs))
-    state = states(simulator, chosen, starts, starts + 1)[:, 0]
+    state = recorded_states(simulator, chosen, starts, starts + 1)[:, 0]
     actions = chosen.action[:, starts : starts + longest]
     results = []
     for index, feature in enumerate(spec.features):

@@ -21,7 +21,7 @@ from dali.analysis.fidelity import refine_minimum, rollout_error, steering_skill
 from dali.analysis.lens import Lens, make_lens
 from dali.analysis.probes import Probe
 from dali.analysis.request import Request, check_request
-from dali.analysis.rollouts import Episodes, replay_actions, states
+from dali.analysis.rollouts import Episodes, recorded_states, replay_actions
 from dali.analysis.support import Support, Verdict
 from dali.envs import catalogue
 from dali.envs.base import Simulator
@@ -145,7 +145,7 @@ def make_factual(stage: Stage, request: Request) -> Factual:
     start = infer_start(stage.agent, episode, request.t, context, request.latents)
     dreamed = _dream(stage, request, start, context, _given_actions(stage, request))
     with stage.lock:
-        state = states(stage.single, episode, request.t, request.t + 1)[0, 0]
+        state = recorded_states(stage.single, episode, request.t, request.t + 1)[0, 0]
     return Factual(start, state, _real(stage, state, episode.context[0], dreamed.action), dreamed)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from dali.analysis.rollouts import ANCHOR, Episodes, states
+from dali.analysis.rollouts import ANCHOR, Episodes, recorded_states
 from dali.envs import catalogue
 from dali.envs.frames import draw_frames
 from dali.envs.spec import EnvSpec
@@ -100,7 +100,7 @@ def observations(agent: Agent, episodes: Episodes, begin: int, end: int) -> np.n
         return episodes.obs[:, begin:end]
     earliest = max(0, begin - 1)  # for the change that led to the first
     count, steps = len(episodes.obs), end - earliest
-    state = states(catalogue.make(agent.spec.name, count), episodes, earliest, end)
+    state = recorded_states(catalogue.make(agent.spec.name, count), episodes, earliest, end)
     frames = draw_frames(agent.spec, state.reshape(count * steps, -1), episodes.context.repeat(steps, 0))
     embedding = sight.embed(torch.from_numpy(frames)).unflatten(0, (count, steps))
     first = torch.zeros(count, steps, dtype=torch.bool)

@@ -154,7 +154,7 @@ def collect_standard(agent: Agent, seed: int = 0, contexts: int = 100) -> Episod
     return collect(agent, np.tile(values, (2, 1)), np.tile(regime, 2), seed, explored, min(STEPS, spec.episode_steps))
 
 
-def states(simulator: Simulator, episodes: Episodes, begin: int, end: int) -> np.ndarray:
+def recorded_states(simulator: Simulator, episodes: Episodes, begin: int, end: int) -> np.ndarray:
     """(E, end - begin, S): the simulator's states at records begin to end - 1, made anew from the anchors.
 
     Args:
