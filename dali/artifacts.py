@@ -10,7 +10,7 @@ import numpy as np
 from dali.analysis.code_map import CodeMap
 from dali.analysis.probes import Probe, fit_probe
 from dali.analysis.report import Analysis, fit_steering, mean_codes, settled_codes
-from dali.analysis.rollouts import Episodes
+from dali.analysis.rollouts import ANCHOR, Episodes
 from dali.analysis.support import Support, fit_support
 from dali.checkpoint import digest, write_atomic, write_text
 from dali.envs.spec import EnvSpec
@@ -64,6 +64,9 @@ def load_episodes(path: Path) -> Episodes:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {f.name: file[f.name] for f in fields(Episodes)}
+            anchors = arrays["action"].shape[1] // ANCHOR + 1
+            if arrays["anchor"].shape[1] != anchors:
+                raise ValueError(f"it has {arrays['anchor'].shape[1]} states an episode, expected {anchors}")
             return Episodes(**{**arrays, "code": arrays["code"].astype(np.float32)})
     except FileNotFoundError:
         raise CheckpointError(f"There is no {path}; make it with: python -m dali analyse {path.parent}") from None

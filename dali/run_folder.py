@@ -62,6 +62,14 @@ def load_analysis(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is not valid JSON: {error}.") from error
 
 
+def analysis_command(folder: Path, summary: dict[str, Any] | None) -> str:
+    """The command that computes the figures of a folder: contexts and seed as a summary was made with."""
+    command = f"python -m dali analyse {folder}"
+    if summary is None:
+        return command
+    return f"{command} --contexts {summary['contexts']['interpolation']} --seed {summary['seed']}"
+
+
 def is_current(folder: Path, record: dict[str, Any]) -> bool:
     """False where the weights have changed since the figures were computed."""
     return record.get("weights") == digest(folder)

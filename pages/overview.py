@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dali.run_folder import analysis_command
 from dali.studio.loaders import choose_run, list_checkpoints, show_damaged
 from dali.studio.overview import (
     add_returns,
@@ -61,7 +62,7 @@ if record:
         "the code is useless. Effective physics: the simulator physics nearest to the dream, against that asked for. "
         f"{counts.get('interpolation', 0)} contexts inside, {counts.get('extrapolation', 0)} outside."
     )
-    recomputed_by(f"python -m dali analyse {shown_path(run.folder)} --seed {record['summary']['seed']}")
+    recomputed_by(analysis_command(shown_path(run.folder), record["summary"]))
 elif method.infers_context:
     st.info(f"No figures: {state}. This computes them, in about a minute:", icon=":material/info:")
     st.code(f"python -m dali analyse {shown_path(run.folder)}", language="bash")

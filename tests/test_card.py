@@ -42,7 +42,7 @@ def summary(r2: float, skill: float) -> dict:
         "probe": factor,
         "steering": {"g": steering, "l": steering},
         "effective": {name: {"slope": 0.9} for name in factor},
-        "contexts": {"train": 8},
+        "contexts": {"train": 8, "interpolation": 8},
         "seed": 0,
     }
 

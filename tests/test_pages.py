@@ -91,7 +91,7 @@ def test_the_overview_lists_what_can_be_opened_and_says_why_the_rest_cannot(open
     figures = app.dataframe[1].value
     assert figures["Feature"].tolist() == ["gravity g", "rod length l"]
     assert figures["Train range"].tolist() == ["5 to 15 m/s²", "0.5 to 1.5 m"]
-    assert f"python -m dali analyse {folder / GOOD} --seed 0" in texts(app.caption)
+    assert f"python -m dali analyse {folder / GOOD} --contexts 10 --seed 0" in texts(app.caption)
     assert not app.warning
 
 

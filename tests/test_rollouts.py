@@ -1,6 +1,6 @@
 """Recorded episodes: the batched codes are those that acting infers, and held-out physics is held out."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ import torch
 
 from dali.analysis.report import analyse, mean_codes
 from dali.analysis.rollouts import collect, collect_standard, recorded_states
-from dali.artifacts import fit_readout, load_episodes, save_analysis
+from dali.artifacts import fit_readout, load_episodes, save_analysis, save_episodes
 from dali.checkpoint import save_agent
 from dali.config import make_config
 from dali.envs import catalogue
@@ -100,6 +100,11 @@ def test_what_cannot_be_analysed_says_so(tmp_path):
         load_episodes(tmp_path / "latents.npz")
     (tmp_path / "latents.npz").write_bytes(b"PK nonsense")
     with pytest.raises(CheckpointError, match="does not hold recorded episodes"):
+        load_episodes(tmp_path / "latents.npz")
+    episodes = collect(untrained(), sample_contexts(catalogue.spec("pendulum"), 2, 0), np.full(2, "train"), 0,
+                       np.ones(2, bool), 60)  # fmt: skip
+    save_episodes(tmp_path / "latents.npz", replace(episodes, anchor=episodes.anchor[:, :2]))
+    with pytest.raises(CheckpointError, match="it has 2 states an episode, expected 3"):
         load_episodes(tmp_path / "latents.npz")
     (tmp_path / "analysis.json").write_text("{")
     with pytest.raises(CheckpointError, match="not valid JSON"):

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from dali.__main__ import app
-from dali.checkpoint import load_agent, load_config, load_trainer_state
+from dali.checkpoint import load_agent, load_config, load_trainer_state, save_trainer_state
 from dali.config import make_config
 from dali.errors import CheckpointError, DaliError
 from dali.train.log import read_metrics
@@ -147,6 +147,18 @@ def test_a_run_is_not_overwritten_nor_resumed_under_another_configuration(tmp_pa
     other = CliRunner().invoke(app, [*arguments, "--resume", "--set", "horizon=7"]).exception
     assert isinstance(other, CheckpointError)
     assert "horizon = 5, asked for 7" in str(other)
+
+
+def test_a_run_of_an_older_schema_is_resumed_as_what_it_was(tmp_path):
+    arguments = ["train", "--env", "pendulum", *TINY, "--steps", "300", "--output", str(tmp_path), "--resume"]
+    assert CliRunner().invoke(app, arguments[:-1]).exit_code == 0
+    tensors, numbers = load_trainer_state(tmp_path)
+    numbers["config"]["schema"] = 2
+    del numbers["config"]["train"]["explore_steps"]
+    save_trainer_state(tmp_path, tensors, numbers)
+    other = CliRunner().invoke(app, [*arguments, "--set", "explore_steps=50"]).exception
+    assert "explore_steps = 0, asked for 50" in str(other)
+    assert CliRunner().invoke(app, arguments).exit_code == 0
 
 
 def test_a_finished_agent_is_never_written_over(tmp_path, monkeypatch):

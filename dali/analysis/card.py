@@ -1,6 +1,7 @@
 """The model card of a checkpoint: what it is, what it reaches and what it does not, each figure with its command."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from dali.analysis.evaluate import evaluate, return_at_default
 from dali.analysis.reference import card_contexts, load_references
 from dali.envs.contexts import check_held_out, sample_contexts
 from dali.model.agent import Agent
+from dali.run_folder import analysis_command
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ def _return_row(label: str, played: PlayedReturns) -> str:
 def _code(name: str, agent: Agent, summary: dict[str, Any] | None) -> str:
     if not agent.method.infers_context:
         return f"{agent.method.title} infers no code, so there is nothing to probe or to steer."
-    command = f"`python -m dali analyse checkpoints/{name}`"
+    command = f"`{analysis_command(Path('checkpoints') / name, summary)}`"
     if summary is None:
         return f"Not analysed yet: {command}."
     head = (
@@ -169,7 +171,7 @@ def _code(name: str, agent: Agent, summary: dict[str, Any] | None) -> str:
             weak.append(f"steering {feature.label} changes its dreams little (skill {_shown(steering['skill_25'])})")
     counts = ", ".join(f"{count} {regime}" for regime, count in summary["contexts"].items())
     text = "\n".join([head, *rows]) + (
-        f"\n\nFrom {command}; contexts: {counts}; seed {summary['seed']}. "
+        f"\n\nFrom {command}; contexts: {counts}. "
         "On exploratory episodes; `--json` gives those of the policy's own episodes apart. "
         "Probe: ridge regression from the code to the physics, fitted on training contexts and judged on others. "
         "Skill: 1 - error of the steered dream / error of the unsteered one, against the simulator at the requested "

@@ -8,7 +8,8 @@ from dali.analysis.report import informative, mean_codes
 from dali.analysis.rollouts import Episodes
 from dali.artifacts import EPISODES_FILE
 from dali.figures import probes as figures
-from dali.studio.loaders import Run, Stamp, stamp
+from dali.run_folder import analysis_command
+from dali.studio.loaders import Run, Stamp, load_analysis, stamp
 from dali.studio.style import amount, listed, number, recomputed_by, shown_path
 
 SHORT_TITLES: dict[ProbeKind, str] = {"ridge": "ridge", "mlp": "MLP"}
@@ -65,7 +66,8 @@ def show_probes(run: Run, episodes: Episodes) -> None:
         f"inside the train range and on {linear.contexts_outside} outside it. In brackets the 95 % interval, contexts "
         "drawn with replacement. The control is the same procedure with contexts shuffled, and should be about 0."
     )
-    recomputed_by(f"python -m dali analyse {shown_path(run.folder)}")
+    record = load_analysis(run)
+    recomputed_by(analysis_command(shown_path(run.folder), record["summary"] if record else None))
 
 
 def probe_table(run: Run, scored: dict[ProbeKind, ProbeEvaluation]) -> list[dict]:

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from dali.checkpoint import load_trainer_state, save_agent, save_trainer_state
-from dali.config import FREE_TO_CHANGE, RunConfig
+from dali.checkpoint import TRAINER_STATE, load_trainer_state, save_agent, save_trainer_state
+from dali.config import FREE_TO_CHANGE, RunConfig, parse_config
 from dali.envs import catalogue
 from dali.errors import CheckpointError
 from dali.model.agent import Agent
@@ -175,8 +175,9 @@ class Trainer:
             CheckpointError: nothing to resume, or it was trained under another configuration.
         """
         tensors, numbers = load_trainer_state(self.folder)
-        mine = json.loads(json.dumps(self.config.to_dict()))
-        check_same_config(self.folder, numbers["config"], mine)
+        saved = parse_config(numbers["config"], str(self.folder / TRAINER_STATE))  # it may be of an older schema
+        mine, theirs = (json.loads(json.dumps(config.to_dict())) for config in (self.config, saved))
+        check_same_config(self.folder, theirs, mine)
 
         def part(prefix: str) -> dict[str, Tensor]:
             return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
