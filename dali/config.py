@@ -13,8 +13,11 @@ from dali.methods import METHODS, Method
 
 Observation = Literal["vector", "pixels"]
 OBSERVATIONS: tuple[Observation, ...] = ("vector", "pixels")
+# "innovations": besides, what the forward dynamics had not expected of it (dali.model.context).
+ContextTokens = Literal["changes", "innovations"]
+CONTEXT_TOKENS: tuple[ContextTokens, ...] = ("changes", "innovations")
 
-SCHEMA = 3
+SCHEMA = 4
 
 # What runs of a schema were, in the words of the next. Of schema 1: agents of vectors, whose code learnt at every
 # update. Numbers of parts that an agent of vectors lacks are those of the day on which schema 2 was made.
@@ -31,6 +34,7 @@ _SINCE: dict[int, dict[str, dict[str, Any]]] = {
         },
     },
     2: {"train": {"explore_steps": 0}},
+    3: {"model": {"context_tokens": "changes"}},
 }
 
 # Fields that decide when things are written and how fast, not what is learnt; a resumed run may change them. With
@@ -55,6 +59,7 @@ class ModelConfig:
     bins: int = 255  # two-hot bins of reward and value heads [V3]
     unimix: float = 0.01  # uniform share of latent and discrete policy distributions [V3]
     code: int = 8  # Z, size of the context code [DALI]
+    context_tokens: ContextTokens = "changes"  # what it reads of a transition [DALI]; "innovations": below [ours]
     context_window: int = 64  # K, transitions the context encoder looks back on [DALI]
     context_width: int = 128  # width of the context encoder's transformer block [ours, measured]
     context_heads: int = 4  # of its single self-attention [ours, measured]
@@ -200,6 +205,7 @@ def validate(model: ModelConfig, train: TrainConfig) -> None:
     checks = [(name, getattr(model, name), getattr(model, name) > 0, "at least 1") for name in positive]
     checks += [
         ("observation", model.observation, model.observation in OBSERVATIONS, "'vector' or 'pixels'"),
+        ("context_tokens", model.context_tokens, model.context_tokens in CONTEXT_TOKENS, "'changes' or 'innovations'"),
         ("bins", model.bins, model.bins % 2 == 1 and model.bins >= 3, "an odd number of at least 3"),
         ("context_heads", model.context_heads,
          model.context_heads > 0 and model.context_width % model.context_heads == 0,

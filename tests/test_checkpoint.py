@@ -69,7 +69,7 @@ def edit_config(folder, change):
         (lambda f: (f / CONFIG).write_text("{"), "is not valid JSON"),
         (lambda f: (f / CONFIG).write_bytes(b"\xff\xfe\x00"), "is not valid JSON"),
         (lambda f: (f / CONFIG).write_text("[]"), "has no 'schema'"),
-        (lambda f: edit_config(f, lambda d: d.update(schema=99)), "has schema 99; this version reads schemas 1 to 3"),
+        (lambda f: edit_config(f, lambda d: d.update(schema=99)), "has schema 99; this version reads schemas 1 to 4"),
         (lambda f: edit_config(f, lambda d: d.pop("seed")), "lacks field 'seed'"),
         (lambda f: edit_config(f, lambda d: d["train"].update(extra=1)), "has the unknown field 'extra'"),
         (lambda f: edit_config(f, lambda d: d["model"].update(deter=-4)), "'deter' is -4"),

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from dali.config import PRESETS
+from dali.config import PRESETS, make_config
 from dali.methods import METHODS
 from dali.model.context import ContextEncoder, ForwardDynamics
 from dali.model.normalizer import Normalizer
+from dali.model.world_model import WorldModel
 
 OBS, ACTION, WINDOW = 3, 2, 5
 
@@ -82,6 +83,49 @@ def test_first_code_of_an_episode_says_nothing(encoder, scales):
     value = codes(encoder, scales, obs, action, first)
     assert torch.allclose(value[0], value[1], atol=1e-6)
     assert torch.allclose(value[1], value[2], atol=1e-6)
+
+
+@pytest.fixture
+def surprised(scales):
+    """A world model whose context encoder reads innovations."""
+    torch.manual_seed(0)
+    config = make_config("pendulum", "dali_d", "tiny", 0, 700, context_tokens="innovations", context_window=WINDOW)
+    model = WorldModel(config.model, config.method, OBS, ACTION, context_dim=2).eval()
+    model.normalizer.load_state_dict(scales.state_dict())
+    return model
+
+
+def test_an_innovation_is_what_the_forward_dynamics_did_not_expect(surprised):
+    obs, action, first = sequence(2, 9, starts=(0, 6))
+    with torch.no_grad():
+        surprised.code_mean.copy_(torch.randn(8, generator=torch.Generator().manual_seed(4)))
+        tokens = surprised.tokens(obs, action, first)
+        missed = surprised.forward_dynamics.loss(
+            obs[:, :-1], action[:, 1:], obs[:, 1:], surprised.code_mean.expand(2, 8, -1), surprised.normalizer
+        )
+    innovations = tokens[..., 2 * OBS + ACTION : -1]
+    inside = ~first[:, 1:]
+    assert torch.allclose((innovations[:, 1:] ** 2).mean(-1)[inside], missed[inside], rtol=1e-4)
+    assert not innovations[first].any()
+
+
+def test_codes_of_innovations_come_from_their_window_alone(surprised):
+    obs, action, first = sequence(1, 20)
+    whole = surprised.codes(obs, action, first)
+    for t in (3, 9, 19):
+        cut = slice(max(0, t - WINDOW), t + 1)
+        alone = surprised.codes_after(obs[:, cut], action[:, cut], first[:, cut])
+        assert torch.allclose(whole[:, t], alone, atol=1e-5)
+    obs[:, 12] = 9.0
+    differs = ~torch.isclose(whole, surprised.codes(obs, action, first), atol=1e-6).all(-1)[0]
+    assert differs.nonzero().flatten().tolist() == list(range(12, 13 + WINDOW))
+
+
+def test_what_the_encoder_reads_trains_no_forward_dynamics(surprised):
+    obs, action, first = sequence(2, 9)
+    surprised.codes(obs, action, first).sum().backward()
+    assert all(p.grad is None for p in surprised.forward_dynamics.parameters())
+    assert all(p.grad is not None for p in surprised.context_encoder.parameters())
 
 
 def test_forward_dynamics_loss_is_the_scaled_error():

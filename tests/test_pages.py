@@ -87,7 +87,7 @@ def test_the_overview_lists_what_can_be_opened_and_says_why_the_rest_cannot(open
     app = open_page(folder, run=GOOD)
     table = app.dataframe[0].value
     assert table["Checkpoint"].tolist() == [PLAIN, DAMAGED, GOOD]  # by method, then by name
-    assert "schema 99; this version reads schemas 1 to 3" in texts(app.error)
+    assert "schema 99; this version reads schemas 1 to 4" in texts(app.error)
     figures = app.dataframe[1].value
     assert figures["Feature"].tolist() == ["gravity g", "rod length l"]
     assert figures["Train range"].tolist() == ["5 to 15 m/s²", "0.5 to 1.5 m"]

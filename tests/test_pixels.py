@@ -135,7 +135,7 @@ def schema_1() -> dict:
     """What a run of vectors wrote before there were pixels."""
     data = json.loads(json.dumps(make_config("pendulum", "dali_d", "tiny", 3, 700).to_dict()))
     data["schema"] = 1
-    for name in ("observation", "embedding", "conv_depth"):
+    for name in ("observation", "embedding", "conv_depth", "context_tokens"):
         del data["model"][name]
     for name in ("context_every", "sight_updates", "sight_lr", "straight", "frames", "pixels", "explore_steps"):
         del data["train"][name]
@@ -157,12 +157,19 @@ def test_a_run_of_schema_1_is_read_as_what_it_was():
 def test_a_run_of_schema_2_explored_for_whole_episodes():
     data = make_config("pendulum", "dali_d", "tiny", 3, 700, context_every=2).to_dict()
     data["schema"] = 2
-    del data["train"]["explore_steps"]
+    del data["train"]["explore_steps"], data["model"]["context_tokens"]
     read = parse_config(data, "x").train
     assert (read.explore_steps, read.context_every) == (0, 2)
     data["train"]["explore_steps"] = 5
     with pytest.raises(CheckpointError, match="unknown field 'explore_steps': schema 2 did not know it"):
         parse_config(data, "x")
+
+
+def test_the_encoder_of_a_run_of_schema_3_reads_no_innovations():
+    data = make_config("pendulum", "dali_d", "tiny", 3, 700).to_dict()
+    data["schema"] = 3
+    del data["model"]["context_tokens"]
+    assert parse_config(data, "x").model.context_tokens == "changes"
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def test_a_run_of_an_older_schema_is_resumed_as_what_it_was(tmp_path):
     assert CliRunner().invoke(app, arguments[:-1]).exit_code == 0
     tensors, numbers = load_trainer_state(tmp_path)
     numbers["config"]["schema"] = 2
-    del numbers["config"]["train"]["explore_steps"]
+    del numbers["config"]["train"]["explore_steps"], numbers["config"]["model"]["context_tokens"]
     save_trainer_state(tmp_path, tensors, numbers)
     other = CliRunner().invoke(app, [*arguments, "--set", "explore_steps=50"]).exception
     assert "explore_steps = 0, asked for 50" in str(other)

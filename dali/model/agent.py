@@ -123,9 +123,7 @@ class Agent(nn.Module):
 
     def code(self, state: AgentState) -> Tensor:
         """z (N, Z) of the last K transitions remembered."""
-        tokens = self.world_model.context_encoder.tokens(
-            state.obs_history, state.action_history, state.first_history, self.world_model.normalizer
-        )
+        tokens = self.world_model.tokens(state.obs_history, state.action_history, state.first_history)
         # The oldest record only gives the first transition its start; without it the K tokens fill one block.
         last = torch.full((len(tokens), 1), tokens.shape[1] - 2, device=tokens.device)
         return self.world_model.context_encoder.at(tokens[:, 1:], state.first_history[:, 1:], last).squeeze(1)

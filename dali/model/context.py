@@ -6,6 +6,10 @@ One transformer block over tokens (o_{tau-1}, a_{tau-1}, (o_tau - o_{tau-1}) / s
 the last K tokens of its own episode. With a single attention layer and no position code this banded causal pass
 computes the windowed function for every t at once, in O(T K), and sees no future.
 
+A token may hold besides its innovation: the part of the change that f_w does not expect under the mean code. Where
+contacts make most of a change, physics adds little to it, and an encoder that must learn contacts before it can see
+the physics takes far longer (docs/experiments.md).
+
 Shapes: B batch, T time, O observation, A action, Z code, W block width, K window.
 """
 
@@ -20,14 +24,17 @@ from dali.model.normalizer import Normalizer
 class ContextEncoder(nn.Module):
     """g: the transitions of the last K steps -> the code z."""
 
-    def __init__(self, obs_dim: int, action_dim: int, code: int, window: int, width: int, heads: int):
+    def __init__(
+        self, obs_dim: int, action_dim: int, code: int, window: int, width: int, heads: int, innovations: bool = False
+    ):
         super().__init__()
         self.window = window
         self.heads = heads
         # The last input marks a token before which nothing of the episode was seen.
         # Two layers, since what identifies physics are products within a transition (such as change x torque),
         # and attention only averages over tokens.
-        self.project = nn.Sequential(nn.Linear(2 * obs_dim + action_dim + 1, width), nn.SiLU(), nn.Linear(width, width))
+        inputs = (3 if innovations else 2) * obs_dim + action_dim + 1
+        self.project = nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width))
         self.norm_in = nn.LayerNorm(width)
         self.query_key_value = nn.Linear(width, 3 * width, bias=False)
         self.attention_out = nn.Linear(width, width, bias=False)
@@ -37,20 +44,24 @@ class ContextEncoder(nn.Module):
         self.out = nn.Linear(width, code)
         init_weights(self)
 
-    def tokens(self, obs: Tensor, prev_action: Tensor, first: Tensor, scales: Normalizer) -> Tensor:
-        """(B, T, 2 O + A + 1) inputs.
+    def tokens(
+        self, obs: Tensor, prev_action: Tensor, first: Tensor, scales: Normalizer, expected: Tensor | None = None
+    ) -> Tensor:
+        """(B, T, 2 O + A + 1) inputs, or (B, T, 3 O + A + 1) with innovations.
 
         Args:
             obs: (B, T, O) raw observations.
             prev_action: (B, T, A), the action that led to each observation.
             first: (B, T) bool, where an episode starts; such a token is blank.
+            expected: (B, T, O), of an encoder of innovations: the change that f_w expects, in sigma_Delta.
         """
-        before = torch.cat([obs[:, :1], obs[:, :-1]], 1)
+        before = previous(obs)
         change = (obs - before) / scales.delta_std
         blank = first.clone()
         blank[:, 0] = True  # what led to the sequence's first observation is not in the sequence
         known = (~blank).unsqueeze(-1)
-        parts = torch.cat([scales.normalize(before), prev_action, change], -1) * known
+        surprise = [] if expected is None else [change - expected]
+        parts = torch.cat([scales.normalize(before), prev_action, change, *surprise], -1) * known
         return torch.cat([parts, (~known).to(parts.dtype)], -1)
 
     def forward(self, tokens: Tensor, first: Tensor) -> Tensor:
@@ -116,6 +127,11 @@ class ContextEncoder(nn.Module):
         return out.transpose(1, 2).reshape(batch, blocks * size, width)[:, :time]
 
 
+def previous(obs: Tensor) -> Tensor:
+    """The records before those of (B, T, O); before the first, itself."""
+    return torch.cat([obs[:, :1], obs[:, :-1]], 1)
+
+
 def _with_previous_block(x: Tensor, blocks: int, fill: float = 0) -> Tensor:
     """(B, blocks * n, F) -> (B, blocks, 2 n, F): each block behind its predecessor; (B, 1, n, F) for one block."""
     batch, time, features = x.shape
@@ -133,13 +149,17 @@ class ForwardDynamics(nn.Module):
         super().__init__()
         self.net = MLP(obs_dim + action_dim + code, obs_dim, units, layers=2)
 
+    def forward(self, obs: Tensor, action: Tensor, code: Tensor, scales: Normalizer) -> Tensor:
+        """The change (..., O), in sigma_Delta, expected after o_t (..., O) and a_t (..., A) under a code (..., Z)."""
+        return self.net(torch.cat([scales.normalize(obs), action, code], -1))
+
     def loss(self, obs: Tensor, action: Tensor, following: Tensor, code: Tensor, scales: Normalizer) -> Tensor:
         """L_FD per transition, mean over O: || (o_{t+1} - ô_{t+1}) / sigma_Delta ||^2 / O.
 
         Args:
             obs, following: (..., O) raw o_t and o_{t+1}. action: (..., A) a_t. code: (..., Z).
         """
-        change = self.net(torch.cat([scales.normalize(obs), action, code], -1))
+        change = self(obs, action, code, scales)
         return (((following - obs) / scales.delta_std - change) ** 2).mean(-1)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from dali.config import ModelConfig, TrainConfig
 from dali.methods import Method
 from dali.model.batch import Batch
-from dali.model.context import ContextEncoder, CrossModal, ForwardDynamics
+from dali.model.context import ContextEncoder, CrossModal, ForwardDynamics, previous
 from dali.model.conv import Sight, picture_error
 from dali.model.dists import Draw, twohot_bins, twohot_loss, twohot_mean
 from dali.model.nets import MLP, trunk
@@ -62,7 +62,13 @@ class WorldModel(nn.Module):
         self.register_buffer("support", twohot_bins(config.bins), persistent=False)
         if method.infers_context:
             self.context_encoder = ContextEncoder(
-                obs_dim, action_dim, config.code, config.context_window, config.context_width, config.context_heads
+                obs_dim,
+                action_dim,
+                config.code,
+                config.context_window,
+                config.context_width,
+                config.context_heads,
+                innovations=config.context_tokens == "innovations",
             )
             self.forward_dynamics = ForwardDynamics(obs_dim, action_dim, config.code, config.dynamics_units)
             self.cross_modal = CrossModal(config.code, self.rssm.stoch) if method.cross_modal else None
@@ -73,14 +79,21 @@ class WorldModel(nn.Module):
 
     def codes(self, obs: Tensor, prev_action: Tensor, first: Tensor) -> Tensor:
         """z at every step of raw sequences (B, T, O), each from the K transitions before it: (B, T, Z)."""
-        tokens = self.context_encoder.tokens(obs, prev_action, first, self.normalizer)
-        return self.context_encoder(tokens, first)
+        return self.context_encoder(self.tokens(obs, prev_action, first), first)
 
     def codes_after(self, obs: Tensor, prev_action: Tensor, first: Tensor) -> Tensor:
         """z at the last step of raw sequences (B, T, O) alone: (B, Z)."""
         last = torch.full((len(obs), 1), obs.shape[1] - 1, device=obs.device)
-        tokens = self.context_encoder.tokens(obs, prev_action, first, self.normalizer)
-        return self.context_encoder.at(tokens, first, last).squeeze(1)
+        return self.context_encoder.at(self.tokens(obs, prev_action, first), first, last).squeeze(1)
+
+    def tokens(self, obs: Tensor, prev_action: Tensor, first: Tensor) -> Tensor:
+        """What the context encoder reads (B, T, .) of raw sequences (B, T, O); no gradient reaches f_w from there."""
+        expected = None
+        if self.config.context_tokens == "innovations":
+            with torch.no_grad():
+                mean_code = self.code_mean.expand(*obs.shape[:-1], -1)
+                expected = self.forward_dynamics(previous(obs), prev_action, mean_code, self.normalizer)
+        return self.context_encoder.tokens(obs, prev_action, first, self.normalizer, expected)
 
     def condition(self, code: Tensor) -> Tensor:
         """The code as the networks read it: whitened per dimension by its running scale.
@@ -248,7 +261,7 @@ class WorldModel(nn.Module):
         cut = shortest + (share * (longest - shortest + 1)).long()
         whole = torch.rand(size, 1, generator=generator, device=longest.device) < train.context_whole
         cut = torch.cat([torch.where(whole, longest, cut[:, :1]), cut[:, 1:]], 1).clamp_max(longest)
-        tokens = self._window_tokens(batch)
+        tokens = self.tokens(batch.window_obs, batch.window_action, batch.window_first)
         codes = self.context_encoder.at(tokens, batch.window_first, cut)  # (B, L, Z); step n follows n transitions
         held = codes[:, :1].expand(-1, time, -1)
         if not learn:
@@ -268,16 +281,14 @@ class WorldModel(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """The paper's literal pairing: z_t of the very window that ends at t, for every step, (B, T, Z); and L_FD."""
         steps = batch.window_offset.unsqueeze(1) + torch.arange(batch.mask.shape[1], device=batch.obs.device)
-        own = self.context_encoder.at(self._window_tokens(batch), batch.window_first, steps)
+        tokens = self.tokens(batch.window_obs, batch.window_action, batch.window_first)
+        own = self.context_encoder.at(tokens, batch.window_first, steps)
         if not learn:
             return own, own.new_zeros(())
         per_transition = self.forward_dynamics.loss(
             batch.obs[:, :-1], batch.prev_action[:, 1:], batch.obs[:, 1:], own[:, :-1], self.normalizer
         )
         return own, masked_mean(per_transition, batch.mask[:, 1:])
-
-    def _window_tokens(self, batch: Batch) -> Tensor:
-        return self.context_encoder.tokens(batch.window_obs, batch.window_action, batch.window_first, self.normalizer)
 
     @torch.no_grad()
     def _track_code_scale(self, code: Tensor) -> None:
