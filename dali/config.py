@@ -59,7 +59,7 @@ class ModelConfig:
     bins: int = 255  # two-hot bins of reward and value heads [V3]
     unimix: float = 0.01  # uniform share of latent and discrete policy distributions [V3]
     code: int = 8  # Z, size of the context code [DALI]
-    context_tokens: ContextTokens = "changes"  # what it reads of a transition [DALI]; "innovations": below [ours]
+    context_tokens: ContextTokens = "changes"  # what the context encoder reads of a transition [ours, measured]
     context_window: int = 64  # K, transitions the context encoder looks back on [DALI]
     context_width: int = 128  # width of the context encoder's transformer block [ours, measured]
     context_heads: int = 4  # of its single self-attention [ours, measured]
