@@ -1,5 +1,8 @@
 """The dashboard: ``streamlit run app.py``. Navigation over pages/ and the page configuration, nothing else."""
 
+# Whole, before any page draws: plotly looks for the pandas that is there, and breaks on one that a thread of another
+# session has only begun to import.
+import pandas  # noqa: F401
 import streamlit as st
 
 from dali.studio.style import ICON, LOGO, begin_app
