@@ -45,12 +45,11 @@ def infer_start(agent: Agent, episodes: Episodes, t: int, context: Tensor, laten
     """
     begin = max(0, t + 1 - (FILTERED if agent.method.deep else agent.config.train.stream))
     obs = torch.from_numpy(observations(agent, episodes, begin, t + 1))
-    blank = np.zeros_like(episodes.action[:, :1])
-    previous = np.concatenate([blank, episodes.action[:, begin:t]], 1)
+    prev_action = episodes.prev_action(begin, t + 1)
     held = context.unsqueeze(1).expand(-1, obs.shape[1], -1)
     noise = _draw(agent, latents, (1, obs.shape[1]))
     state = agent.world_model.rssm.initial(len(obs), agent.device)
-    states, _ = agent.world_model.observe(obs, torch.from_numpy(previous), held, state, noise)
+    states, _ = agent.world_model.observe(obs, torch.from_numpy(prev_action), held, state, noise)
     return states.index(slice(None), -1)
 
 

@@ -44,6 +44,15 @@ class Episodes:
         """(E, T + 1) bool: records that are not padding."""
         return np.arange(self.obs.shape[1]) <= self.length[:, None]
 
+    def prev_action(self, begin: int, end: int) -> np.ndarray:
+        """(E, end - begin, A): the actions that led to records begin to end - 1, as ``previous_actions`` gives them."""
+        return previous_actions(self.action[:, : end - 1])[:, begin:end]
+
+
+def previous_actions(action: np.ndarray) -> np.ndarray:
+    """(E, T + 1, A): a_{t-1} at index t of actions (E, T, A), zero before an episode's first record."""
+    return np.concatenate([np.zeros_like(action[:, :1]), action], 1)
+
 
 def exploratory_actions(rng: np.random.Generator, num: int, steps: int, actions: int, discrete: bool) -> np.ndarray:
     """(num, steps, A) smooth noise, as in training: an autoregressive walk, or choices kept for a while."""
@@ -125,7 +134,7 @@ def infer_codes(agent: Agent, obs: np.ndarray, action: np.ndarray) -> np.ndarray
     """z (E, T + 1, Z) at every record of what the agent observed (E, T + 1, O) under actions (E, T, A)."""
     if not agent.method.infers_context:
         return np.zeros((*obs.shape[:2], 0), np.float32)
-    previous = np.concatenate([np.zeros_like(action[:, :1]), action], 1)
+    previous = previous_actions(action)
     first = torch.zeros(obs.shape[:2], dtype=torch.bool)
     first[:, 0] = True
     codes = [  # a few episodes at a time: attention scores of all of them at once would take gigabytes
