@@ -92,13 +92,13 @@ class Agent(nn.Module):
         """
         state = self._remember(obs, first, state)
         context = self.context(state, true_context)
-        noise = self._latent_noise(obs.shape[0], generator)
+        noise = self.world_model.latent_noise(obs.shape[0], generator=generator)
         latent, _ = self.world_model.observe(
             obs[:, None],
             state.action[:, None],
             context[:, None],
             state.latent,
-            None if noise is None else noise[:, None],
+            noise[:, None] if isinstance(noise, Tensor) else noise,
         )
         latent = latent.index(slice(None), 0)
         action_noise = None
@@ -138,11 +138,6 @@ class Agent(nn.Module):
             action_history=torch.cat([state.action_history[:, 1:], action[:, None]], 1),
             first_history=torch.cat([state.first_history[:, 1:] | first[:, None], first[:, None]], 1),
         )
-
-    def _latent_noise(self, num: int, generator: torch.Generator | None) -> Tensor | None:
-        if generator is None:
-            return None
-        return torch.rand(num, self.config.model.stoch, generator=generator, device=self.device)
 
 
 def observed(config: ModelConfig, spec: EnvSpec) -> int:

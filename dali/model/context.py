@@ -145,9 +145,9 @@ def _with_previous_block(x: Tensor, blocks: int, fill: float = 0) -> Tensor:
 class ForwardDynamics(nn.Module):
     """f_w: what a code must be good for. Predicts (o_{t+1} - o_t) / sigma_Delta from (o_t, a_t, z)."""
 
-    def __init__(self, obs_dim: int, action_dim: int, code: int, units: int):
+    def __init__(self, obs_dim: int, action_dim: int, code: int, units: int, norm: bool):
         super().__init__()
-        self.net = MLP(obs_dim + action_dim + code, obs_dim, units, layers=2)
+        self.net = MLP(obs_dim + action_dim + code, obs_dim, units, layers=2, norm=norm)
 
     def forward(self, obs: Tensor, action: Tensor, code: Tensor, scales: Normalizer) -> Tensor:
         """The change (..., O), in sigma_Delta, expected after o_t (..., O) and a_t (..., A) under a code (..., Z)."""
