@@ -8,17 +8,17 @@ import torch
 from typer.testing import CliRunner
 
 from dali.__main__ import app
-from dali.analysis import scoring
-from dali.analysis.comparison import compare_methods, setting, setting_text
-from dali.analysis.evaluate import Evaluation, evaluate
-from dali.analysis.reference import References
-from dali.checkpoint import save_agent
 from dali.config import make_config
 from dali.envs import catalogue
 from dali.envs.contexts import evaluation_grid
 from dali.errors import CheckpointError, DaliError
 from dali.model.agent import Agent
-from dali.scores import save_evaluation
+from dali.returns import scoring
+from dali.returns.comparison import compare_methods, setting, setting_text
+from dali.returns.play import Evaluation, evaluate
+from dali.returns.reference import References
+from dali.runs.checkpoint import save_agent
+from dali.runs.scores import save_evaluation
 
 SPEC = catalogue.spec("pendulum")
 # Four contexts inside, four outside: returns of 0 are random play, 100 the reference.

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from dali.analysis.evaluate import Evaluation
-from dali.analysis.generalization import ContextMeans, Estimate
-from dali.analysis.scoring import RETURN, by_regime, compare, score, single_grid
 from dali.envs import catalogue
 from dali.envs.contexts import evaluation_grid
 from dali.figures import generalization as figures
 from dali.methods import METHODS
+from dali.returns.estimators import ContextMeans, Estimate
+from dali.returns.play import Evaluation
+from dali.returns.scoring import RETURN, by_regime, compare, score, single_grid
 
 SPEC = catalogue.spec("pendulum")
 CONTEXTS, REGIMES, GRIDS = evaluation_grid(SPEC)
@@ -79,7 +79,7 @@ def test_methods_are_compared_on_the_contexts_they_share():
 
 
 def test_the_reference_scores_one_and_the_random_policy_of_it_zero():
-    from dali.analysis.reference import load_references
+    from dali.returns.reference import load_references
 
     random, expert = load_references("pendulum").at(CONTEXTS)
     assert np.allclose(score(SPEC, [made_up(expert)]).runs, 1.0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dali.analysis import projection
+from dali.codes import projection
 from dali.errors import DaliError
 
 # UMAP compiles its kernels in each new process, which takes longer than all else here.

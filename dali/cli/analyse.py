@@ -17,9 +17,9 @@ def analyse(
     ] = True,
 ) -> None:
     """Recompute a checkpoint's figures from its weights: probes, steering skill, effective physics."""
-    from dali.analysis.report import analyse as compute
-    from dali.artifacts import save_analysis
-    from dali.checkpoint import load_agent
+    from dali.runs.artifacts import save_analysis
+    from dali.runs.checkpoint import load_agent
+    from dali.runs.report import analyse as compute
 
     result = compute(load_agent(run), seed, contexts)
     if save:

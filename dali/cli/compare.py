@@ -9,10 +9,10 @@ import typer
 from dali.errors import DaliError
 
 if TYPE_CHECKING:
-    from dali.analysis.comparison import Comparison
-    from dali.analysis.evaluate import Evaluation
-    from dali.analysis.generalization import Estimate
     from dali.config import RunConfig
+    from dali.returns.comparison import Comparison
+    from dali.returns.estimators import Estimate
+    from dali.returns.play import Evaluation
 
     Runs = dict[str, list[tuple[int, Evaluation]]]  # by method: training seed and evaluation
 
@@ -28,12 +28,12 @@ def compare(
 
     Only runs that differ in method and seed alone stand in one table; others get tables of their own.
     """
-    from dali.analysis.comparison import compare_methods, setting, setting_text
     from dali.envs import catalogue
     from dali.errors import unknown_name
     from dali.methods import METHODS
-    from dali.run_folder import load_config
-    from dali.scores import load_evaluation
+    from dali.returns.comparison import compare_methods, setting, setting_text
+    from dali.runs.folder import load_config
+    from dali.runs.scores import load_evaluation
 
     if markdown and as_json:
         raise DaliError("Give --markdown or --json, not both.")

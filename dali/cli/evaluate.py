@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from dali.analysis.evaluate import Evaluation
     from dali.envs.spec import EnvSpec
+    from dali.returns.play import Evaluation
 
 
 def evaluate(
@@ -25,12 +25,12 @@ def evaluate(
     """
     from tqdm import tqdm
 
-    from dali.analysis.evaluate import evaluate as play
-    from dali.checkpoint import load_agent
     from dali.envs.contexts import check_held_out, evaluation_grid, sample_contexts
     from dali.errors import CheckpointError, DaliError
     from dali.jobs import reporting
-    from dali.scores import EVAL_FILE, load_evaluation, save_evaluation
+    from dali.returns.play import evaluate as play
+    from dali.runs.checkpoint import load_agent
+    from dali.runs.scores import EVAL_FILE, load_evaluation, save_evaluation
 
     agent = load_agent(run)
     contexts, regimes, grids = evaluation_grid(agent.spec, grid)
@@ -64,7 +64,7 @@ def evaluate(
 
 def _table(spec: "EnvSpec", result: "Evaluation") -> str:
     """Interquartile means by regime, the random policy beside the agent."""
-    from dali.analysis.scoring import by_regime, score
+    from dali.returns.scoring import by_regime, score
 
     scores = score(spec, [result])
     lines = [f"{scores.measure}, interquartile mean over contexts [95 % interval, over contexts]"]

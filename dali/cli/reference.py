@@ -17,9 +17,9 @@ def reference(
     """Recompute the reference returns (random policy, expert) that normalised scores are made of."""
     from tqdm import tqdm
 
-    from dali.analysis.reference import compute_references, reference_path, render_references
-    from dali.checkpoint import write_text
     from dali.envs import catalogue
+    from dali.returns.reference import compute_references, reference_path, render_references
+    from dali.runs.checkpoint import write_text
 
     spec = catalogue.spec(env)
     path = output or reference_path(env)

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from dali.checkpoint import TRAINER_STATE
 from dali.config import RunConfig, make_config
 from dali.errors import DaliError
-from dali.run_folder import WEIGHTS
+from dali.runs.checkpoint import TRAINER_STATE
+from dali.runs.folder import WEIGHTS
 
 
 def train(

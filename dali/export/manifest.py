@@ -8,9 +8,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from dali.analysis.film import Film
-from dali.analysis.rollouts import Episodes
+from dali.dreams.film import Film
 from dali.envs.spec import EnvSpec
+from dali.episodes import Episodes
 from dali.export.pictures import SIZE
 
 SCHEMA = 1

@@ -131,7 +131,7 @@ def is_evaluated(run: Run) -> bool:
 
 def default_return(run: Run) -> tuple[float, float] | None:
     """Mean return under the default physics, of the agent and of random actions; None where it was not evaluated."""
-    from dali.studio.evaluations import load_evaluation  # torch takes seconds to import
+    from dali.studio.returns.evaluations import load_evaluation  # torch takes seconds to import
 
     try:
         evaluation = load_evaluation(run)

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from dali.checkpoint import write_text
 from dali.config import FREE_TO_CHANGE, PRESETS, RunConfig
 from dali.envs import catalogue
+from dali.runs.checkpoint import write_text
 
 RECORD = "training.json"
 

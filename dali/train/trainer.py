@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from dali.checkpoint import TRAINER_STATE, load_trainer_state, save_agent, save_trainer_state
 from dali.config import FREE_TO_CHANGE, RunConfig, parse_config
 from dali.envs import catalogue
 from dali.errors import CheckpointError
 from dali.model.agent import Agent
+from dali.runs.checkpoint import TRAINER_STATE, load_trainer_state, save_agent, save_trainer_state
 from dali.train.collector import Collector
 from dali.train.learner import Learner, ensemble_updates, sight_updates, warmup_updates
 from dali.train.log import Log
