@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from dali.analysis.counterfactual import FILTERED, held_context, infer_start
-from dali.analysis.rollouts import collect
 from dali.config import make_config
+from dali.dreams.counterfactual import FILTERED, held_context, infer_start
 from dali.envs import catalogue
 from dali.envs.contexts import sample_contexts
+from dali.episodes import collect
 from dali.model.agent import Agent
 from dali.train.replay import Replay
 
