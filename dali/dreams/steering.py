@@ -113,7 +113,7 @@ def steerable(episodes: Episodes, explored: bool) -> Episodes:
 
 
 def evaluate_fidelity(
-    agent: Agent, chosen: Episodes, code_map: CodeMap, metric: Metric, seed: int = 0
+    agent: Agent, chosen: Episodes, code_map: CodeMap, metric: Metric, seed: int = 0, engine: Engine = "rssm"
 ) -> list[FactorFidelity]:
     """Steers episodes to other physics inside the train range, drawn at random, one feature at a time.
 
@@ -137,7 +137,7 @@ def evaluate_fidelity(
         real = metric.real(*replay_actions(simulator, state, target, actions), target)
         unchanged = metric.real(*replay_actions(simulator, state, chosen.context, actions), chosen.context)
         elsewhere = dz[rng.permutation(len(dz))]
-        pair = dream_pair(agent, chosen, starts, longest, dz, target)
+        pair = dream_pair(agent, chosen, starts, longest, dz, target, engine=engine)
         factual, moved = (metric.dreamed(agent, dream.obs) for dream in pair)  # (E, H + 1, O) each
         control = metric.dreamed(agent, dream_pair(agent, chosen, starts, longest, elsewhere, target)[1].obs)
 
