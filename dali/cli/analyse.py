@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -11,17 +11,21 @@ def analyse(
     run: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
     seed: Annotated[int, typer.Option(min=0, help="Seed of held-out contexts, episodes and targets.")] = 0,
     contexts: Annotated[int, typer.Option(min=10, help="Training contexts and held-out ones, each.")] = 100,
+    engine: Annotated[
+        str, typer.Option(help="What dreams: rssm (the world model) or dynamics (its ensemble of one-step models).")
+    ] = "rssm",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     save: Annotated[
         bool, typer.Option(help="Write latents.npz and analysis.json into the folder, for the app.")
     ] = True,
 ) -> None:
     """Recompute a checkpoint's figures from its weights: probes, steering skill, effective physics."""
+    from dali.dreams.counterfactual import Engine
     from dali.runs.artifacts import save_analysis
     from dali.runs.checkpoint import load_agent
     from dali.runs.report import analyse as compute
 
-    result = compute(load_agent(run), seed, contexts)
+    result = compute(load_agent(run), seed, contexts, cast(Engine, engine))
     if save:
         save_analysis(run, result)
     summary = result.summary()
@@ -43,13 +47,20 @@ def _table(summary: dict) -> str:
             lines.append("  too few exploratory episodes of 110 steps and more to steer")
             continue
         lines += [
-            f"  steering skill at 25 steps {_number(steering['skill_25'])} (shuffled moves "
+            f"  steering skill at 25 steps {_number(steering['skill_25'])} {_interval(steering['skill_25_interval'])}, "
+            f"of medians {_number(steering['skill_25_median'])} (shuffled moves "
             f"{_number(steering['control_25'])}), at 50 steps {_number(steering['skill_50'])}",
             f"  effective physics: slope {_number(effective['slope'])}, R² {_number(effective['r2'])}, "
             f"error ±{_number(effective['mae'])} {unit}, selectivity {_number(effective['selectivity'])}",
         ]
     counts = ", ".join(f"{count} {regime}" for regime, count in summary["contexts"].items())
-    return "\n".join([*lines, f"contexts: {counts}; seed {summary['seed']}; {summary['seconds']} s"])
+    return "\n".join(
+        [*lines, f"engine: {summary['engine']}; contexts: {counts}; seed {summary['seed']}; {summary['seconds']} s"]
+    )
+
+
+def _interval(bounds: list[float]) -> str:
+    return f"[{bounds[0]:.2f}, {bounds[1]:.2f}]"
 
 
 def _number(value: float | None) -> str:

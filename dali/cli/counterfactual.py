@@ -21,6 +21,7 @@ def counterfactual(
     code: Annotated[list[str] | None, typer.Option(help="Change of a code dimension in σ, as in z3=+1.5.")] = None,
     actions: Annotated[str, typer.Option(help="recorded, zero or policy.")] = "recorded",
     latents: Annotated[str, typer.Option(help="Of the dream: mean, mode, or a seed that draws them.")] = "mean",
+    engine: Annotated[str, typer.Option(help="What dreams: rssm or dynamics.")] = "rssm",
     extra: Annotated[list[str] | None, typer.Option(help="More panes: ghost, difference.")] = None,
     pin: Annotated[str | None, typer.Option(help="Another request, as JSON of a manifest, dreamt beside it.")] = None,
     size: Annotated[int, typer.Option(min=64, max=1024, help="Pixels a side of each pane.")] = 256,
@@ -49,7 +50,7 @@ def counterfactual(
     from dali.runs.folder import ANALYSIS_FILE, digest, is_current, load_analysis, load_config
 
     asked = parse_physics(physics or []), parse_code(code or [])
-    request = Request(episode, t, horizon, *asked, actions, parse_latents(latents))  # type: ignore[arg-type]
+    request = Request(episode, t, horizon, *asked, actions, parse_latents(latents), engine)  # type: ignore[arg-type]
     load_config(run)  # says in one sentence what is wrong with a folder that is no checkpoint
     checkpoint = digest(run)
     if expect is not None and not checkpoint.startswith(expect):

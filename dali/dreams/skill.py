@@ -19,7 +19,7 @@ def skill_of_medians(moved: np.ndarray, unmoved: np.ndarray) -> float:
 
 
 def skill_interval(moved: np.ndarray, unmoved: np.ndarray, seed: int, draws: int = DRAWS) -> tuple[float, float]:
-    """95 % percentile interval of `steering_skill`, contexts drawn with replacement, both errors of one together.
+    """95 % percentile interval of `steering.steering_skill`: contexts drawn with replacement, both errors at once.
 
     Raises:
         DaliError: other than two (E,) arrays of finite errors with E of at least 2.

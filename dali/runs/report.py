@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dali.codes.code_map import CodeMap, fit_steering
+from dali.dreams.counterfactual import Engine, check_engine
 from dali.dreams.steering import HORIZONS, FactorFidelity, evaluate_fidelity, steerable
 from dali.dreams.observation import make_metric
 from dali.codes.probes import ProbeEvaluation, evaluate_probe
@@ -33,12 +34,14 @@ class Analysis:
     support: Support
     fidelity: list[FactorFidelity]  # on exploratory episodes, where there are enough
     policy_fidelity: list[FactorFidelity]  # on episodes of the policy, whose actions answer the unchanged physics
+    engine: Engine  # what dreamed
     seed: int
     seconds: float
 
     def summary(self) -> dict[str, Any]:
         """The JSON object of ``python -m dali analyse --json``."""
         return {
+            "engine": self.engine,
             "probe": self._probe(self.probe),
             "probe_of_policy_episodes": self._probe(self.policy_probe),
             "steering": self._by_factor(self.fidelity, _steering),
@@ -62,30 +65,35 @@ class Analysis:
         }
 
     def _by_factor(
-        self, fidelity: list[FactorFidelity], figures: Callable[[FactorFidelity], dict[str, float]]
-    ) -> dict[str, dict[str, float | None]]:
+        self, fidelity: list[FactorFidelity], figures: Callable[[FactorFidelity], dict[str, Any]]
+    ) -> dict[str, dict[str, Any]]:
         """Figures by feature; each is None where too few episodes were long enough to steer."""
-        found: dict[str, dict[str, float | None]] = {f.name: {**figures(f)} for f in fidelity}
+        found: dict[str, dict[str, Any]] = {f.name: {**figures(f)} for f in fidelity}
         return {f.name: found.get(f.name, dict.fromkeys(_FIGURES[figures])) for f in self.features}
 
 
-def _steering(f: FactorFidelity) -> dict[str, float]:
+def _steering(f: FactorFidelity) -> dict[str, Any]:
     named = {"skill": f.skill, "control": f.skill_control, "factual_error": f.factual_error}
-    return {f"{name}_{horizon}": values[horizon] for name, values in named.items() for horizon in HORIZONS}
+    figures: dict[str, Any] = {f"{name}_{h}": values[h] for name, values in named.items() for h in HORIZONS}
+    return figures | {"skill_25_median": f.skill_median[HORIZONS[0]], "skill_25_interval": list(f.skill_interval)}
 
 
 def _effective(f: FactorFidelity) -> dict[str, float]:
     return {"slope": f.slope, "r2": f.r2, "mae": f.mae, "selectivity": f.selectivity}
 
 
-_FIGURES: dict[Callable[[FactorFidelity], dict[str, float]], tuple[str, ...]] = {
-    _steering: tuple(f"{name}_{h}" for name in ("skill", "control", "factual_error") for h in HORIZONS),
+_FIGURES: dict[Callable[[FactorFidelity], dict[str, Any]], tuple[str, ...]] = {
+    _steering: (
+        *(f"{name}_{h}" for name in ("skill", "control", "factual_error") for h in HORIZONS),
+        "skill_25_median",
+        "skill_25_interval",
+    ),
     _effective: ("slope", "r2", "mae", "selectivity"),
 }
 
 
-def analyse(agent: Agent, seed: int = 0, contexts: int = 100) -> Analysis:
-    """Collects episodes and computes every figure.
+def analyse(agent: Agent, seed: int = 0, contexts: int = 100, engine: Engine = "rssm") -> Analysis:
+    """Collects episodes and computes every figure, those of dreams with one engine.
 
     The probe is fitted on training contexts and judged on held-out ones; steering uses held-out episodes alone.
     All figures are of exploratory episodes; those of the policy's own are given apart. Its recorded actions balance
@@ -93,8 +101,9 @@ def analyse(agent: Agent, seed: int = 0, contexts: int = 100) -> Analysis:
     model knows; and what it has balanced shows little of its physics.
 
     Raises:
-        DaliError: the method infers no code.
+        DaliError: the method infers no code, or the agent lacks the engine.
     """
+    check_engine(agent, engine)
     if not agent.method.infers_context:
         raise DaliError(f"{agent.method.title} infers no context code, so there is no code to analyse.")
     began = time.monotonic()
@@ -105,7 +114,7 @@ def analyse(agent: Agent, seed: int = 0, contexts: int = 100) -> Analysis:
     support = fit_support(settled_codes(episodes.subset(episodes.regime == "train")))
     metric = make_metric(agent, episodes)
     fidelity = {
-        explored: evaluate_fidelity(agent, chosen, code_map, metric, seed)
+        explored: evaluate_fidelity(agent, chosen, code_map, metric, seed, engine)
         if len((chosen := steerable(episodes, explored)).obs) >= FEWEST_STEERED
         else []
         for explored in (True, False)
@@ -119,6 +128,7 @@ def analyse(agent: Agent, seed: int = 0, contexts: int = 100) -> Analysis:
         support=support,
         fidelity=fidelity[True],
         policy_fidelity=fidelity[False],
+        engine=engine,
         seed=seed,
         seconds=time.monotonic() - began,
     )
