@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from dali.checkpoint import TRAINER_STATE
 from dali.errors import CheckpointError
-from dali.run_folder import load_config
+from dali.run_folder import TRAINER_STATE, load_config
 from dali.train.log import read_metrics
 from dali.train.record import RECORD
 
