@@ -17,7 +17,10 @@ INFERRED = [m.name for m in METHODS.values() if m.infers_context]
 
 def trainer(method: str, folder, steps: int = 400, **changes) -> Trainer:
     """A tiny run whose replay holds random episodes and that has made no update."""
-    made = Trainer(make_config("pendulum", method, "tiny", 0, steps, **{"context_warmup": 0, "ensemble_updates": 0, **changes}), folder)
+    made = Trainer(
+        make_config("pendulum", method, "tiny", 0, steps, **{"context_warmup": 0, "ensemble_updates": 0, **changes}),
+        folder,
+    )
     while made.env_steps < 240:
         made.collector.step(True, made.noise)
         made.env_steps += made.config.train.envs

@@ -1,14 +1,15 @@
 """``python -m dali analyse``."""
 
 import json
-from pathlib import Path
 from typing import Annotated, cast
 
 import typer
 
+from dali.cli.options import Run
+
 
 def analyse(
-    run: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
+    run: Run,
     seed: Annotated[int, typer.Option(min=0, help="Seed of held-out contexts, episodes and targets.")] = 0,
     contexts: Annotated[int, typer.Option(min=10, help="Training contexts and held-out ones, each.")] = 100,
     engine: Annotated[

@@ -39,9 +39,10 @@ def compare(
         raise DaliError("Give --markdown or --json, not both.")
     if baseline not in METHODS:
         raise unknown_name("method", baseline, METHODS)
+    configs = [load_config(run) for run in runs]
+
     alike: dict[RunConfig, Runs] = {}
-    for run in runs:
-        config = load_config(run)
+    for run, config in zip(runs, configs, strict=True):
         group = alike.setdefault(setting(config), {})
         group.setdefault(config.method_name, []).append((config.seed, load_evaluation(run)))
     records, texts = [], []
