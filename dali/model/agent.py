@@ -99,6 +99,7 @@ class Agent(nn.Module):
             context[:, None],
             state.latent,
             noise[:, None] if isinstance(noise, Tensor) else noise,
+            prev_obs=state.obs_history[:, -2],
         )
         latent = latent.index(slice(None), 0)
         action_noise = None

@@ -123,36 +123,51 @@ class WorldModel(nn.Module):
     # Inference -------------------------------------------------------------------------------------------------
 
     def observe(
-        self, obs: Tensor, prev_action: Tensor, context: Tensor, state: LatentState, noise: Draw
+        self,
+        obs: Tensor,
+        prev_action: Tensor,
+        context: Tensor,
+        state: LatentState,
+        noise: Draw,
+        prev_obs: Tensor | None = None,
     ) -> tuple[LatentState, Tensor]:
         """Posterior states (B, T, ...) and probabilities (B, T, S, C) of raw observations (B, T, O).
 
-        ``context`` is (B, T, X) and already conditioned.
+        Args:
+            context: (B, T, X), already conditioned.
+            prev_obs: (B, O) raw, the observation of ``state``; None where it is only known from what that decodes to.
         """
         deep, shallow = self.split_context(context)
         normalized = self.normalizer.normalize(obs)
-        embed = self.encoder(normalized)
-        expect = None
+        expected = innovation = None
         if self.rssm.expected:
-
-            def expect(before: LatentState, t: int) -> tuple[Tensor, Tensor]:
-                known = before.stoch.sum(-1, keepdim=True) > 0  # of the initial state alone the latents are all zero
-                expected = self._expected(before, prev_action[:, t], deep[:, t])
-                expected = torch.where(known, expected, normalized[:, t])
-                return expected, (normalized[:, t] - expected) / self._step_scale()
-
-        return self.rssm.observe(embed, prev_action, deep, shallow, state, noise, expect)
+            expected = self._expected(normalized, prev_action, deep, state, prev_obs)
+            innovation = (normalized - expected) / self._step_scale()
+        embed = self.encoder(normalized)
+        return self.rssm.observe(embed, prev_action, deep, shallow, state, noise, expected, innovation)
 
     @torch.no_grad()
-    def _expected(self, before: LatentState, action: Tensor, deep: Tensor) -> Tensor:
-        """e_t (B, O), normalized: what the ensemble's first member expects of what states (B, ...) decode to.
+    def _expected(
+        self, obs: Tensor, prev_action: Tensor, deep: Tensor, state: LatentState, prev_obs: Tensor | None
+    ) -> Tensor:
+        """e_t (B, T, O) of a filtered sequence of normalized observations (B, T, O); no gradient is handed on."""
+        before = self._decode_state(state, deep[:, 0]) if prev_obs is None else self.normalizer.normalize(prev_obs)
+        expected = self._expect(torch.cat([before.unsqueeze(1), obs[:, :-1]], 1), prev_action, deep)
+        known = state.stoch.sum(-1, keepdim=True) > 0  # of the initial state alone the latents are all zero
+        return torch.cat([torch.where(known, expected[:, 0], obs[:, 0]).unsqueeze(1), expected[:, 1:]], 1)
+
+    @torch.no_grad()
+    def _expect(self, obs: Tensor, action: Tensor, deep: Tensor) -> Tensor:
+        """(..., O), normalized: what the ensemble's first member expects after observations (..., O).
 
         It hands no gradient on, so that the ensemble learns from L_FD alone.
         """
         assert self.ensemble is not None
-        obs = self._decode_normalized(torch.cat([before.deter, before.stoch, deep], -1))
-        change = self.ensemble.first_change(obs, action, deep)
-        return obs + change * self._step_scale()
+        return obs + self.ensemble.first_change(obs, action, deep) * self._step_scale()
+
+    def _decode_state(self, state: LatentState, deep: Tensor) -> Tensor:
+        """Normalized observations (B, O) that states (B, ...) decode to."""
+        return self._decode_normalized(torch.cat([state.deter, state.stoch, deep], -1))
 
     def _step_scale(self) -> Tensor:
         """(O,) sigma_Delta in normalized observations."""
@@ -161,7 +176,9 @@ class WorldModel(nn.Module):
     def imagine_step(self, state: LatentState, action: Tensor, context: Tensor, noise: Draw) -> LatentState:
         """One dreamed step of (B, ...) states under a held context (B, X)."""
         deep = self.split_context(context)[0]
-        expected = self._expected(state, action, deep) if self.rssm.expected else None
+        expected = None
+        if self.rssm.expected:
+            expected = self._expect(self._decode_state(state, deep), action, deep)
         return self.rssm.imagine_step(state, action, deep, noise, expected)
 
     def features(self, state: LatentState, context: Tensor) -> Tensor:
