@@ -117,7 +117,7 @@ def _versus_tables(found: "Comparison") -> list["Table"]:
         (
             ["probability of improvement", *found.contexts],
             chance,
-            f"The chance that a run of the one method beats one of {title} in the same context; 0.5: neither is better.",
+            f"The chance that a run of the one beats one of {title} in the same context; 0.5: neither is better.",
         ),
         (
             ["difference of interquartile means", "seeds are", "seeds", *found.contexts],

@@ -12,13 +12,13 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from dali.dreams.effects import DimensionEffect, dimension_effects
 from dali.codes.points import Points, episode_points, record_points
-from dali.dreams.plausibility import Plausibility
 from dali.codes.projection import Method, Projection, project
+from dali.dreams.effects import DimensionEffect, dimension_effects
+from dali.dreams.plausibility import Plausibility
+from dali.errors import DaliError
 from dali.runs.artifacts import EPISODES_FILE, fit_readout, load_episodes
 from dali.runs.checkpoint import digest, load_agent, write_atomic, write_text
-from dali.errors import DaliError
 
 CACHE = "cache"
 EFFECTS_FILE = "plausibility.json"

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dali.returns.play import EARLY_COLUMNS, LABELS, RESULTS, Evaluation, Memory
-from dali.runs.checkpoint import write_text
 from dali.envs import catalogue
 from dali.errors import CheckpointError
+from dali.returns.play import EARLY_COLUMNS, LABELS, RESULTS, Evaluation, Memory
+from dali.runs.checkpoint import write_text
 from dali.runs.folder import digest, load_config
 
 EVAL_FILE = "eval.json"
