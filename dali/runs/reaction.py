@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from dali.codes.code_map import CodeMap
+from dali.codes.code_map import CodeMap, fit_steering
 from dali.errors import CheckpointError
 from dali.model.agent import Agent
 from dali.returns.sensitivity import Moves, Reaction, given_moves
-from dali.runs.artifacts import EPISODES_FILE, fit_readout, load_episodes
+from dali.runs.artifacts import EPISODES_FILE, load_episodes, load_typical
 from dali.runs.checkpoint import digest, write_text
 
 REACTION_FILE = "reaction.json"
@@ -24,8 +24,8 @@ def context_moves(agent: Agent, folder: Path) -> Moves:
     """
     if agent.method.source == "given":
         return given_moves(agent.spec)
-    code_map = fit_readout(load_episodes(folder / EPISODES_FILE), agent.spec).code_map
-    return code_moves(agent, code_map)
+    episodes = load_episodes(folder / EPISODES_FILE)
+    return code_moves(agent, fit_steering(episodes, agent.spec, load_typical(folder)))
 
 
 def code_moves(agent: Agent, code_map: CodeMap) -> Moves:
