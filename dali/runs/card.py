@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from dali.returns.play import evaluate, return_at_default
-from dali.returns.reference import card_contexts, load_references
 from dali.envs.contexts import check_held_out, sample_contexts
 from dali.model.agent import Agent
+from dali.returns.play import evaluate, plan_episodes, return_at_default
+from dali.returns.reference import card_contexts, load_references
 from dali.runs.folder import analysis_command
 
 
@@ -34,7 +34,9 @@ def measure_returns(agent: Agent, episodes: int, seed: int) -> tuple[PlayedRetur
     references = load_references(spec.name)
     held_out = card_contexts(spec)
     check_held_out(spec, held_out, sample_contexts(spec, agent.config.train.contexts, agent.config.seed))
-    result = evaluate(agent, held_out, ["interpolation"] * len(held_out), ["card"] * len(held_out), episodes, seed)
+    regimes, grids = ["interpolation"] * len(held_out), ["card"] * len(held_out)
+    asked = plan_episodes(spec, held_out, regimes, grids, episodes, seed)
+    result = evaluate(agent, asked, seed).episodes
 
     def played(contexts: np.ndarray, ours: np.ndarray, random: np.ndarray) -> PlayedReturns:
         reference = np.nan if references is None else references.at(contexts)[1].mean()
@@ -44,7 +46,7 @@ def measure_returns(agent: Agent, episodes: int, seed: int) -> tuple[PlayedRetur
 
     return (
         played(spec.default_context[None], *return_at_default(agent, episodes, seed)),
-        played(held_out, result.returns, result.random_returns),
+        played(held_out, result["return"].to_numpy(), result["random_return"].to_numpy()),
     )
 
 

@@ -140,8 +140,8 @@ def default_return(run: Run) -> tuple[float, float] | None:
     at_default = np.flatnonzero(np.isclose(evaluation.contexts, run.spec.default_context).all(1))
     if not len(at_default):
         return None
-    agent, random = (float(returns[at_default[0]]) for returns in evaluation.mean_returns())
-    return None if np.isnan(agent) else (agent, random)
+    row = evaluation.by_context.iloc[at_default[0]]
+    return float(row["return"]), float(row["random_return"])
 
 
 def show_training(run: Run) -> None:
