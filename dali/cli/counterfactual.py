@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dali.cli.options import Run
 from dali.errors import DaliError
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def counterfactual(
-    run: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
+    run: Run,
     episode: Annotated[int, typer.Option(help="Recorded episode, numbered from 0.")] = 0,
     t: Annotated[int, typer.Option("--t", help="Step of the episode that dreams start from.")] = 60,
     horizon: Annotated[int, typer.Option(help="Steps to dream, at most 200.")] = 50,
@@ -47,11 +48,10 @@ def counterfactual(
     from dali.jobs import reporting
     from dali.runs.checkpoint import write_text
     from dali.runs.film_source import open_film_source
-    from dali.runs.folder import ANALYSIS_FILE, digest, is_current, load_analysis, load_config
+    from dali.runs.folder import ANALYSIS_FILE, digest, is_current, load_analysis
 
     asked = parse_physics(physics or []), parse_code(code or [])
     request = Request(episode, t, horizon, *asked, actions, parse_latents(latents), engine)  # type: ignore[arg-type]
-    load_config(run)  # says in one sentence what is wrong with a folder that is no checkpoint
     checkpoint = digest(run)
     if expect is not None and not checkpoint.startswith(expect):
         raise DaliError(f"{run} is not the expected checkpoint: its digest is {checkpoint[:16]}, not {expect}.")

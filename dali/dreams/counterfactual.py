@@ -122,6 +122,23 @@ def dream(
     )
 
 
+@torch.inference_mode()
+def dream_from_observations(
+    agent: Agent, obs: np.ndarray, action: np.ndarray, code: np.ndarray, engine: Engine = "rssm"
+) -> np.ndarray:
+    """Observations (E, H + 1, O) dreamed from made-up ones (E, O), at rest so far, under actions (E, H, A) and codes.
+
+    The posterior is filtered from the one record, as at the start of an episode. Means of latents are handed on.
+    """
+    context = agent.world_model.condition(torch.from_numpy(np.asarray(code, np.float32)))
+    given = torch.from_numpy(np.asarray(obs, np.float32))
+    blank = torch.zeros(len(given), 1, agent.spec.action_dim)
+    initial = agent.world_model.rssm.initial(len(given), agent.device)
+    states, _ = agent.world_model.observe(given[:, None], blank, context[:, None], initial, "mean")
+    start = Start(states.index(slice(None), -1), given)
+    return dream(agent, start, context, action.shape[1], action, "mean", engine).obs
+
+
 def _given(action: np.ndarray) -> Policy:
     """Takes the actions (E, H, A) whatever the state."""
     given = torch.from_numpy(np.ascontiguousarray(action, dtype=np.float32))
