@@ -17,6 +17,7 @@ from dali.cli.embed import embed
 from dali.cli.evaluate import evaluate
 from dali.cli.plausibility import plausibility
 from dali.cli.reference import reference
+from dali.cli.results import results
 from dali.cli.sweep import sweep
 from dali.cli.train import train
 from dali.errors import DaliError
@@ -29,6 +30,7 @@ for command in (
     compare,
     analyse,
     card,
+    results,
     counterfactual,
     plausibility,
     embed,
