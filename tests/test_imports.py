@@ -24,6 +24,7 @@ LAYERS = (
     ("dali.train", "dali.dreams"),
     ("dali.runs", "dali.jobs", "dali.video"),
     ("dali.figures", "dali.export", "dali.bench", "dali.doctor"),
+    ("dali.library",),
     ("dali.studio", "dali.cli"),
     ("pages", "dali.__main__"),
     ("app",),
@@ -99,6 +100,7 @@ def test_every_module_has_a_place_in_the_layers():
 
 def test_imports_follow_the_layers():
     files = project_files()
+    del files["dali"]  # offers the library's names without importing it: the next test
     wrong = [
         f"{module} imports {other}"
         for module, path in files.items()
@@ -106,6 +108,11 @@ def test_imports_follow_the_layers():
         if wrong_direction(module, other)
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_package_itself_imports_no_module_of_it():
+    result = run_python("import sys, dali; print([name for name in sys.modules if name.startswith('dali.')])")
+    assert result.stdout.strip() == "[]", result.stderr
 
 
 def test_no_cycles_among_modules():
