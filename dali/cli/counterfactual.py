@@ -43,18 +43,18 @@ def counterfactual(
     from dali.dreams.film import make_film
     from dali.dreams.request import Request, parse_code, parse_latents, parse_physics
     from dali.export.bundle import Bundle
+    from dali.files.writing import write_text
     from dali.jobs import reporting
-    from dali.runs.checkpoint import write_text
     from dali.runs.film_source import open_film_source
-    from dali.runs.folder import ANALYSIS_FILE, digest, is_current, load_analysis, load_config
+    from dali.runs.run import open_run
 
     asked = parse_physics(physics or []), parse_code(code or [])
     request = Request(episode, t, horizon, *asked, actions, parse_latents(latents))  # type: ignore[arg-type]
-    load_config(run)  # says in one sentence what is wrong with a folder that is no checkpoint
-    checkpoint = digest(run)
+    opened = open_run(run)  # says in one sentence what is wrong with a folder that is no checkpoint
+    checkpoint = opened.digest()
     if expect is not None and not checkpoint.startswith(expect):
         raise DaliError(f"{run} is not the expected checkpoint: its digest is {checkpoint[:16]}, not {expect}.")
-    if (run / ANALYSIS_FILE).exists() and not is_current(run, load_analysis(run)):
+    if opened.analysis() and not opened.analysis_is_current():
         typer.echo(
             f"warning: the weights are newer than the episodes; record them anew: python -m dali analyse {run}",
             err=True,
@@ -87,7 +87,7 @@ def fitting(pinned: "Request", request: "Request") -> "Request":
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Writes atomically. Raises CheckpointError where the disk does not let it."""
-    from dali.runs.checkpoint import write_atomic
+    from dali.files.writing import write_atomic
 
     def write(temporary: Path) -> None:
         temporary.write_bytes(data)
@@ -107,7 +107,7 @@ def render_sweep(
 ) -> None:
     """Writes the film of a sweep and its table; an end that is None is the widest."""
     from dali.export.sweep import make_sweep, plan_sweep, sweep_frames, sweep_table, widest
-    from dali.runs.checkpoint import write_text
+    from dali.files.writing import write_text
     from dali.runs.film_source import open_film_source
     from dali.video import encode_mp4
 

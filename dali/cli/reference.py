@@ -18,8 +18,8 @@ def reference(
     from tqdm import tqdm
 
     from dali.envs import catalogue
+    from dali.files.writing import write_text
     from dali.returns.reference import compute_references, reference_path, render_references
-    from dali.runs.checkpoint import write_text
 
     spec = catalogue.spec(env)
     path = output or reference_path(env)

@@ -37,7 +37,7 @@ def sweep(
     from dali.jobs import reporting
     from dali.methods import METHODS
     from dali.train.pool import run_here, run_on_ray
-    from dali.train.sweep import plan, progress
+    from dali.train.sweep import plan
 
     envs = list(catalogue.names()) if env == "all" else [e.strip() for e in env.split(",")]
     for name in envs:
@@ -58,7 +58,7 @@ def sweep(
             if ended is not None:
                 job, outcomes[job] = ended
                 typer.echo(f"[{len(outcomes)}/{len(jobs)}] {_line(job, outcomes)}")
-            stands = [progress(job.folder) for job in jobs]
+            stands = [job.run.progress() for job in jobs]
             percent = sum(round(100 * s.share) for s in stands)  # each run counts the same, however long it is
             training = sum(s.training for s in stands)
             report(percent, 100 * len(jobs), f"{training} running, {len(outcomes)} of {len(jobs)} ended")
@@ -89,9 +89,7 @@ def _table(jobs: "list[Job]", outcomes: "dict[Job, Outcome]") -> str:
 
 def _line(job: "Job", outcomes: "dict[Job, Outcome]") -> str:
     """A run, how it stands, and how far it is."""
-    from dali.train.sweep import progress
-
-    stands = progress(job.folder)
+    stands = job.run.progress()
     steps = f"{stands.done:>9,} of {stands.total:>9,} steps" if stands.total else "not begun"
     if job in outcomes:
         outcome = outcomes[job]

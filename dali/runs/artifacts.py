@@ -14,12 +14,12 @@ from dali.codes.code_map import fit_steering
 from dali.runs.report import Analysis
 from dali.episodes import ANCHOR, Episodes
 from dali.codes.support import Support, fit_support
-from dali.runs.checkpoint import digest, write_atomic, write_text
+from dali.runs.checkpoint import digest
+from dali.files.writing import write_atomic, write_text
 from dali.envs.spec import EnvSpec
 from dali.errors import CheckpointError
 from dali.runs.folder import ANALYSIS_FILE
-
-EPISODES_FILE = "latents.npz"
+from dali.runs.folder import EPISODES_FILE as EPISODES_FILE  # of the interface of what analysis leaves
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def save_episodes(path: Path, episodes: Episodes) -> None:
     write_atomic(path, write)
 
 
-def load_episodes(path: Path) -> Episodes:
+def load_episodes(path: Path, spec: EnvSpec | None = None) -> Episodes:
     """Reads what ``save_episodes`` wrote.
 
     Raises:

@@ -17,10 +17,12 @@ from dali.codes.points import Points, episode_points, record_points
 from dali.dreams.plausibility import Plausibility
 from dali.codes.projection import Method, Projection, project
 from dali.runs.artifacts import EPISODES_FILE, fit_readout, load_episodes
-from dali.runs.checkpoint import digest, load_agent, write_atomic, write_text
-from dali.errors import DaliError
+from dali.runs.checkpoint import digest, load_agent
+from dali.files.writing import write_atomic, write_text
+from dali.errors import CheckpointError, DaliError
+from dali.files.reading import read_object
+from dali.runs.folder import CACHE as CACHE  # of the interface of the cache
 
-CACHE = "cache"
 EFFECTS_FILE = "plausibility.json"
 MOVE = 2.0  # size of the moves of the plausibility test, in σ
 
@@ -85,11 +87,11 @@ def make_map(folder: Path, request: MapRequest, report: Report) -> Path:
 def load_effects(folder: Path) -> list[DimensionEffect] | None:
     """The stored plausibility test of the present weights; None where there is none."""
     try:
-        record = json.loads((folder / CACHE / EFFECTS_FILE).read_text(encoding="utf-8"))
+        record = read_object(folder / CACHE / EFFECTS_FILE)
         if record["weights"] != digest(folder) or record["move"] != MOVE:
             return None
         return [DimensionEffect(e["dimension"], e["shift"], Plausibility(**e["test"])) for e in record["effects"]]
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+    except (FileNotFoundError, CheckpointError, KeyError, TypeError):
         return None  # absent, or of another version: it can be made anew
 
 

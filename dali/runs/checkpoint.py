@@ -10,9 +10,7 @@ Every file is written under a temporary name and renamed, so that a reader never
 """
 
 import json
-import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -22,36 +20,12 @@ from torch import Tensor
 
 from dali.envs import catalogue
 from dali.errors import CheckpointError, DaliError
+from dali.files.writing import write_atomic, write_text
 from dali.model.agent import Agent
-from dali.runs.folder import CONFIG, WEIGHTS, load_config
-from dali.runs.folder import digest as digest  # of the interface of a checkpoint, like the next
+from dali.runs.folder import CONFIG, TRAINER_STATE, WEIGHTS, load_config
+from dali.runs.folder import METRICS as METRICS  # of the interface of a checkpoint, like the next
+from dali.runs.folder import digest as digest
 from dali.runs.folder import list_runs as list_runs
-
-METRICS = "metrics.jsonl"
-TRAINER_STATE = Path("trainer") / "state.safetensors"
-
-
-def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
-    """Calls ``write`` with a temporary path beside ``path`` and renames the result; leaves nothing behind on failure.
-
-    Raises:
-        CheckpointError: the disk is full or the folder cannot be written; the file that was there stands.
-    """
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:  # safetensors wraps a full disk in its own error
-        temporary.unlink(missing_ok=True)
-        raise CheckpointError(f"Could not write {path}: {error}. What was saved before still stands.") from error
-
-
-def write_text(path: Path, text: str) -> None:
-    def write(temporary: Path) -> None:
-        temporary.write_text(text, encoding="utf-8")
-
-    write_atomic(path, write)
 
 
 def save_agent(folder: Path, agent: Agent) -> None:

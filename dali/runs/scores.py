@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from dali.returns.play import Evaluation
-from dali.runs.checkpoint import write_text
+from dali.files.writing import write_text
 from dali.envs import catalogue
 from dali.errors import CheckpointError
+from dali.files.reading import read_object
+from dali.runs.folder import EVAL_FILE as EVAL_FILE  # of the interface of an evaluation
 from dali.runs.folder import digest, load_config
 
-EVAL_FILE = "eval.json"
 SCHEMA = 1
 
 
@@ -56,11 +57,11 @@ def load_evaluation(folder: Path) -> Evaluation:
     if not path.is_file():
         raise CheckpointError(f"There is no {path}; make it with: python -m dali evaluate {folder}")
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_object(path)
         if record["schema"] != SCHEMA:
             raise CheckpointError(f"{path} has schema {record['schema']!r}; this version reads schema {SCHEMA}.")
         weights, evaluation = record["weights"], _parse(record, load_config(folder).env)
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError) as error:
         raise CheckpointError(f"{path} does not hold an evaluation: {error!r}.") from error
     if weights != digest(folder):
         raise CheckpointError(f"{path} is of other weights; make it anew with: python -m dali evaluate {folder}")

@@ -1,11 +1,15 @@
 """The log of a run: metrics.jsonl for analysis, TensorBoard for watching."""
 
 import json
+import sys
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
-from dali.runs.checkpoint import METRICS, write_text
+from dali.files.text import plain
+from dali.files.writing import write_text
+from dali.runs.folder import METRICS
+from dali.runs.metrics import read_log
 
 
 class Log:
@@ -14,7 +18,10 @@ class Log:
     def __init__(self, folder: Path, update_count: int):
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / METRICS
-        kept = [row for row in read_metrics(folder) if row["update"] <= update_count]
+        rows, problems = read_log(folder)
+        for problem in problems:
+            print(plain(problem), file=sys.stderr)
+        kept = [row for row in rows if row["update"] <= update_count]
         write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
         self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=update_count + 1)
 
@@ -32,12 +39,3 @@ class Log:
         self.file.flush()
         for name, value in row.items():
             self.board.add_scalar(name, value, row["update"])
-
-
-def read_metrics(folder: Path) -> list[dict[str, float]]:
-    """All rows of a run's metrics.jsonl; none where there is no file. A last line cut short by a kill is left out."""
-    path = folder / METRICS
-    if not path.is_file():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]

@@ -11,9 +11,8 @@ import torch
 
 from dali.config import FREE_TO_CHANGE, PRESETS, RunConfig
 from dali.envs import catalogue
-from dali.runs.checkpoint import write_text
-
-RECORD = "training.json"
+from dali.files.writing import write_text
+from dali.runs.folder import RECORD
 
 
 def write_record(folder: Path, config: RunConfig, wall_seconds: float, **progress: int) -> None:
