@@ -7,19 +7,18 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from dali.codes.code_map import CodeMap
+from dali.codes.code_map import CodeMap, fit_steering
 from dali.codes.probes import Probe, fit_probe
 from dali.codes.settled import mean_codes, settled_codes
-from dali.codes.code_map import fit_steering
-from dali.runs.report import Analysis
-from dali.episodes import ANCHOR, Episodes
 from dali.codes.support import Support, fit_support
-from dali.runs.checkpoint import digest
-from dali.files.writing import write_atomic, write_text
 from dali.envs.spec import EnvSpec
+from dali.episodes import ANCHOR, Episodes
 from dali.errors import CheckpointError
+from dali.files.writing import write_atomic, write_text
+from dali.runs.checkpoint import digest
 from dali.runs.folder import ANALYSIS_FILE
 from dali.runs.folder import EPISODES_FILE as EPISODES_FILE  # of the interface of what analysis leaves
+from dali.runs.report import Analysis
 
 
 @dataclass(frozen=True)

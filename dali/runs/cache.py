@@ -12,15 +12,15 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from dali.dreams.effects import DimensionEffect, dimension_effects
 from dali.codes.points import Points, episode_points, record_points
-from dali.dreams.plausibility import Plausibility
 from dali.codes.projection import Method, Projection, project
-from dali.runs.artifacts import EPISODES_FILE, fit_readout, load_episodes
-from dali.runs.checkpoint import digest, load_agent
-from dali.files.writing import write_atomic, write_text
+from dali.dreams.effects import DimensionEffect, dimension_effects
+from dali.dreams.plausibility import Plausibility
 from dali.errors import CheckpointError, DaliError
 from dali.files.reading import read_object
+from dali.files.writing import write_atomic, write_text
+from dali.runs.artifacts import EPISODES_FILE, fit_readout, load_episodes
+from dali.runs.checkpoint import digest, load_agent
 from dali.runs.folder import CACHE as CACHE  # of the interface of the cache
 
 EFFECTS_FILE = "plausibility.json"

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from dali.returns.play import evaluate, return_at_default
-from dali.returns.reference import card_contexts, load_references
 from dali.envs.contexts import check_held_out, sample_contexts
 from dali.model.agent import Agent
+from dali.returns.play import evaluate, return_at_default
+from dali.returns.reference import card_contexts, load_references
 from dali.runs.folder import analysis_command
 
 

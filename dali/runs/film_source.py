@@ -4,9 +4,9 @@ from pathlib import Path
 
 from dali.dreams.film import FilmSource, make_film_source
 from dali.episodes import Episodes, collect_standard
+from dali.model.agent import Agent
 from dali.runs.artifacts import EPISODES_FILE, fit_readout, load_episodes
 from dali.runs.checkpoint import load_agent
-from dali.model.agent import Agent
 
 CONTEXTS = 20  # training contexts that episodes are collected on where analysis has left none
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from dali.returns.play import Evaluation
-from dali.files.writing import write_text
 from dali.envs import catalogue
 from dali.errors import CheckpointError
 from dali.files.reading import read_object
+from dali.files.writing import write_text
+from dali.returns.play import Evaluation
 from dali.runs.folder import EVAL_FILE as EVAL_FILE  # of the interface of an evaluation
 from dali.runs.folder import digest, load_config
 
