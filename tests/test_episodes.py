@@ -106,7 +106,7 @@ def test_what_cannot_be_analysed_says_so(tmp_path):
     episodes = collect(untrained(), sample_contexts(catalogue.spec("pendulum"), 2, 0), np.full(2, "train"), 0,
                        np.ones(2, bool), 60)  # fmt: skip
     save_episodes(tmp_path / "latents.npz", replace(episodes, anchor=episodes.anchor[:, :2]))
-    with pytest.raises(CheckpointError, match="it has 2 states an episode, expected 3"):
+    with pytest.raises(CheckpointError, match=r"anchor has shape \(2, 2, 2\), expected 3 where it has 2"):
         load_episodes(tmp_path / "latents.npz")
     (tmp_path / "analysis.json").write_text("{")
     with pytest.raises(CheckpointError, match="not valid JSON"):

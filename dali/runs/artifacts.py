@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
-from zipfile import BadZipFile
+from typing import Any
 
 import numpy as np
 
@@ -11,11 +11,16 @@ from dali.codes.code_map import CodeMap, fit_steering
 from dali.codes.probes import Probe, fit_probe
 from dali.codes.settled import mean_codes, settled_codes
 from dali.codes.support import Support, fit_support
+from dali.codes.typical import TypicalCodes
+from dali.config import RunConfig
 from dali.envs.spec import EnvSpec
-from dali.episodes import ANCHOR, Episodes
+from dali.episodes import Episodes
 from dali.errors import CheckpointError
-from dali.files.writing import write_atomic, write_text
+from dali.files.arrays import read_arrays
+from dali.files.reading import read_object
+from dali.files.writing import reason, write_atomic, write_text
 from dali.runs.checkpoint import digest
+from dali.runs.episodes_check import episodes_problem
 from dali.runs.folder import ANALYSIS_FILE
 from dali.runs.folder import EPISODES_FILE as EPISODES_FILE  # of the interface of what analysis leaves
 from dali.runs.report import Analysis
@@ -35,12 +40,16 @@ class Readout:
         return self.support.std
 
 
-def fit_readout(episodes: Episodes, spec: EnvSpec) -> Readout:
-    """Fits probe, code map and support on the training contexts of recorded episodes that carry codes."""
+def fit_readout(episodes: Episodes, spec: EnvSpec, typical: TypicalCodes | None) -> Readout:
+    """Fits probe, code map and support on the training contexts of recorded episodes that carry codes.
+
+    Args:
+        typical: what the code map is fitted on (``load_typical``); None where no analysis left any.
+    """
     train = episodes.subset(episodes.regime == "train")
     return Readout(
         probe=fit_probe(mean_codes(train), train.context, train.group),
-        code_map=fit_steering(episodes, spec),
+        code_map=fit_steering(episodes, spec, typical),
         support=fit_support(settled_codes(train)),
     )
 
@@ -56,33 +65,65 @@ def save_episodes(path: Path, episodes: Episodes) -> None:
     write_atomic(path, write)
 
 
-def load_episodes(path: Path, spec: EnvSpec | None = None) -> Episodes:
+def load_episodes(path: Path, config: RunConfig | None = None) -> Episodes:
     """Reads what ``save_episodes`` wrote.
 
+    Args:
+        config: of the run that the episodes are of; what does not fit it is refused.
+
     Raises:
-        CheckpointError: no such file, or not one of episodes.
+        CheckpointError: no such file, or not one of episodes: another name, shape, kind or value is in it.
     """
+    again = f"Make it anew with: python -m dali analyse {path.parent}"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {f.name: file[f.name] for f in fields(Episodes)}
-            anchors = arrays["action"].shape[1] // ANCHOR + 1
-            if arrays["anchor"].shape[1] != anchors:
-                raise ValueError(f"it has {arrays['anchor'].shape[1]} states an episode, expected {anchors}")
-            return Episodes(**{**arrays, "code": arrays["code"].astype(np.float32)})
+        arrays = read_arrays(path, [f.name for f in fields(Episodes)])
     except FileNotFoundError:
         raise CheckpointError(f"There is no {path}; make it with: python -m dali analyse {path.parent}") from None
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise CheckpointError(
-            f"{path} does not hold recorded episodes: {error}. Make it anew with: python -m dali analyse {path.parent}"
-        ) from error
+    except CheckpointError as error:
+        raise CheckpointError(f"{path} does not hold recorded episodes: {error} {again}") from error
+    if problem := episodes_problem(arrays, config):
+        raise CheckpointError(f"{path} does not hold recorded episodes: {problem}. {again}")
+    return Episodes(**{**arrays, "code": arrays["code"].astype(np.float32)})
+
+
+def load_typical(folder: Path) -> TypicalCodes | None:
+    """The typical codes of the training contexts that analysis left; None where it left none of these weights.
+
+    Raises:
+        CheckpointError: the file of figures holds something else in their place.
+    """
+    path = folder / ANALYSIS_FILE
+    try:
+        record = read_object(path)
+    except FileNotFoundError:
+        return None
+    if "typical" not in record or record.get("weights") != digest(folder):
+        return None
+    try:
+        context, code = (np.array(record["typical"][name], float) for name in ("context", "code"))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(f"{path} holds no typical codes: {reason(error)}.") from error
+    shapes = f"{context.shape} and {code.shape}"
+    if context.ndim != 2 or code.ndim != 2 or len(context) != len(code):
+        raise CheckpointError(f"{path} holds typical codes of shapes {shapes}; expected as many codes as contexts.")
+    if not (np.isfinite(context).all() and np.isfinite(code).all()):
+        raise CheckpointError(f"{path} holds typical codes that are not finite.")
+    return TypicalCodes(context, code)
 
 
 def save_analysis(folder: Path, analysis: Analysis) -> None:
     """Writes the recorded episodes and the figures beside the weights."""
     save_episodes(folder / EPISODES_FILE, analysis.episodes)
     scatter = {
-        f.name: {"requested": f.requested.round(4).tolist(), "effective": f.effective.round(4).tolist()}
-        for f in analysis.fidelity
+        engine: {
+            f.name: {"requested": f.requested.round(4).tolist(), "effective": f.effective.round(4).tolist()}
+            for f in dreams.explored
+        }
+        for engine, dreams in analysis.dreams.items()
     }
-    record = {"weights": digest(folder), "summary": analysis.summary(), "scatter": scatter}
+    record: dict[str, Any] = {"weights": digest(folder), "summary": analysis.summary(), "scatter": scatter["rssm"]}
+    if "dynamics" in analysis.dreams:
+        record["dynamics"] = {"summary": analysis.summary("dynamics"), "scatter": scatter["dynamics"]}
+    typical = analysis.typical
+    record["typical"] = {"context": typical.context.round(6).tolist(), "code": typical.code.round(5).tolist()}
     write_text(folder / ANALYSIS_FILE, json.dumps(record, indent=1) + "\n")

@@ -8,7 +8,6 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -17,13 +16,15 @@ from dali.codes.projection import Method, Projection, project
 from dali.dreams.effects import DimensionEffect, dimension_effects
 from dali.dreams.plausibility import Plausibility
 from dali.errors import CheckpointError, DaliError
+from dali.files.arrays import read_arrays
 from dali.files.reading import read_object
 from dali.files.writing import write_atomic, write_text
-from dali.runs.artifacts import EPISODES_FILE, fit_readout, load_episodes
+from dali.runs.artifacts import EPISODES_FILE, fit_readout, load_episodes, load_typical
 from dali.runs.checkpoint import digest, load_agent
 from dali.runs.folder import CACHE as CACHE  # of the interface of the cache
 
 EFFECTS_FILE = "plausibility.json"
+MOST_DIMENSIONS = 1024  # of a code
 MOVE = 2.0  # size of the moves of the plausibility test, in σ
 
 Report = Callable[[int, int, str], None]
@@ -55,12 +56,16 @@ def map_path(folder: Path, request: MapRequest) -> Path:
 def load_map(folder: Path, request: MapRequest, points: Points) -> Projection | None:
     """The stored map of these very points; None where there is none."""
     try:
-        with map_path(folder, request).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            if str(file["made_from"]) != points_digest(points):
-                return None
-            return Projection(request.method, file["points"], None, file["fitted"])
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        arrays = read_arrays(map_path(folder, request), ("points", "fitted", "made_from"))
+    except (FileNotFoundError, CheckpointError):
         return None  # absent, or not a map: it can be made anew
+    place, fitted = arrays["points"], arrays["fitted"]
+    count = len(points.code)
+    fits = place.shape == (count, request.dimensions) and place.dtype.kind == "f" and np.isfinite(place).all()
+    fits = fits and fitted.shape == (count,) and fitted.dtype.kind == "b" and fitted.any()
+    if not fits or str(arrays["made_from"]) != points_digest(points):
+        return None
+    return Projection(request.method, place, None, fitted)
 
 
 def make_map(folder: Path, request: MapRequest, report: Report) -> Path:
@@ -90,9 +95,19 @@ def load_effects(folder: Path) -> list[DimensionEffect] | None:
         record = read_object(folder / CACHE / EFFECTS_FILE)
         if record["weights"] != digest(folder) or record["move"] != MOVE:
             return None
-        return [DimensionEffect(e["dimension"], e["shift"], Plausibility(**e["test"])) for e in record["effects"]]
+        return [_effect(e) for e in record["effects"]]
     except (FileNotFoundError, CheckpointError, KeyError, TypeError):
         return None  # absent, or of another version: it can be made anew
+
+
+def _effect(record: dict) -> DimensionEffect:
+    """Raises KeyError or TypeError where it is none."""
+    test = Plausibility(**record["test"])
+    if type(record["dimension"]) is not int or not 0 <= record["dimension"] < MOST_DIMENSIONS:
+        raise TypeError("no number of a dimension")
+    if not all(isinstance(value, (int, float)) for value in (record["shift"], *asdict(test).values())):
+        raise TypeError("no number")
+    return DimensionEffect(record["dimension"], record["shift"], test)
 
 
 def make_effects(folder: Path, report: Report, seed: int = 0) -> list[DimensionEffect]:
@@ -106,7 +121,7 @@ def make_effects(folder: Path, report: Report, seed: int = 0) -> list[DimensionE
         raise DaliError(f"{agent.method.title} infers no context code, so it has no dimensions to move.")
     weights = digest(folder)
     episodes = load_episodes(folder / EPISODES_FILE)
-    sigma = fit_readout(episodes, agent.spec).code_std
+    sigma = fit_readout(episodes, agent.spec, load_typical(folder)).code_std
     effects = dimension_effects(agent, episodes, sigma, MOVE, seed, report=report)
     record = {"weights": weights, "move": MOVE, "seed": seed, "effects": [asdict(e) for e in effects]}
     write_text(folder / CACHE / EFFECTS_FILE, json.dumps(record, indent=1) + "\n")

@@ -24,8 +24,9 @@ from dali.files.reading import parse_json
 from dali.files.text import quote
 from dali.files.writing import reason, write_atomic, write_text
 from dali.model.agent import Agent
-from dali.runs.folder import CONFIG, TRAINER_STATE, WEIGHTS, load_config
-from dali.runs.folder import METRICS as METRICS  # of the interface of a checkpoint, like the next
+from dali.runs.folder import CONFIG, WEIGHTS, load_config
+from dali.runs.folder import METRICS as METRICS  # of the interface of a checkpoint, like the next three
+from dali.runs.folder import TRAINER_STATE as TRAINER_STATE
 from dali.runs.folder import digest as digest
 from dali.runs.folder import list_runs as list_runs
 

@@ -224,7 +224,7 @@ class Run:
         """The recorded episodes. Raises CheckpointError where there are none, with the command that makes them."""
         from dali.runs.artifacts import load_episodes
 
-        return load_episodes(self.folder / EPISODES_FILE, self.spec)
+        return load_episodes(self.folder / EPISODES_FILE, self.config)
 
     def readout(self) -> "Readout":
         """Probe, code map and support, fitted on the recorded training contexts.
@@ -232,11 +232,11 @@ class Run:
         Raises:
             DaliError: no recorded episodes, too few of them, or no codes in them.
         """
-        from dali.runs.artifacts import fit_readout
+        from dali.runs.artifacts import fit_readout, load_typical
 
         if not self.config.method.infers_context:
             raise DaliError(f"{self.config.method.title} infers no context code, so no physics can be read from it.")
-        return fit_readout(self.episodes(), self.spec)
+        return fit_readout(self.episodes(), self.spec, load_typical(self.folder))
 
     def film_source(self) -> "FilmSource":
         """What counterfactual films are made from. Raises as ``agent`` and ``episodes``."""

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from dali.config import FREE_TO_CHANGE, PRESETS, RunConfig
-from dali.envs import catalogue
 from dali.files.writing import write_text
 from dali.runs.folder import RECORD
+from dali.train.steps import default_steps
 
 
 def write_record(folder: Path, config: RunConfig, wall_seconds: float, **progress: int) -> None:
@@ -47,8 +47,3 @@ def training_command(config: RunConfig) -> str:
     if config.train.steps != default_steps(config.env, config.preset):
         words += f" --steps {config.train.steps}"
     return words
-
-
-def default_steps(env: str, preset: str) -> int:
-    """Environment steps where --steps is not given: the preset's own for tiny, else the environment's."""
-    return PRESETS["tiny"][1].steps if preset == "tiny" else catalogue.spec(env).train_steps
