@@ -5,12 +5,13 @@ from typing import Annotated
 import typer
 
 from dali.cli.options import Run
+from dali.config import MAX_SEED
 
 
 def card(
     run: Run,
-    episodes: Annotated[int, typer.Option(min=1, help="Episodes under the default and each held-out physics.")] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the start states.")] = 0,
+    episodes: Annotated[int, typer.Option(min=1, max=1000, help="Episodes of each physics.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the start states.")] = 0,
 ) -> None:
     """Write a checkpoint's model card, README.md in its folder. Analyse the checkpoint first."""
     from dali.errors import CheckpointError

@@ -45,7 +45,7 @@ def counterfactual(
     from dali.dreams.film import make_film
     from dali.dreams.request import Request, parse_code, parse_latents, parse_physics
     from dali.export.bundle import Bundle
-    from dali.files.writing import write_text
+    from dali.files.writing import write_bytes, write_text
     from dali.jobs import reporting
     from dali.runs.film_source import open_film_source
     from dali.runs.run import open_run
@@ -73,10 +73,10 @@ def counterfactual(
     for kind, path in {"mp4": output, "gif": gif, "png": strip, "csv": csv, "npz": npz}.items():
         if path is not None:
             files[path.name] = bundle.make(kind)
-            write_bytes(path, files[path.name])
+            write_bytes(path, files[path.name], make_parents=False)
     if manifest is not None:
         text = bundle.manifest(source.episodes, run, checkpoint, files, str(output or "film.mp4"))
-        write_text(manifest, text)
+        write_text(manifest, text, make_parents=False)
     typer.echo("\n".join(f"{name}: {value}" for name, value in bundle.numbers().items()))
 
 
@@ -85,16 +85,6 @@ def fitting(pinned: "Request", request: "Request") -> "Request":
     if pinned.horizon != request.horizon:
         raise DaliError(f"--pin covers {pinned.horizon} steps, the film {request.horizon}; they must be as many.")
     return pinned
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Writes atomically. Raises CheckpointError where the disk does not let it."""
-    from dali.files.writing import write_atomic
-
-    def write(temporary: Path) -> None:
-        temporary.write_bytes(data)
-
-    write_atomic(path, write)
 
 
 def render_sweep(
@@ -109,7 +99,7 @@ def render_sweep(
 ) -> None:
     """Writes the film of a sweep and its table; an end that is None is the widest."""
     from dali.export.sweep import make_sweep, plan_sweep, sweep_frames, sweep_table, widest
-    from dali.files.writing import write_text
+    from dali.files.writing import write_bytes, write_text
     from dali.runs.film_source import open_film_source
     from dali.video import encode_mp4
 
@@ -120,8 +110,9 @@ def render_sweep(
     sweep = plan_sweep(axis, spec, size, count, (low, high))
     films = make_sweep(source, request, sweep, report)
     if output is not None:
-        write_bytes(output, encode_mp4(sweep_frames(films, sweep, spec), 1.0 / spec.timestep))
+        film = encode_mp4(sweep_frames(films, sweep, spec), 1.0 / spec.timestep)
+        write_bytes(output, film, make_parents=False)
     table = sweep_table(films, sweep, spec)
     if csv is not None:
-        write_text(csv, table)
+        write_text(csv, table, make_parents=False)
     typer.echo(table, nl=False)

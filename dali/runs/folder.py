@@ -3,6 +3,7 @@
 Lists of runs need no more, and importing this takes no torch.
 """
 
+import errno
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,8 @@ def exists(path: Path) -> bool:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return False
-    except OSError:
-        return True
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG  # of which there can be none
     return True
 
 

@@ -1,15 +1,21 @@
 """One training of a sweep: its command, how its folder stands, and running it to its end in a process of its own."""
 
+import dataclasses
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import IO, Literal
 
+from dali.config import FREE_TO_CHANGE, RunConfig
+from dali.errors import CheckpointError
 from dali.files import lock
-from dali.runs.folder import CACHE, SWEEP_LOCK
+from dali.runs.folder import CACHE, CONFIG, SWEEP_LOCK, exists, load_config
 from dali.runs.run import Run
 
 State = Literal["waiting", "running", "done", "failed"]
@@ -64,6 +70,48 @@ def plan(
     ]
 
 
+def check_same(folder: Path, asked: RunConfig) -> None:
+    """Raises CheckpointError where a folder holds a run of another configuration than the one asked for.
+
+    What a resumed run may change may differ; nothing may that decides what is learnt.
+    """
+    if not exists(folder / CONFIG):
+        return
+    found = load_config(folder)
+    pairs = [(name, getattr(found, name), getattr(asked, name)) for name in ("env", "method_name", "preset", "seed")]
+    for part in ("model", "train"):
+        before, now = getattr(found, part), getattr(asked, part)
+        pairs += [(f.name, getattr(before, f.name), getattr(now, f.name)) for f in dataclasses.fields(before)]
+    for name, then, now in pairs:
+        if then != now and name not in FREE_TO_CHANGE:
+            raise CheckpointError(
+                f"{folder} holds another run: it was trained with {name} = {then!r}, asked for {now!r}. "
+                "Choose another --output."
+            )
+
+
+_running: set[subprocess.Popen] = set()  # trainings and evaluations of this process
+_stopping = threading.Event()
+
+
+def stop_all() -> None:
+    """Asks every training of this process to save and end, and lets none begin."""
+    _stopping.set()
+    for process in list(_running):
+        process.terminate()
+
+
+def end_on_signals() -> None:
+    """Ends this process and its trainings on SIGTERM and SIGINT: a training never outlives its sweep."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        stop_all()
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+
+
 def run_job(job: Job) -> Outcome:
     """Trains to the end, going on from a checkpoint; then evaluates, if asked.
 
@@ -71,11 +119,13 @@ def run_job(job: Job) -> Outcome:
     is at work in the folder, such as one whose sweep was killed, is waited for.
     """
     began = time.monotonic()
+    if _stopping.is_set():
+        return Outcome("failed", 0.0, "the sweep was stopped")
     with lock.hold(job.folder / SWEEP_LOCK, wait=True) as held:
         if not job.run.progress().complete:
             for attempt in range(ATTEMPTS):
                 code, text = _execute(job.arguments(), job.folder, held, append=attempt > 0)
-                if code >= 0:
+                if code >= 0 or _stopping.is_set():
                     break
             if code != 0:
                 return Outcome("failed", time.monotonic() - began, text)
@@ -103,11 +153,15 @@ def _execute(arguments: list[str], folder: Path, held: IO, append: bool) -> tupl
             pass_fds=() if sys.platform == "win32" else (held.fileno(),),
         )
         lock.write_holder(held, process.pid)
+        _running.add(process)
+        if _stopping.is_set():  # it began while all were being ended
+            process.terminate()
         try:
             code = process.wait()
         finally:  # no training may outlive its sweep, whatever ends that
             if process.poll() is None:
                 process.terminate()  # the trainer saves, then ends
                 process.wait()
+            _running.discard(process)
     printed = (folder / LOG).read_text(encoding="utf-8", errors="replace").strip()
     return code, printed.splitlines()[-1] if printed else f"it ended with status {code}"
