@@ -1,12 +1,13 @@
 """``python -m dali counterfactual``."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dali.cli.options import Run
-from dali.errors import DaliError
+from dali.errors import DaliError, unknown_name
 
 if TYPE_CHECKING:
     from dali.dreams.request import Request
@@ -50,6 +51,8 @@ def counterfactual(
     from dali.runs.film_source import open_film_source
     from dali.runs.run import open_run
 
+    films = {"mp4": output, "gif": gif, "png": strip}
+    check_exports(films, (csv, npz, manifest), extra or ())
     asked = parse_physics(physics or []), parse_code(code or [])
     request = Request(episode, t, horizon, *asked, actions, parse_latents(latents), engine)  # type: ignore[arg-type]
     opened = open_run(run)
@@ -70,7 +73,7 @@ def counterfactual(
     film, agent = make_film(source, request), source.agent
     bundle = Bundle(film, agent.spec, agent.method, size, tuple(extra or ()), pinned)  # type: ignore[arg-type]
     files = {}
-    for kind, path in {"mp4": output, "gif": gif, "png": strip, "csv": csv, "npz": npz}.items():
+    for kind, path in {**films, "csv": csv, "npz": npz}.items():
         if path is not None:
             files[path.name] = bundle.make(kind)
             write_bytes(path, files[path.name], make_parents=False)
@@ -78,6 +81,22 @@ def counterfactual(
         text = bundle.manifest(source.episodes, run, checkpoint, files, str(output or "film.mp4"))
         write_text(manifest, text, make_parents=False)
     typer.echo("\n".join(f"{name}: {value}" for name, value in bundle.numbers().items()))
+
+
+def check_exports(films: Mapping[str, Path | None], others: Sequence[Path | None], extras: Sequence[str]) -> None:
+    """Raises DaliError where an export could not be written, before anything is dreamt."""
+    from dali.export.pictures import EXTRAS
+    from dali.files.writing import check_target
+
+    for extra in extras:
+        if extra not in EXTRAS:
+            raise unknown_name("pane", extra, EXTRAS)
+    for kind, path in films.items():
+        if path is not None and path.suffix.lower() != f".{kind}":
+            raise DaliError(f"{path} would hold {kind}; expected a name that ends in .{kind}.")
+    for path in (*films.values(), *others):
+        if path is not None:
+            check_target(path, make_parents=False)
 
 
 def fitting(pinned: "Request", request: "Request") -> "Request":

@@ -26,7 +26,7 @@ def write_atomic(path: Path, write: Callable[[Path], None], make_parents: bool =
         CheckpointError: the disk is full, the folder cannot be written, or what lies at ``path`` is no regular file
             (a device, a folder, a link), which is never replaced. What was there stands.
     """
-    _check_target(path)
+    check_target(path, make_parents)
     temporary = path.with_name(f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}")
     try:
         if make_parents:
@@ -73,8 +73,11 @@ def remove_temporaries(folder: Path, process: int) -> None:
             path.unlink()
 
 
-def _check_target(path: Path) -> None:
+def check_target(path: Path, make_parents: bool = True) -> None:
+    """Raises CheckpointError where a file could not be written: no folder for it, or something that is no file there."""
     try:
+        if not make_parents and not path.parent.is_dir():
+            raise CheckpointError(f"Could not write {path}: there is no folder {path.parent}.")
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return
