@@ -61,9 +61,10 @@ class Request:
     def from_json(cls, text: str) -> "Request":
         """The request of ``to_json``. Raises DaliError where it is none."""
         try:
-            return cls.from_dict(parse_json(text, quote(text)))
+            data = parse_json(text, quote(text))
         except DaliError as error:
             raise DaliError(f"This is not a counterfactual's request: {error}") from error
+        return cls.from_dict(data)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Request":
