@@ -90,9 +90,9 @@ def check_exports(films: Mapping[str, Path | None], others: Sequence[Path | None
 
     for extra in extras:
         if extra not in EXTRAS:
-            raise unknown_name("pane", extra, EXTRAS)
+            raise unknown_name("extra pane", extra, EXTRAS)
     for kind, path in films.items():
-        if path is not None and path.suffix.lower() != f".{kind}":
+        if path is not None and path.suffix.lower() not in ("", f".{kind}"):
             raise DaliError(f"{path} would hold {kind}; expected a name that ends in .{kind}.")
     for path in (*films.values(), *others):
         if path is not None:

@@ -74,7 +74,7 @@ def remove_temporaries(folder: Path, process: int) -> None:
 
 
 def check_target(path: Path, make_parents: bool = True) -> None:
-    """Raises CheckpointError where a file could not be written: no folder for it, or something that is no file there."""
+    """Raises CheckpointError where a file could not be written: there is no folder for it, or no regular file there."""
     try:
         if not make_parents and not path.parent.is_dir():
             raise CheckpointError(f"Could not write {path}: there is no folder {path.parent}.")
