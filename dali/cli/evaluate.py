@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from dali.cli.options import Run
+from dali.config import MAX_SEED
 
 if TYPE_CHECKING:
     from dali.envs.spec import EnvSpec
@@ -17,8 +18,8 @@ def evaluate(
     grid: Annotated[
         Literal["paper", "quick"], typer.Option(help="All contexts of the protocol, or a dozen.")
     ] = "paper",
-    episodes: Annotated[int, typer.Option(min=1, help="Episodes a context (the paper: 50).")] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the start states.")] = 0,
+    episodes: Annotated[int, typer.Option(min=1, max=1000, help="Episodes a context (the paper: 50).")] = 10,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the start states.")] = 0,
     memory: Annotated[
         Literal["kept", "none"],
         typer.Option(help="none: h and s made anew at every step, a policy without memory; a file of its own."),

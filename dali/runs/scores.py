@@ -8,13 +8,17 @@ import pandas as pd
 
 from dali.envs import catalogue
 from dali.errors import CheckpointError
+from dali.files.reading import read_object
+from dali.files.text import quote
+from dali.files.writing import write_text
 from dali.returns.play import EARLY_COLUMNS, LABELS, RESULTS, Evaluation, Memory
-from dali.runs.checkpoint import write_text
+from dali.runs.episodes_check import REGIMES
+from dali.runs.folder import EVAL_FILE as EVAL_FILE  # of the interface of an evaluation
 from dali.runs.folder import digest, load_config
 
-EVAL_FILE = "eval.json"
 FILES: dict[Memory, str] = {"kept": EVAL_FILE, "none": "eval-no-memory.json"}
 SCHEMA = 1
+MOST_EPISODES = 1000  # a context; the paper plays 50
 
 # Column of the table -> field of the file; returns of the first steps are absent from files of older versions.
 _FIELDS = {"start_seed": "seed", "return": "return", "steps": "length", "random_return": "random_return"}
@@ -60,30 +64,57 @@ def load_evaluation(folder: Path, memory: Memory = "kept") -> Evaluation:
     if not path.is_file():
         raise CheckpointError(f"There is no {path}; make it with: {command}")
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_object(path)
         if record["schema"] != SCHEMA:
-            raise CheckpointError(f"{path} has schema {record['schema']!r}; this version reads schema {SCHEMA}.")
+            raise CheckpointError(f"{path} has schema {quote(record['schema'])}; this version reads schema {SCHEMA}.")
         weights, evaluation = record["weights"], _parse(record, load_config(folder).env, memory)
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, IndexError) as error:
-        raise CheckpointError(f"{path} does not hold an evaluation: {error!r}.") from error
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise CheckpointError(f"{path} does not hold an evaluation: {quote(error)}.") from error
     if weights != digest(folder):
         raise CheckpointError(f"{path} is of other weights; make it anew with: {command}")
     return evaluation
 
 
 def _parse(record: dict, env: str, memory: Memory) -> Evaluation:
+    """Raises ValueError, KeyError or TypeError where the record is not one of ``save_evaluation``."""
     features = tuple(f.name for f in catalogue.spec(env).features)
+    rows = record["contexts"]
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("contexts are not a list of objects")
+    if not isinstance(record["seed"], int) or not isinstance(record["weights"], str):
+        raise ValueError("it does not tell its seed and its weights")
+    if record.get("memory", "kept") != memory:
+        raise ValueError(f"its memory is {record['memory']!r}, expected {memory!r}")
     parts = []
-    for row in record["contexts"]:
-        episodes = [int(number) for number in row["episode"]]
+    for row in rows:
+        _check_row(row, features)
         kinds = {column: int if column == "start_seed" else float for column in _FIELDS}
         results = {column: np.array(row[field], kinds[column]) for column, field in _FIELDS.items()}
-        early = {name: np.array(row.get(name, [np.nan] * len(episodes)), float) for name in EARLY_COLUMNS}
-        labels = {"regime": row["regime"], "grid": row["grid"], "episode": episodes}
+        early = {name: np.array(row.get(name, [np.nan] * len(row["episode"])), float) for name in EARLY_COLUMNS}
+        labels = {"regime": row["regime"], "grid": row["grid"], "episode": row["episode"]}
         physics = {name: float(row["context"][name]) for name in features}
         parts.append(pd.DataFrame({**physics, **labels, **results, **early}))
     columns = [*features, *LABELS, *RESULTS]
     table = pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
-    if record.get("memory", "kept") != memory:
-        raise ValueError(f"its memory is {record['memory']!r}, expected {memory!r}")
-    return Evaluation(features, table, int(record["seed"]), memory)
+    return Evaluation(features, table, record["seed"], memory)
+
+
+def _check_row(row: dict, names: tuple[str, ...]) -> None:
+    """Raises ValueError where a context's episodes, returns or labels are of another kind, length or size."""
+    episodes = row["episode"]
+    if not isinstance(episodes, list) or not 1 <= len(episodes) <= MOST_EPISODES:
+        raise ValueError(f"a context has no list of 1 to {MOST_EPISODES} episodes")
+    if not all(type(e) is int and 0 <= e < MOST_EPISODES for e in episodes):
+        raise ValueError(f"an episode is not a number from 0 to {MOST_EPISODES - 1}")
+    for name in _FIELDS.values():
+        values = row[name]
+        if not isinstance(values, list) or len(values) != len(episodes) or not all(map(_is_finite, values)):
+            raise ValueError(f"{name!r} is not a list of as many numbers as episodes")
+    if not all(_is_finite(row["context"][name]) for name in names):
+        raise ValueError("a context is not one of numbers")
+    if row["regime"] not in REGIMES or not isinstance(row["grid"], str):
+        raise ValueError("a context is of no known regime or grid")
+
+
+def _is_finite(value: object) -> bool:
+    return type(value) in (int, float) and abs(value) < 1e15  # type: ignore[operator,arg-type]
