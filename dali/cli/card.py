@@ -24,9 +24,8 @@ def card(
     agent, training, analysis = opened.agent(), opened.record(), opened.analysis()
     if analysis and not opened.analysis_is_current():
         raise CheckpointError(f"{run / ANALYSIS_FILE} is of other weights; run first: python -m dali analyse {run}")
-    summary = analysis["summary"] if analysis else None
     name = run.resolve().name
     command = f"python -m dali card checkpoints/{name} --episodes {episodes} --seed {seed}"
-    text = render_card(name, agent, training, *measure_returns(agent, episodes, seed), summary, command)
+    text = render_card(name, agent, training, *measure_returns(agent, episodes, seed), analysis, command)
     write_text(run / CARD, text)
     typer.echo(f"Wrote {run / CARD}")
