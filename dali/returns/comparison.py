@@ -138,8 +138,7 @@ def compare_methods(
     evaluations = {name: [evaluation for _, evaluation in runs[name]] for name in ordered}
     scores = compare(spec, evaluations, normalised)
     first = scores[ordered[0]]
-    where = regime_masks(first)
-    if not where:
+    if not (where := regime_masks(first)):
         raise DaliError(
             f"These runs of {spec.name} share {len(first.contexts)} contexts, too few to compare; evaluate all of them "
             "on the same grid."
