@@ -133,17 +133,12 @@ def compare_methods(
     Raises:
         DaliError: no runs, two runs of a method with the same training seed, or no regime with enough shared contexts.
     """
-    if not runs:
-        raise DaliError("There is nothing to compare: no run was given.")
-    for name, found in runs.items():
-        if len({number for number, _ in found}) < len(found):
-            raise DaliError(f"Two runs of {METHODS[name].title} have the same seed; each is one draw of the method.")
+    _check_runs(runs)
     ordered = [name for name in METHODS if name in runs]
     evaluations = {name: [evaluation for _, evaluation in runs[name]] for name in ordered}
     scores = compare(spec, evaluations, normalised)
     first = scores[ordered[0]]
-    where = regime_masks(first)
-    if not where:
+    if not (where := regime_masks(first)):
         raise DaliError(
             f"These runs of {spec.name} share {len(first.contexts)} contexts, too few to compare; evaluate all of them "
             "on the same grid."
@@ -151,22 +146,23 @@ def compare_methods(
     kept = baseline if baseline in scores else None
     table = context_table(spec, evaluations, normalised)
     seeds = {name: tuple(number for number, _ in runs[name]) for name in ordered}
-    rows = []
-    for name in ordered:
+
+    def row(name: str) -> MethodRow:
         own = scores[name].runs
         gap = aggregate(own, ("optimality_gap",), resampling(own), draws, seed=seed)["optimality_gap"]
-        rows.append(
-            MethodRow(
-                method=name,
-                seeds=tuple(sorted(seeds[name])),
-                iqm=interquartile_means(scores[name], draws, seed),
-                gap=gap if first.measure == NORMALISED else None,
-                early=_early(table[table["method"] == name], draws, seed),
-                versus={}
-                if kept in (None, name)
-                else against(scores[name], seeds[name], scores[kept], seeds[kept], draws, seed),
-            )
+        versus = {}
+        if kept not in (None, name):
+            versus = against(scores[name], seeds[name], scores[kept], seeds[kept], draws, seed)
+        return MethodRow(
+            method=name,
+            seeds=tuple(sorted(seeds[name])),
+            iqm=interquartile_means(scores[name], draws, seed),
+            gap=gap if first.measure == NORMALISED else None,
+            early=_early(table[table["method"] == name], draws, seed),
+            versus=versus,
         )
+
+    random = interquartile_means(replace(first, runs=first.random[None]), 1, seed)
     return Comparison(
         env=spec.name,
         measure=first.measure,
@@ -174,11 +170,18 @@ def compare_methods(
         contexts={r: int(w.sum()) for r, w in where.items()},
         episodes=(int(table["episodes"].min()), int(table["episodes"].max())),
         baseline=kept,
-        rows=rows,
-        random={
-            r: aggregate(first.random[None, w], ("iqm",), "contexts", draws=1)["iqm"].value for r, w in where.items()
-        },
+        rows=[row(name) for name in ordered],
+        random={r: e.value for r, e in random.items()},
     )
+
+
+def _check_runs(runs: Mapping[str, Sequence[tuple[int, Evaluation]]]) -> None:
+    """Raises DaliError for no runs, or two of a method with the same training seed."""
+    if not runs:
+        raise DaliError("There is nothing to compare: no run was given.")
+    for name, found in runs.items():
+        if len({number for number, _ in found}) < len(found):
+            raise DaliError(f"Two runs of {METHODS[name].title} have the same seed; each is one draw of the method.")
 
 
 def interquartile_means(scores: Scores, draws: int = 2000, seed: int = 0) -> dict[str, Estimate]:
