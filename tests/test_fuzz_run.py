@@ -131,7 +131,7 @@ def mutate_zip(rng: random.Random, path) -> None:
         parts["extra.npy"] = parts[name]
     elif kind == 2:
         old, new = rng.choice([(b"<f4", b"<f8"), (b"<f4", b"|O "), (b"<f2", b"<i2"), (b"<i8", b"<f8"), (b"(", b"(-"),
-                               (b"(", b"(9"), (b"shape", b"shap\xff"), (b"False", b"True "), (b"{", b"((")])  # fmt: skip
+                               (b"(", b"(9"), (b"shape", b"s\xff"), (b"False", b"True "), (b"{", b"((")])  # fmt: skip
         parts[name] = parts[name].replace(old, new, 1)
     elif kind == 3:
         length = rng.choice([0, 1, 2**15, 2**16 - 1])
