@@ -1,5 +1,9 @@
 """``python -m dali embed``."""
 
+import atexit
+import os
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,9 +22,19 @@ def embed(
     status: Annotated[Path | None, typer.Option(help="File to report progress in, for the dashboard.")] = None,
 ) -> None:
     """Lay a checkpoint's codes out by UMAP or t-SNE; keeps the map in the checkpoint's cache/, for the dashboard."""
+    _find_a_cache()
     from dali.jobs import reporting
     from dali.runs.cache import MapRequest, make_map
 
     with reporting(status) as report:
         path = make_map(run, MapRequest(method, dimensions, means, seed), report)
     typer.echo(f"Wrote {path}")
+
+
+def _find_a_cache() -> None:
+    """Has numba, which compiles UMAP, cache in a temporary folder where no home could be written to."""
+    home = Path(os.path.expanduser("~"))
+    if not os.environ.get("NUMBA_CACHE_DIR") and not os.access(home, os.W_OK):
+        folder = tempfile.mkdtemp(prefix="dali-numba-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ["NUMBA_CACHE_DIR"] = folder

@@ -55,7 +55,10 @@ def hold(path: Path, wait: bool = False) -> Iterator[IO]:
                 time.sleep(POLL)
             except OSError as error:
                 raise CheckpointError(f"{path} cannot be locked: {reason(error)}.") from error
-        write_holder(file, os.getpid())
+        try:
+            write_holder(file, os.getpid())
+        except OSError as error:
+            raise CheckpointError(f"Could not write {path}: {reason(error)}.") from error
         yield file
 
 

@@ -25,6 +25,7 @@ from dali.runs.folder import CACHE as CACHE  # of the interface of the cache
 
 EFFECTS_FILE = "plausibility.json"
 MOST_DIMENSIONS = 1024  # of a code
+MAX_CACHE = 64 * 2**20  # bytes of a run's maps
 MOVE = 2.0  # size of the moves of the plausibility test, in σ
 
 Report = Callable[[int, int, str], None]
@@ -86,7 +87,19 @@ def make_map(folder: Path, request: MapRequest, report: Report) -> Path:
             np.savez_compressed(file, points=coordinates, fitted=projection.fitted, made_from=made_from)
 
     write_atomic(path, write)
+    _trim(path)
     return path
+
+
+def _trim(newest: Path) -> None:
+    """Deletes the oldest maps of a cache until all take less than 64 MB; the newest stays."""
+    maps = sorted((p for p in newest.parent.glob("map-*.npz") if p != newest), key=lambda p: p.stat().st_mtime)
+    size = sum(p.stat().st_size for p in (*maps, newest))
+    for path in maps:
+        if size <= MAX_CACHE:
+            return
+        size -= path.stat().st_size
+        path.unlink()
 
 
 def load_effects(folder: Path) -> list[DimensionEffect] | None:

@@ -18,7 +18,6 @@ from dali.studio import jobs
 from dali.studio.loaders import checkpoints_folder
 
 REFRESH = 3.0  # seconds between looks at a run in training
-LOCAL = ("127.0.0.1", "localhost", "::1")
 # Session state: names chosen, names that have been offered, methods whose runs were chosen together.
 CHOSEN, SEEN, BY_METHOD = "training_runs", "training_seen", "training_methods"
 CHART_WIDTH = 500  # px: two beside each other on a wide screen, one on a narrow one
@@ -149,15 +148,13 @@ def training_now() -> bool:
     return found is not None and found.state == "running"
 
 
-def local_server() -> bool:
-    """True where only this machine reaches the server, so that starting processes from the page is safe."""
-    return st.get_option("server.address") in LOCAL
-
-
 def show_start() -> None:
     """The form that starts trainings in the background, and their progress with a cancel button."""
-    if not local_server():
-        st.info("Trainings start from this page only where the server's address is this machine's own.")
+    if not jobs.allowed():
+        st.info(
+            "Trainings start from this page only where the server's address is this machine's own, or where "
+            f"whoever starts it allows jobs with {jobs.ALLOW}=1."
+        )
         return
     status = _status_file()
     running = jobs.watch(status, "Training")
