@@ -153,7 +153,7 @@ def _play_batch(agent: Agent, contexts: np.ndarray, seeds: np.ndarray) -> tuple[
     seen = torch.zeros(BATCH, agent.obs_dim, device=agent.device)
     scaled = torch.zeros(BATCH, agent.spec.context_dim, device=agent.device)
     scaled[:num] = torch.from_numpy(agent.spec.scale_context(contexts))
-    memory = agent.initial(BATCH)
+    memory = agent.initial(BATCH, frozen=True)
 
     def choose(t: int, obs: np.ndarray) -> np.ndarray:
         nonlocal memory, seen
