@@ -8,13 +8,15 @@ PIP_INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --pr
 PYTEST_FLAGS ?= -n 2 --dist loadgroup --max-worker-restart 0
 
 .DEFAULT_GOAL := help
-.PHONY: help app install install-dev browser lint format test clean
+.PHONY: help app install install-dev browser lint format test docs results clean
 
 help:
 	@echo "make app      install into $(VENV) (once) and open the dashboard"
 	@echo "make test     install what tests need (once) and run them all; ARGS='-k probe' picks some"
 	@echo "make lint     check style, formatting and types"
 	@echo "make format   put formatting and import order right"
+	@echo "make docs     write the API as pages into site/"
+	@echo "make results  write docs/results.md and docs/library.md anew"
 	@echo "make clean    remove $(VENV) and caches"
 
 app: install
@@ -30,9 +32,10 @@ install-dev: $(VENV)/.installed-dev
 $(PYTHON):
 	@bash tools/create_venv.sh $(VENV)
 
-$(VENV)/.installed: requirements.txt constraints.txt | $(PYTHON)
+$(VENV)/.installed: requirements.txt constraints.txt pyproject.toml | $(PYTHON)
 	@echo "Installing the engine and the dashboard (a few minutes the first time) ..."
 	@$(PIP_INSTALL) -r requirements.txt
+	@$(PIP_INSTALL) --no-deps --editable .  # the command dali, and import dali from anywhere
 	@touch $@
 	@echo "Installed."
 
@@ -57,6 +60,13 @@ format: install-dev
 test: install-dev browser
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest $(PYTEST_FLAGS) $(ARGS)
 
+docs: install-dev
+	$(PYTHON) -m pdoc --docformat google --output-directory site dali dali.library
+
+results: install
+	$(PYTHON) -m dali results --output docs/results.md
+	$(PYTHON) tools/api_page.py --output docs/library.md
+
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache
+	rm -rf site $(VENV) .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

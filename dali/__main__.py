@@ -1,9 +1,11 @@
-"""Entry point of the command line: ``python -m dali``."""
+"""Entry point of the command line: ``dali``, or ``python -m dali``."""
 
 import sys
+from typing import Annotated
 
 import typer
 
+from dali import __version__
 from dali.cli import bench
 from dali.cli.analyse import analyse
 from dali.cli.card import card
@@ -14,12 +16,14 @@ from dali.cli.doctor import doctor
 from dali.cli.embed import embed
 from dali.cli.evaluate import evaluate
 from dali.cli.plausibility import plausibility
+from dali.cli.react import react
 from dali.cli.reference import reference
+from dali.cli.results import results
 from dali.cli.sweep import sweep
 from dali.cli.train import train
 from dali.errors import DaliError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 for command in (
     train,
     sweep,
@@ -27,8 +31,10 @@ for command in (
     compare,
     analyse,
     card,
+    results,
     counterfactual,
     plausibility,
+    react,
     embed,
     compact,
     reference,
@@ -38,8 +44,18 @@ for command in (
 app.add_typer(bench.app, name="bench")
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"dali-studio {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def main() -> None:
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """Train, evaluate and steer dynamics-aligned world models of contextual environments."""
 
 

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from dali.analysis.counterfactual import dream, held_context, infer_start
-from dali.analysis.rollouts import collect
 from dali.config import RunConfig
+from dali.dreams.counterfactual import dream, held_context, infer_start
 from dali.envs import catalogue
 from dali.envs.contexts import sample_contexts
+from dali.episodes import collect
 from dali.model.agent import Agent
 from dali.train.learner import sight_updates
 from dali.train.trainer import Trainer

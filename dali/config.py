@@ -16,8 +16,12 @@ OBSERVATIONS: tuple[Observation, ...] = ("vector", "pixels")
 # "innovations": besides, what the forward dynamics had not expected of it (dali.model.context).
 ContextTokens = Literal["changes", "innovations"]
 CONTEXT_TOKENS: tuple[ContextTokens, ...] = ("changes", "innovations")
+# How categorical latents are handed on, in training, acting and the imagination that the policy learns in: drawn, or
+# as the means of the draws. Dreams that are shown hand on means in any case.
+Latents = Literal["draws", "means"]
+LATENTS: tuple[Latents, ...] = ("draws", "means")
 
-SCHEMA = 4
+SCHEMA = 5
 
 # What runs of a schema were, in the words of the next. Of schema 1: agents of vectors, whose code learnt at every
 # update. Numbers of parts that an agent of vectors lacks are those of the day on which schema 2 was made.
@@ -35,6 +39,17 @@ _SINCE: dict[int, dict[str, dict[str, Any]]] = {
     },
     2: {"train": {"explore_steps": 0}},
     3: {"model": {"context_tokens": "changes"}},
+    4: {
+        "model": {
+            "latents": "draws",
+            "expectation": False,
+            "dynamics_norm": True,
+            "ensemble": 0,
+            "ensemble_units": 384,
+            "ensemble_layers": 3,
+        },
+        "train": {"dream_steps": 0, "dream": 1.0, "ensemble_updates": 12_000, "ensemble_lr": 1e-3},
+    },
 }
 
 # Fields that decide when things are written and how fast, not what is learnt; a resumed run may change them. With
@@ -57,6 +72,8 @@ class ModelConfig:
     layers: int = 2  # hidden layers of encoder, decoder, actor and critic [V3 small: 2]
     head_layers: int = 1  # hidden layers of the reward and continue heads
     bins: int = 255  # two-hot bins of reward and value heads [V3]
+    latents: Latents = "means"  # how they are handed on [ours, measured; V3: draws]
+    expectation: bool = True  # deep methods: h carries what the dynamics ensemble expects of the last decoded o [ours]
     unimix: float = 0.01  # uniform share of latent and discrete policy distributions [V3]
     code: int = 8  # Z, size of the context code [DALI]
     context_tokens: ContextTokens = "changes"  # what the context encoder reads of a transition [ours, measured]
@@ -64,6 +81,10 @@ class ModelConfig:
     context_width: int = 128  # width of the context encoder's transformer block [ours, measured]
     context_heads: int = 4  # of its single self-attention [ours, measured]
     dynamics_units: int = 256  # width of the forward dynamics f_w that trains the code [ours, measured]
+    dynamics_norm: bool = True  # layer norms in f_w [ours]
+    ensemble: int = 3  # members of the dynamics ensemble, the second dream engine; 0: none [ours]
+    ensemble_units: int = 384  # their width [ours, measured]
+    ensemble_layers: int = 3  # their hidden layers [ours, measured]
 
 
 @dataclass(frozen=True)
@@ -108,6 +129,10 @@ class TrainConfig:
     context_swap: float = 0.5  # share of sequences whose first records get another row's context [ours]
     context_targets: int = 32  # transitions outside the window that each code must predict [ours, measured]
     cross_modal: float = 1.0  # weight of L_cross [DALI]
+    ensemble_updates: int = 12_000  # updates of the dynamics ensemble alone, on the prefill, after the code's [ours]
+    ensemble_lr: float = 1e-3  # of the ensemble; falls by a cosine over those updates to a tenth [ours, measured]
+    dream_steps: int = 8  # imagined steps whose decoded observations are paid for; 0: none [ours, measured]
+    dream: float = 1.0  # weight of their errors beside the reconstruction's [ours]
     sight_updates: int = (
         3_000  # pixels: updates of the autoencoder of pictures before all others; then it is fixed [ours]
     )
@@ -127,24 +152,27 @@ PRESETS: dict[str, tuple[ModelConfig, TrainConfig]] = {
     # Seconds; for tests only.
     "tiny": (
         ModelConfig(deter=32, stoch=4, classes=4, hidden=32, units=32, layers=1, bins=41, context_width=16,
-                    context_heads=1, context_window=8, dynamics_units=16),
+                    context_heads=1, context_window=8, dynamics_units=16, ensemble=2, ensemble_units=16,
+                    ensemble_layers=2),
         TrainConfig(steps=600, envs=4, contexts=8, prefill=200, batch=8, length=8, stream=32, replay_ratio=32.0,
-                    behavior_every=1, starts=16, horizon=5, context_warmup=20, sight_updates=10, frames=9),
+                    behavior_every=1, starts=16, horizon=5, context_warmup=20, sight_updates=10, frames=9,
+                    ensemble_updates=20, dream_steps=3),
     ),
     # A laptop's CPU, well under an hour for the pendulum.
     "small": (ModelConfig(), TrainConfig()),
     # The same from pictures, on one core of a laptop.
     "pixels": (
-        ModelConfig(observation="pixels"),
-        TrainConfig(sight_updates=4_000, replay_ratio=150.0, reconstruction=10.0),
+        ModelConfig(observation="pixels", ensemble=0, expectation=False, latents="draws"),
+        TrainConfig(sight_updates=4_000, replay_ratio=150.0, reconstruction=10.0, dream_steps=0),
     ),
     # DreamerV3-small, the base of the paper.
     "paper": (
         ModelConfig(deter=512, stoch=32, classes=32, hidden=512, units=512, layers=2, head_layers=2,
-                    context_width=128, dynamics_units=256),
+                    context_width=128, dynamics_units=256, ensemble=0, expectation=False, latents="draws"),
         TrainConfig(steps=200_000, prefill=10_000, explore=0.0, take_over=0.0, batch=16, length=64, stream=64,
                     starts=1024, behavior_every=1, replay_ratio=512.0, model_lr=1e-4, actor_lr=3e-5, critic_lr=3e-5,
-                    anneal=1.0, context_every=1, context_swap=0.0, reconstruction=1.0, dyn=0.5, free_nats=1.0),
+                    anneal=1.0, context_every=1, context_swap=0.0, reconstruction=1.0, dyn=0.5, free_nats=1.0,
+                    dream_steps=0),
     ),
 }  # fmt: skip
 
@@ -191,6 +219,8 @@ def validate(model: ModelConfig, train: TrainConfig) -> None:
         for item in dataclasses.fields(part):
             value = getattr(part, item.name)
             kinds = _NUMBERS.get(str(getattr(item.type, "__name__", item.type)))
+            if item.type is bool and not isinstance(value, bool):
+                raise DaliError(f"Config field {item.name!r} is {value!r}; expected true or false.")
             if kinds is None:
                 continue
             if isinstance(value, bool) or not isinstance(value, kinds):
@@ -199,13 +229,17 @@ def validate(model: ModelConfig, train: TrainConfig) -> None:
                 raise DaliError(f"Config field {item.name!r} is {value!r}; expected a finite number of at least 0.")
     positive = (
         "deter", "stoch", "classes", "hidden", "units", "layers", "code", "context_window", "context_width",
-        "embedding", "conv_depth",
+        "embedding", "conv_depth", "ensemble_units", "ensemble_layers",
     )  # fmt: skip
     shortest = 3 if model.observation == "pixels" else 2  # records; the bend of a path takes three
     checks = [(name, getattr(model, name), getattr(model, name) > 0, "at least 1") for name in positive]
     checks += [
         ("observation", model.observation, model.observation in OBSERVATIONS, "'vector' or 'pixels'"),
         ("context_tokens", model.context_tokens, model.context_tokens in CONTEXT_TOKENS, "'changes' or 'innovations'"),
+        ("latents", model.latents, model.latents in LATENTS, "'draws' or 'means'"),
+        ("expectation", model.expectation, not model.expectation or model.ensemble > 0,
+         "false where there is no ensemble"),
+        ("dream_steps", train.dream_steps, train.dream_steps < train.length, f"below length = {train.length}"),
         ("bins", model.bins, model.bins % 2 == 1 and model.bins >= 3, "an odd number of at least 3"),
         ("context_heads", model.context_heads,
          model.context_heads > 0 and model.context_width % model.context_heads == 0,

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dali.checkpoint import load_agent
 from dali.envs import catalogue
 from dali.errors import CheckpointError, DaliError
-from dali.run_folder import ANALYSIS_FILE, CONFIG, is_current, load_analysis
-from dali.scores import EVAL_FILE, load_evaluation
+from dali.runs.checkpoint import load_agent
+from dali.runs.folder import ANALYSIS_FILE, CONFIG, is_current, load_analysis
+from dali.runs.scores import EVAL_FILE, load_evaluation
 
 PYTHON = (3, 11)  # the oldest that the project runs on
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements.txt"

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from dali.checkpoint import write_text
 from dali.errors import DaliError
+from dali.runs.checkpoint import write_text
 
 State = Literal["running", "done", "failed", "cancelled"]
 Report = Callable[[int, int, str], None]  # steps done, steps in all, what is being done

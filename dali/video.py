@@ -6,12 +6,9 @@ libraries give the same bytes, on any number of cores.
 
 import io
 import math
-import subprocess
-import tempfile
 import threading
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -241,17 +238,6 @@ def png_strip(frames: np.ndarray, every: int, timestep: float | None = None) -> 
     return _encode_png(tile([frame[None] for frame in shown], columns=len(shown))[0])
 
 
-def _ffmpeg() -> str:
-    try:
-        from imageio_ffmpeg import get_ffmpeg_exe  # here, so that an engine without it can import this module
-    except ImportError as error:
-        raise DaliError("Encoding mp4 needs the package imageio-ffmpeg, which is not installed.") from error
-    try:
-        return get_ffmpeg_exe()
-    except RuntimeError as error:
-        raise DaliError("No ffmpeg was found; install imageio-ffmpeg or set IMAGEIO_FFMPEG_EXE.") from error
-
-
 def encode_mp4(frames: np.ndarray, fps: float) -> bytes:
     """An H.264 film that browsers and slide decks play: yuv420p, BT.709, index first.
 
@@ -262,28 +248,35 @@ def encode_mp4(frames: np.ndarray, fps: float) -> bytes:
         frames: (T, H, W, 3) uint8.
         fps: frames a second, above 0.
     """
+    import imageio.v3 as imageio  # here, so that an engine without it can import this module
+
     check_film(frames)
     if not (math.isfinite(fps) and fps > 0):
         raise DaliError(f"A film of {fps} frames a second cannot be encoded; expected a number above 0.")
     height, width = frames.shape[1:3]
     if height % 2 or width % 2:
         frames = np.pad(frames, [(0, 0), (0, height % 2), (0, width % 2), (0, 0)], mode="edge")
-        height, width = frames.shape[1:3]
-    colour = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
     scale = "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+full_chroma_int+bitexact"
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "film.mp4"  # an index at the front needs a file that can be rewritten, not a pipe
-        command = [_ffmpeg(), "-hide_banner", "-loglevel", "error", "-y", "-fflags", "+bitexact"]
-        command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-video_size", f"{width}x{height}", "-framerate", f"{fps:g}"]
-        command += ["-i", "pipe:0", "-an", "-map_metadata", "-1", "-vf", f"{scale},format=yuv420p", *colour]
-        command += ["-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-threads", "1"]
-        command += ["-x264-params", "threads=1:cpu-independent=1", "-flags:v", "+bitexact", "-fflags", "+bitexact"]
-        command += ["-movflags", "+faststart", str(path)]
-        done = subprocess.run(command, input=np.ascontiguousarray(frames).data, capture_output=True, check=False)
-        if done.returncode != 0:
-            reason = done.stderr.decode(errors="replace").strip().splitlines()
-            raise DaliError(f"ffmpeg could not encode the film: {reason[-1] if reason else 'no reason given'}.")
-        return path.read_bytes()
+    options = ["-map_metadata", "-1", "-vf", f"{scale},format=yuv420p"]
+    options += ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
+    options += ["-preset", "veryfast", "-crf", "18", "-threads", "1", "-x264-params", "threads=1:cpu-independent=1"]
+    options += ["-flags:v", "+bitexact", "-fflags", "+bitexact", "-movflags", "+faststart"]
+    try:
+        return imageio.imwrite(
+            "<bytes>",
+            frames,
+            extension=".mp4",
+            plugin="FFMPEG",
+            fps=fps,
+            codec="libx264",
+            quality=None,  # -crf above
+            macro_block_size=1,
+            ffmpeg_log_level="error",
+            input_params=["-fflags", "+bitexact"],
+            output_params=options,
+        )
+    except (OSError, RuntimeError, ImportError) as error:
+        raise DaliError(f"The film could not be encoded: {_first_line(error)}") from error
 
 
 def encode_gif(frames: np.ndarray, fps: float) -> bytes:
@@ -310,15 +303,18 @@ def encode_gif(frames: np.ndarray, fps: float) -> bytes:
 
 
 def probe(mp4: bytes) -> int:
-    """The number of frames in an mp4, counted by ffmpeg."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "film.mp4"
-        path.write_bytes(mp4)
-        command = [_ffmpeg(), "-hide_banner", "-loglevel", "error", "-i", str(path), "-map", "0:v:0"]
-        # One line of checksum a decoded frame; comment lines start with #.
-        command += ["-fps_mode", "passthrough", "-f", "framemd5", "-"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    lines = [line for line in done.stdout.splitlines() if line and not line.startswith("#")]
-    if done.returncode != 0 or not lines:
-        raise DaliError(f"These {len(mp4)} bytes are not a film that ffmpeg can read.")
-    return len(lines)
+    """The number of frames in an mp4, each of them decoded."""
+    import imageio.v3 as imageio
+
+    try:
+        count = sum(1 for _ in imageio.imiter(mp4, extension=".mp4", plugin="FFMPEG"))
+    except (OSError, RuntimeError, ImportError, IndexError) as error:
+        raise DaliError(f"These {len(mp4)} bytes are not a film that ffmpeg can read: {_first_line(error)}") from error
+    if not count:
+        raise DaliError(f"These {len(mp4)} bytes are not a film that ffmpeg can read: it has no frames.")
+    return count
+
+
+def _first_line(error: Exception) -> str:
+    """imageio's messages go on with the command line and the log of ffmpeg."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -16,26 +16,29 @@ run = choose_run()
 try:
     with st.spinner("Loading …", show_time=False):
         # torch takes seconds to import, and what stands above needs none of it
-        from dali.studio import film_controls, film_state, film_sweep, film_view
+        from dali.studio.film import controls as film_controls
+        from dali.studio.film import state as film_state
+        from dali.studio.film import sweep as film_sweep
+        from dali.studio.film import view as film_view
 
-        stage, key = film_view.open_stage(run)
+        source, key = film_view.open_film_source(run)
     film_view.warn_if_stale(run)
-    film_state.follow_url(stage)
-    film_controls.show_setup(stage, key)
+    film_state.follow_url(source)
+    film_controls.show_setup(source, key)
     with st.sidebar:
-        places = film_controls.show_physics(stage)
+        places = film_controls.show_physics(source)
         below = st.container()
-        film_controls.show_codes(stage)
-    state = film_state.read_widgets(stage)
-    film = film_view.film_of(stage, key, state.request)
+        film_controls.show_codes(source)
+    state = film_state.read_widgets(source)
+    film = film_view.film_of(source, key, state.request)
     film_state.write_url(state)
     with below:
-        film_controls.explain_move(stage, film, places)
-    film_view.show_badges(stage, film)
-    film_view.show_numbers(stage, key, state, film)
-    film_view.show_player(stage, key, state, film)
-    film_controls.show_view(stage, state)
-    film_sweep.show_sweep(stage, run, state)
-    film_view.show_export(stage, key, run, state, film)
+        film_controls.explain_move(source, film, places)
+    film_view.show_badges(source, film)
+    film_view.show_numbers(source, key, state, film)
+    film_view.show_player(source, key, state, film)
+    film_controls.show_view(source, state)
+    film_sweep.show_sweep(source, run, state)
+    film_view.show_export(source, key, run, state, film)
 except DaliError as error:
     stop_with(error)

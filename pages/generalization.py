@@ -14,10 +14,10 @@ header(
 )
 run = choose_run()
 
-from dali.analysis.scoring import NORMALISED  # noqa: E402  torch takes seconds to import, and what stands above needs none
 from dali.methods import METHODS  # noqa: E402
-from dali.studio import generalization as views  # noqa: E402
-from dali.studio.evaluations import choose_comparable, evaluated_runs, show_missing  # noqa: E402
+from dali.returns.scoring import NORMALISED  # noqa: E402  torch takes seconds to import, and what stands above needs none
+from dali.studio.returns import views  # noqa: E402
+from dali.studio.returns.evaluations import choose_comparable, evaluated_runs, show_missing  # noqa: E402
 
 keep = {"persist_state": "session"}
 with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -32,7 +32,11 @@ try:
     with st.spinner("Loading …", show_time=False):
         episodes = load_episodes(run)
         # scikit-learn takes seconds to import, and what stands above needs none of it
-        from dali.studio import latent_effects, latent_episode, latent_map, latent_probes, latent_selection
+        from dali.studio.latent import effects as latent_effects
+        from dali.studio.latent import episode as latent_episode
+        from dali.studio.latent import map as latent_map
+        from dali.studio.latent import probes as latent_probes
+        from dali.studio.latent import selection as latent_selection
 
     if view == "Map":
         latent_probes.show_summary(run, episodes)

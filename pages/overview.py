@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dali.run_folder import analysis_command
+from dali.runs.folder import analysis_command
 from dali.studio.loaders import choose_run, list_checkpoints, show_damaged
 from dali.studio.overview import (
     add_returns,

@@ -11,7 +11,7 @@ header(
 )
 
 from dali.figures.training import AXES, default_quantities, quantities, title_of  # noqa: E402  takes seconds to import
-from dali.studio import training  # noqa: E402
+from dali.studio.training import views as training  # noqa: E402
 
 runs = training.logged_runs()
 keep = {"persist_state": "session"}

@@ -32,12 +32,12 @@ def make_run(tmp_path_factory):
     """``make_run(env, method, observation)``: a checkpoint of an untrained tiny agent with its episodes, made once."""
     import torch
 
-    from dali.analysis.rollouts import collect_standard
-    from dali.artifacts import EPISODES_FILE, save_episodes
-    from dali.checkpoint import save_agent
     from dali.config import Observation, make_config
     from dali.envs import catalogue
+    from dali.episodes import collect_standard
     from dali.model.agent import Agent
+    from dali.runs.artifacts import EPISODES_FILE, save_episodes
+    from dali.runs.checkpoint import save_agent
 
     root, made = tmp_path_factory.mktemp("runs"), {}
 

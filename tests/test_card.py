@@ -8,11 +8,11 @@ import torch
 from typer.testing import CliRunner
 
 from dali.__main__ import app
-from dali.analysis.card import PlayedReturns, render_card
-from dali.checkpoint import save_agent
 from dali.config import make_config
 from dali.envs import catalogue
 from dali.model.agent import Agent
+from dali.runs.card import PlayedReturns, render_card
+from dali.runs.checkpoint import save_agent
 
 TRAINING = {
     "command": "python -m dali train --env pendulum --seed 0",

@@ -5,12 +5,12 @@ import json
 import pytest
 import torch
 
-from dali.checkpoint import CONFIG, WEIGHTS, compact_agent, digest, list_runs, load_agent, load_config, save_agent
 from dali.config import make_config
 from dali.envs import catalogue
 from dali.errors import CheckpointError
 from dali.methods import METHODS
 from dali.model.agent import Agent
+from dali.runs.checkpoint import CONFIG, WEIGHTS, compact_agent, digest, list_runs, load_agent, load_config, save_agent
 
 
 def saved(folder, method="dali_d_chi"):

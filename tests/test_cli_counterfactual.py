@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dali.__main__ import app
-from dali.analysis.request import Request
+from dali.dreams.request import Request
 from dali.errors import DaliError
 from dali.video import probe
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dali.analysis import code_map, probes
+from dali.codes import code_map, probes
 from dali.errors import DaliError
 
 LOW, HIGH = np.array([5.0, 0.5]), np.array([15.0, 1.5])

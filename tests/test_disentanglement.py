@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from dali.analysis import disentanglement as dis
-from dali.analysis.probes import FactorScore, evaluate_probe
+from dali.codes import disentanglement as dis
+from dali.codes.probes import FactorScore, evaluate_probe
 from dali.errors import DaliError
 
 NAMES = ("gravity", "string_length")

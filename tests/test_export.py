@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dali.analysis.film import make_film
-from dali.analysis.request import Request
+from dali.dreams.film import make_film
+from dali.dreams.request import Request
 from dali.envs import catalogue
 from dali.errors import DaliError
 from dali.export.bundle import Bundle
 from dali.export.manifest import episode_digest
 from dali.export.pictures import draw_pictures, draw_rollout, physics_text, tile_pictures
-from dali.export.stage import open_stage
 from dali.export.sweep import make_sweep, plan_sweep, request_at, sweep_frames, sweep_table
+from dali.runs.film_source import open_film_source
 from dali.video import probe
 
 REQUEST = Request(episode=1, t=40, horizon=6, physics=(("g", 4.9),), code=((3, 1.5),))
@@ -26,27 +26,27 @@ SIZE = 64
 
 
 @pytest.fixture(scope="module")
-def stage(make_run):
-    return open_stage(make_run())
+def source(make_run):
+    return open_film_source(make_run())
 
 
 @pytest.fixture(scope="module")
-def film(stage):
-    return make_film(stage, REQUEST)
+def film(source):
+    return make_film(source, REQUEST)
 
 
 @pytest.fixture(scope="module")
-def bundle(stage, film):
-    return Bundle(film, stage.agent.spec, stage.agent.method, SIZE)
+def bundle(source, film):
+    return Bundle(film, source.agent.spec, source.agent.method, SIZE)
 
 
-def pictures_of(stage, request, extras=()):
-    return draw_pictures(make_film(stage, request), stage.agent.spec, stage.agent.method, SIZE, extras)
+def pictures_of(source, request, extras=()):
+    return draw_pictures(make_film(source, request), source.agent.spec, source.agent.method, SIZE, extras)
 
 
-def test_panes_are_labelled_with_their_physics(stage, film):
-    real, other, dreamed, changed = pictures_of(stage, REQUEST)
-    own = physics_text(stage.agent.spec, film.context)
+def test_panes_are_labelled_with_their_physics(source, film):
+    real, other, dreamed, changed = pictures_of(source, REQUEST)
+    own = physics_text(source.agent.spec, film.context)
     assert (real.title, real.caption) == ("Real, factual", own)
     assert (dreamed.title, dreamed.caption) == ("Dream, factual", own)
     assert other.title == "Real, counterfactual"
@@ -58,26 +58,26 @@ def test_panes_are_labelled_with_their_physics(stage, film):
     np.testing.assert_array_equal(dreamed.frames, draw_rollout("pendulum", film.dream.state, film.context, SIZE))
 
 
-def test_no_change_shows_identical_frames_drawn_once(stage, monkeypatch):
+def test_no_change_shows_identical_frames_drawn_once(source, monkeypatch):
     drawn = []
     simulator = catalogue.simulator_class("pendulum")
     draw = simulator.draw
     monkeypatch.setattr(simulator, "draw", staticmethod(lambda *args: (drawn.append(1), draw(*args))[1]))
-    real, other, dreamed, changed = pictures_of(stage, replace(REQUEST, physics=(), code=()))
+    real, other, dreamed, changed = pictures_of(source, replace(REQUEST, physics=(), code=()))
     np.testing.assert_array_equal(dreamed.frames, changed.frames)
     np.testing.assert_array_equal(real.frames, other.frames)
     assert real.digest == other.digest
     assert len(drawn) == 2 * 7
 
 
-def test_only_factual_panes_are_offered_for_keeping(stage, film):
+def test_only_factual_panes_are_offered_for_keeping(source, film):
     asked = []
 
     def keep(digest, make):
         asked.append(digest)
         return make()
 
-    panes = draw_pictures(film, stage.agent.spec, stage.agent.method, SIZE, ("ghost", "difference"), keep)
+    panes = draw_pictures(film, source.agent.spec, source.agent.method, SIZE, ("ghost", "difference"), keep)
     titles = [p.title for p in panes]
     assert titles[4:] == [
         f"{kind}, {name}" for kind in ("Ghost", "Difference") for name in ("factual", "counterfactual")
@@ -85,11 +85,13 @@ def test_only_factual_panes_are_offered_for_keeping(stage, film):
     assert asked == [p.digest for p in panes if p.title.endswith(", factual")]
     assert tile_pictures(panes).shape[2] == 4 * SIZE + 3 * 8
     with pytest.raises(DaliError, match="Unknown extra pane 'x-ray'"):
-        draw_pictures(film, stage.agent.spec, stage.agent.method, SIZE, ("x-ray",))
+        draw_pictures(film, source.agent.spec, source.agent.method, SIZE, ("x-ray",))
 
 
 def test_a_method_without_context_shows_one_dream(make_run):
-    titles = [p.title for p in pictures_of(open_stage(make_run("pendulum", "dreamer_dr")), replace(REQUEST, code=()))]
+    titles = [
+        p.title for p in pictures_of(open_film_source(make_run("pendulum", "dreamer_dr")), replace(REQUEST, code=()))
+    ]
     assert titles == ["Real, factual", "Real, counterfactual", "Dream, factual"]
 
 
@@ -112,8 +114,8 @@ def test_npz_reads_without_pickle(film, bundle):
         assert arrays["observation_units"].tolist() == ["", "", "rad/s"]
 
 
-def test_a_pinned_dream_is_exported_with_the_film(stage, film, bundle):
-    pinned = make_film(stage, replace(REQUEST, physics=(("g", 12.0),), code=()))
+def test_a_pinned_dream_is_exported_with_the_film(source, film, bundle):
+    pinned = make_film(source, replace(REQUEST, physics=(("g", 12.0),), code=()))
     both = replace(bundle, pinned=pinned)
     assert both.frames.shape[2] > bundle.frames.shape[2]  # a third column for the fifth pane
     header = both.make("csv").decode().splitlines()[0]
@@ -122,15 +124,15 @@ def test_a_pinned_dream_is_exported_with_the_film(stage, film, bundle):
     with np.load(io.BytesIO(both.make("npz")), allow_pickle=False) as arrays:
         np.testing.assert_array_equal(arrays["dream_pinned_obs"], pinned.dream_counterfactual.obs)
         assert arrays["context_pinned"][0] == 12.0
-    manifest = json.loads(both.manifest(stage.episodes, Path("run"), "c0ffee" * 11, {}))
+    manifest = json.loads(both.manifest(source.episodes, Path("run"), "c0ffee" * 11, {}))
     assert Request.from_dict(manifest["pinned"]) == pinned.request
     line = shlex.split(manifest["command"])
     assert Request.from_json(line[line.index("--pin") + 1]) == pinned.request
 
 
 @pytest.mark.parametrize("kind", ["mp4", "gif", "png", "csv", "npz"])
-def test_equal_films_give_equal_bytes(stage, bundle, kind):
-    again = Bundle(make_film(stage, REQUEST), stage.agent.spec, stage.agent.method, SIZE)
+def test_equal_films_give_equal_bytes(source, bundle, kind):
+    again = Bundle(make_film(source, REQUEST), source.agent.spec, source.agent.method, SIZE)
     assert bundle.make(kind) == again.make(kind)
 
 
@@ -140,11 +142,11 @@ def test_the_mp4_has_a_frame_a_step(bundle):
         bundle.make("avi")
 
 
-def test_the_manifest_says_what_the_film_was_made_from(stage, film, bundle):
+def test_the_manifest_says_what_the_film_was_made_from(source, film, bundle):
     data = {"film.mp4": b"film"}
-    manifest = json.loads(bundle.manifest(stage.episodes, Path("checkpoints/run"), "c0ffee" * 11, data))
+    manifest = json.loads(bundle.manifest(source.episodes, Path("checkpoints/run"), "c0ffee" * 11, data))
     assert Request.from_dict(manifest["request"]) == REQUEST
-    assert manifest["episode"]["sha256"] == episode_digest(stage.episodes, 1)
+    assert manifest["episode"]["sha256"] == episode_digest(source.episodes, 1)
     assert manifest["physics"]["counterfactual"]["g"] == {"value": 4.9, "unit": "m/s²"}
     assert manifest["measured"]["steering_skill"] == film.skill
     assert {"python", "numpy", "torch"} <= set(manifest["versions"])
@@ -153,13 +155,13 @@ def test_the_manifest_says_what_the_film_was_made_from(stage, film, bundle):
     assert words[words.index("--expect") + 1] == ("c0ffee" * 11)[:16]
 
 
-def test_an_episode_s_digest_depends_on_what_a_film_reads(stage):
-    changed = replace(stage.episodes, code=stage.episodes.code + 1)
-    assert episode_digest(stage.episodes, 0) != episode_digest(changed, 0) != episode_digest(changed, 1)
+def test_an_episode_s_digest_depends_on_what_a_film_reads(source):
+    changed = replace(source.episodes, code=source.episodes.code + 1)
+    assert episode_digest(source.episodes, 0) != episode_digest(changed, 0) != episode_digest(changed, 1)
 
 
-def test_a_sweep_covers_its_range(stage):
-    spec = stage.agent.spec
+def test_a_sweep_covers_its_range(source):
+    spec = source.agent.spec
     assert plan_sweep("z3", spec, 8).values == (-3, -2, -1, 0, 1, 2, 3)
     assert plan_sweep("g", spec, 8, 3).values == (1.0, 10.5, 20.0)
     assert request_at(REQUEST, "g", 7.0, spec).physics == (("g", 7.0),)
@@ -170,13 +172,13 @@ def test_a_sweep_covers_its_range(stage):
 
 
 @pytest.mark.parametrize(("axis", "count", "rows"), [("g", 3, 2), ("z3", 9, 2)])
-def test_a_sweep_shows_every_value_and_reports_its_progress(stage, axis, count, rows):
-    spec, told = stage.agent.spec, []
+def test_a_sweep_shows_every_value_and_reports_its_progress(source, axis, count, rows):
+    spec, told = source.agent.spec, []
     sweep = plan_sweep(axis, spec, 8, count)
-    films = make_sweep(stage, REQUEST, sweep, lambda *progress: told.append(progress))
+    films = make_sweep(source, REQUEST, sweep, lambda *progress: told.append(progress))
     assert [done for done, _, _ in told] == list(range(count + 1))
     assert all(total == count + 1 for _, total, _ in told)
-    alone = make_film(stage, request_at(REQUEST, axis, sweep.values[1], spec))
+    alone = make_film(source, request_at(REQUEST, axis, sweep.values[1], spec))
     np.testing.assert_array_equal(films[1].dream_counterfactual.obs, alone.dream_counterfactual.obs)
     frames = sweep_frames(films, sweep, spec, SIZE)
     pane = SIZE + 26  # with its caption

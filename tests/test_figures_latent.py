@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dali.analysis import explore
-from dali.analysis.rollouts import Episodes
+from dali.codes.points import REGIME_ORDER, colour_names, colouring, record_points
 from dali.envs import catalogue
+from dali.episodes import Episodes
 from dali.figures.latent import context_histogram, map_figure, pair_grid
 from dali.figures.probes import association, effects, estimate_over_time, probe_bars
 
@@ -32,8 +32,8 @@ def episodes() -> Episodes:
 
 
 def draw(episodes, name, selected=None, dimensions=2, path=None):
-    points = explore.record_points(episodes)
-    colour = explore.colouring(name, points, episodes, SPEC)
+    points = record_points(episodes)
+    colour = colouring(name, points, episodes, SPEC)
     axes = ("first", "second", "third")[:dimensions]
     coordinates = points.code[:, :dimensions]
     return points, map_figure(coordinates, points, episodes, SPEC, colour, axes, selected, path)
@@ -66,7 +66,7 @@ def test_regimes_differ_in_colour_and_mark_and_share_out_all_points(episodes, di
 
 
 def test_a_selection_survives_being_split_into_traces(episodes):
-    points = explore.record_points(episodes)
+    points = record_points(episodes)
     selected = (points.step == 1) & (points.episode != 0)
     _, figure = draw(episodes, "regime", selected)
     marked = [tuple(t.customdata[i][:2]) for t in figure.data for i in t.selectedpoints]
@@ -74,7 +74,7 @@ def test_a_selection_survives_being_split_into_traces(episodes):
 
 
 def test_in_three_dimensions_a_selection_alone_is_drawn(episodes):
-    points = explore.record_points(episodes)
+    points = record_points(episodes)
     selected = points.episode == 1
     _, figure = draw(episodes, "g", selected, dimensions=3)
     assert np.isfinite(figure.data[0].z).sum() == selected.sum()
@@ -82,10 +82,10 @@ def test_in_three_dimensions_a_selection_alone_is_drawn(episodes):
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
-@pytest.mark.parametrize("regime", explore.REGIME_ORDER)
+@pytest.mark.parametrize("regime", REGIME_ORDER)
 def test_every_colouring_draws_every_point(episodes, regime, dimensions):
     episodes = replace(episodes, regime=np.full(4, regime))
-    for name in explore.colour_names(SPEC):
+    for name in colour_names(SPEC):
         points, figure = draw(episodes, name, dimensions=dimensions)
         assert sum(len(t.x) for t in figure.data) == len(points.code), name
 
@@ -103,8 +103,8 @@ def test_a_path_runs_in_order_and_names_its_ends(episodes, dimensions):
 
 
 def test_all_pairs_of_axes_are_one_figure(episodes):
-    points = explore.record_points(episodes)
-    figure = pair_grid(points, episodes, SPEC, explore.colouring("g", points, episodes, SPEC))
+    points = record_points(episodes)
+    figure = pair_grid(points, episodes, SPEC, colouring("g", points, episodes, SPEC))
     (trace,) = figure.data
     assert [d.label for d in trace.dimensions] == [f"z{i}" for i in range(8)]
     assert np.asarray(trace.dimensions[3]["values"]).tolist() == points.code[:, 3].tolist()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dali.analysis import grouped
+from dali.codes import grouped
 from dali.errors import DaliError
 
 

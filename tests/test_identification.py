@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dali.analysis.identification import default_tolerance, estimates, identification, mean_so_far
-from dali.analysis.probes import Probe
-from dali.analysis.report import SETTLED
-from dali.analysis.rollouts import Episodes
+from dali.codes.identification import default_tolerance, estimates, identification, mean_so_far
+from dali.codes.probes import Probe
+from dali.codes.settled import SETTLED
 from dali.envs import catalogue
+from dali.episodes import Episodes
 
 
 def episodes_reading(values, truth, regime, length) -> Episodes:

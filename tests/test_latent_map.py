@@ -1,6 +1,6 @@
 """What the browser tells of a selection, read right."""
 
-from dali.studio.latent_map import _corners, _record
+from dali.studio.latent.map import _corners, _record
 
 
 def test_a_box_has_four_corners_and_a_lasso_its_own():

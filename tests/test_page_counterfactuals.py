@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dali.analysis.request import Request
+from dali.dreams.request import Request
 from dali.errors import DaliError
-from dali.export.stage import open_stage
-from dali.studio import film_state
-from dali.studio.film_state import PageState
+from dali.runs.film_source import open_film_source
+from dali.studio.film import state as film_state
+from dali.studio.film.state import PageState
 
 SECONDS = 60
 
@@ -84,7 +84,7 @@ def test_reset_puts_every_slider_to_rest(open_page):
 
 
 def test_another_episode_takes_its_own_physics_and_keeps_what_was_asked(open_page, make_run):
-    episodes = open_stage(make_run()).episodes
+    episodes = open_film_source(make_run()).episodes
     page = open_page(episode="0", g="4.9")
     page.selectbox(key="film_episode").set_value(5).run()
     assert not page.exception
@@ -185,16 +185,16 @@ def test_without_checkpoints_it_says_how_to_train_one(open_page, tmp_path):
 
 
 def test_state_and_url_are_the_same_thing(make_run):
-    stage = open_stage(make_run())
+    source = open_film_source(make_run())
     request = Request(2, 30, 5, (("g", 4.9),), ((3, -0.5),), "zero", 9)
     state = PageState(request, ("ghost",), (0, 2), replace(request, latents="mode"), ("z3", 9, -1.0, 2.0))
-    assert film_state.from_url(film_state.to_url(state), stage) == state
-    assert film_state.fitted(replace(request, t=190), replace(request, horizon=50), stage).horizon == 50
-    assert film_state.fitted(replace(request, t=190, actions="recorded"), replace(request, horizon=50), stage) is None
+    assert film_state.from_url(film_state.to_url(state), source) == state
+    assert film_state.fitted(replace(request, t=190), replace(request, horizon=50), source).horizon == 50
+    assert film_state.fitted(replace(request, t=190, actions="recorded"), replace(request, horizon=50), source) is None
     with pytest.raises(DaliError, match="observation dimensions"):
-        film_state.from_url({"dims": "7"}, stage)
+        film_state.from_url({"dims": "7"}, source)
 
 
 def test_steps_of_physics_sliders(make_run):
-    features = open_stage(make_run()).agent.spec.features
+    features = open_film_source(make_run()).agent.spec.features
     assert [film_state.step_of(f) for f in features] == pytest.approx([0.1, 0.01])

@@ -11,9 +11,9 @@ from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 from dali.__main__ import app as command
-from dali.analysis.report import analyse
-from dali.artifacts import EPISODES_FILE, save_analysis
-from dali.checkpoint import load_agent
+from dali.runs.artifacts import EPISODES_FILE, save_analysis
+from dali.runs.checkpoint import load_agent
+from dali.runs.report import analyse
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dali.analysis.report import analyse
-from dali.artifacts import EPISODES_FILE, load_episodes, save_analysis, save_episodes
-from dali.checkpoint import WEIGHTS, load_agent
+from dali.runs.artifacts import EPISODES_FILE, load_episodes, save_analysis, save_episodes
+from dali.runs.checkpoint import WEIGHTS, load_agent
+from dali.runs.report import analyse
 
 GOOD, PLAIN, NEWER, DAMAGED = "good", "plain", "newer", "damaged"
 

@@ -8,21 +8,21 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dali.analysis.film import make_film
-from dali.analysis.lens import PictureLens, make_lens, observations
-from dali.analysis.request import Request
-from dali.analysis.rollouts import Episodes
-from dali.checkpoint import CONFIG, TRAINER_STATE, load_agent, save_agent
 from dali.config import ModelConfig, TrainConfig, make_config, parse_config
+from dali.dreams.film import make_film
+from dali.dreams.observation import PixelMetric, make_metric, observations
+from dali.dreams.request import Request
 from dali.envs import catalogue
 from dali.envs.frames import SHAPE, check_observation, draw_frames
+from dali.episodes import Episodes
 from dali.errors import CheckpointError, DaliError
 from dali.export.bundle import Bundle
-from dali.export.stage import open_stage
 from dali.export.tables import to_csv
 from dali.methods import METHODS
 from dali.model.agent import Agent
 from dali.model.conv import Sight, picture_error, with_change
+from dali.runs.checkpoint import CONFIG, TRAINER_STATE, load_agent, save_agent
+from dali.runs.film_source import open_film_source
 from dali.train.trainer import Trainer, planned_updates
 
 NOT_GIVEN = [m.name for m in METHODS.values() if m.source != "given"]
@@ -360,89 +360,89 @@ def test_pixels_train_on_every_planar_environment(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def stage(make_run):
-    return open_stage(make_run("pendulum", "dali_d_chi", "pixels"))
+def source(make_run):
+    return open_film_source(make_run("pendulum", "dali_d_chi", "pixels"))
 
 
-def test_what_is_observed_of_a_record_does_not_depend_on_where_one_begins(stage):
-    whole = observations(stage.agent, stage.episodes.subset(slice(0, 2)), 0, 12)
-    part = observations(stage.agent, stage.episodes.subset(slice(0, 2)), 5, 12)
+def test_what_is_observed_of_a_record_does_not_depend_on_where_one_begins(source):
+    whole = observations(source.agent, source.episodes.subset(slice(0, 2)), 0, 12)
+    part = observations(source.agent, source.episodes.subset(slice(0, 2)), 5, 12)
     np.testing.assert_allclose(part, whole[:, 5:], atol=1e-4)
-    half = stage.agent.config.model.embedding
+    half = source.agent.config.model.embedding
     np.testing.assert_allclose(whole[:, 1:, half:], whole[:, 1:, :half] - whole[:, :-1, :half], atol=1e-5)
     assert not whole[:, 0, half:].any()
 
 
-def test_recorded_codes_are_those_of_the_pictures(stage):
-    from dali.analysis.rollouts import infer_codes
+def test_recorded_codes_are_those_of_the_pictures(source):
+    from dali.episodes import infer_codes
 
-    episode = stage.episodes.subset(slice(3, 4))
-    seen = observations(stage.agent, episode, 0, episode.obs.shape[1])
-    np.testing.assert_allclose(infer_codes(stage.agent, seen, episode.action), episode.code, atol=1e-3)
-
-
-def test_episodes_hold_no_pictures(stage):
-    sizes = {name: getattr(stage.episodes, name).size for name in Episodes.__dataclass_fields__}
-    assert max(sizes.values()) < stage.episodes.obs.shape[0] * stage.episodes.obs.shape[1] * 20
-    assert stage.episodes.obs.shape[-1] == stage.agent.spec.obs_dim
+    episode = source.episodes.subset(slice(3, 4))
+    seen = observations(source.agent, episode, 0, episode.obs.shape[1])
+    np.testing.assert_allclose(infer_codes(source.agent, seen, episode.action), episode.code, atol=1e-3)
 
 
-def test_pixel_errors_by_hand(stage):
-    lens = make_lens(stage.agent, stage.episodes)
-    assert isinstance(lens, PictureLens)
-    film = make_film(stage, Request(episode=1, t=40, horizon=10, physics=(("l", 0.6),)))
+def test_episodes_hold_no_pictures(source):
+    sizes = {name: getattr(source.episodes, name).size for name in Episodes.__dataclass_fields__}
+    assert max(sizes.values()) < source.episodes.obs.shape[0] * source.episodes.obs.shape[1] * 20
+    assert source.episodes.obs.shape[-1] == source.agent.spec.obs_dim
+
+
+def test_pixel_errors_by_hand(source):
+    metric = make_metric(source.agent, source.episodes)
+    assert isinstance(metric, PixelMetric)
+    film = make_film(source, Request(episode=1, t=40, horizon=10, physics=(("l", 0.6),)))
     assert film.dream.obs is None
     assert film.dream.state is None
     assert film.dream.frames.shape == film.real.frames.shape == (11, *SHAPE)
     apart = film.dream_counterfactual.frames.astype(float) - film.real_counterfactual.frames
-    expected = np.sqrt((apart**2).mean((1, 2, 3))) / lens.scale
+    expected = np.sqrt((apart**2).mean((1, 2, 3))) / metric.scale
     np.testing.assert_allclose(film.error_counterfactual, expected, rtol=1e-4)
     assert film.mean_error_counterfactual == pytest.approx(np.sqrt((expected[1:] ** 2).mean()), rel=1e-4)
     np.testing.assert_array_equal(
         film.real_counterfactual.frames[4],
-        stage.single.draw(film.real_counterfactual.state[4], film.context_to, 64),
+        source.single.draw(film.real_counterfactual.state[4], film.context_to, 64),
     )
 
 
-def test_effective_physics_of_a_real_run_is_near_its_physics(stage):
-    from dali.analysis.film import effective_physics
+def test_effective_physics_of_a_real_run_is_near_its_physics(source):
+    from dali.dreams.film import effective_physics
 
-    film = make_film(stage, Request(1, 40, 25, physics=(("g", 7.0), ("l", 1.2))))
+    film = make_film(source, Request(1, 40, 25, physics=(("g", 7.0), ("l", 1.2))))
     found, error = effective_physics(
-        stage, film.real_counterfactual.state[0], film.context_to, film.real_counterfactual
+        source, film.real_counterfactual.state[0], film.context_to, film.real_counterfactual
     )
     assert (np.abs(found - [7.0, 1.2]) < np.array([19.0, 1.9]) / 20).all()
     assert (error < 0.3).all()
 
 
-def test_no_change_dreams_the_same_pictures(stage):
-    film = make_film(stage, Request(1, 40, 10, latents=3))
+def test_no_change_dreams_the_same_pictures(source):
+    film = make_film(source, Request(1, 40, 10, latents=3))
     np.testing.assert_array_equal(film.dream.frames, film.dream_counterfactual.frames)
     assert film.skill is None
 
 
-def test_exports_of_pictures(stage):
-    film = make_film(stage, Request(1, 40, 12, physics=(("g", 7.0),), latents=0))
-    spec, method = stage.agent.spec, stage.agent.method
+def test_exports_of_pictures(source):
+    film = make_film(source, Request(1, 40, 12, physics=(("g", 7.0),), latents=0))
+    spec, method = source.agent.spec, source.agent.method
     bundle = Bundle(film, spec, method, 96, ("ghost", "difference"))
     assert len(bundle.frames) == 13
     for kind in ("mp4", "png", "npz"):
-        assert bundle.make(kind) == Bundle(make_film(stage, film.request), spec, method, 96, bundle.extras).make(kind)
+        assert bundle.make(kind) == Bundle(make_film(source, film.request), spec, method, 96, bundle.extras).make(kind)
     header = to_csv(film, spec).splitlines()[0]
     assert "real counterfactual: " in header
     assert "dream factual: expected reward" in header
     assert "dream counterfactual: cos" not in header
 
 
-def test_a_dream_s_picture_owes_nothing_to_the_physics_asked_for(stage):
+def test_a_dream_s_picture_owes_nothing_to_the_physics_asked_for(source):
     from dali.export.pictures import draw_pictures, draw_run
 
-    film = make_film(stage, Request(1, 40, 5))
+    film = make_film(source, Request(1, 40, 5))
     size = 128
-    drawn = draw_run(film.dream, stage.agent.spec, film.context, size)
-    other = draw_run(film.dream, stage.agent.spec, film.context * 2, size)
+    drawn = draw_run(film.dream, source.agent.spec, film.context, size)
+    other = draw_run(film.dream, source.agent.spec, film.context * 2, size)
     np.testing.assert_array_equal(drawn, other)
     np.testing.assert_array_equal(drawn[:, ::2, ::2], film.dream.frames)  # whole pixels, not blurred
-    captions = {p.title: p.caption for p in draw_pictures(film, stage.agent.spec, stage.agent.method, size)}
+    captions = {p.title: p.caption for p in draw_pictures(film, source.agent.spec, source.agent.method, size)}
     assert "decoded 64 × 64" in captions["Dream, factual"]
     assert "decoded" not in captions["Real, factual"]

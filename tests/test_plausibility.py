@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dali.analysis import plausibility as plaus
+from dali.dreams import plausibility as plaus
 from dali.errors import DaliError
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dali.analysis import probes
+from dali.codes import probes
 from dali.errors import DaliError
 
 NAMES = ("gravity", "length")

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from dali.analysis import reference
-from dali.analysis.evaluate import episode_seeds, play_random
 from dali.envs import catalogue
 from dali.envs.contexts import evaluation_grid
+from dali.returns import reference
+from dali.returns.play import episode_seeds, play_random
 
 SPEC = catalogue.spec("pendulum")
 

@@ -6,8 +6,8 @@ import shutil
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dali.checkpoint import METRICS
-from dali.studio import training
+from dali.runs.checkpoint import METRICS
+from dali.studio.training import views as training
 
 
 @pytest.fixture
@@ -55,8 +55,8 @@ def test_runs_of_another_setting_form_a_group_of_their_own(folder):
 def show_groups():
     import streamlit as st
 
-    from dali.studio.evaluations import choose_comparable, evaluated_runs
     from dali.studio.loaders import list_checkpoints
+    from dali.studio.returns.evaluations import choose_comparable, evaluated_runs
 
     run = next(run for run in list_checkpoints()[0] if run.name == "wide")
     found = evaluated_runs(choose_comparable(run))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi
 
-from dali.analysis.support import Support, fit_support
+from dali.codes.support import Support, fit_support
 from dali.errors import DaliError
 
 

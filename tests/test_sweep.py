@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from dali.__main__ import app
 from dali.cli.sweep import _parse_seeds
 from dali.errors import DaliError
-from dali.sweep import run as sweep_run
-from dali.sweep.pool import run_here
-from dali.sweep.run import LOCK, Job, Outcome, plan, progress, run_job
+from dali.train import sweep as sweep_run
+from dali.train.pool import run_here
+from dali.train.sweep import LOCK, Job, Outcome, plan, progress, run_job
 
 TINY = ["--preset", "tiny"]
 SHORT = [*TINY, "--steps", "240"]
@@ -85,7 +85,7 @@ def test_a_killed_training_is_taken_up_again(tmp_path, monkeypatch):
 
 
 def test_the_table_tells_done_from_waiting(tmp_path, monkeypatch):
-    monkeypatch.setattr("dali.sweep.pool.run_job", lambda job: Outcome("failed", 60.0, "error: why"))
+    monkeypatch.setattr("dali.train.pool.run_job", lambda job: Outcome("failed", 60.0, "error: why"))
     status = tmp_path / "status.json"
     arguments = ["sweep", "--env", "pendulum", "--methods", "dali_d,crssm_d", "--output", str(tmp_path / "runs")]
     result = CliRunner().invoke(app, [*arguments, "--list"])

@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from dali.__main__ import app
-from dali.checkpoint import load_agent, load_config, load_trainer_state, save_trainer_state
 from dali.config import make_config
 from dali.errors import CheckpointError, DaliError
+from dali.runs.checkpoint import load_agent, load_config, load_trainer_state, save_trainer_state
 from dali.train.log import read_metrics
 from dali.train.monitor import probe_scores
 from dali.train.record import training_command
@@ -190,7 +190,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_last_checkpoint(tmp_path, mon
     def full(*arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("dali.checkpoint.save_file", full)
+    monkeypatch.setattr("dali.runs.checkpoint.save_file", full)
     with pytest.raises(CheckpointError, match=r"No space left on device.*still stands"):
         made.save()
     assert (tmp_path / "model.safetensors").read_bytes() == before

@@ -57,7 +57,7 @@ def imagine(
 ) -> None:
     """Milliseconds of a dream."""
     from dali.bench import bench_imagine
-    from dali.checkpoint import load_agent
+    from dali.runs.checkpoint import load_agent
 
     typer.echo(json.dumps(bench_imagine(load_agent(run), horizon), indent=2))
 
@@ -70,6 +70,6 @@ def counterfactual(
 ) -> None:
     """Milliseconds from a slider's change to a new film of four panes."""
     from dali.export.cost import bench_film
-    from dali.export.stage import open_stage
+    from dali.runs.film_source import open_film_source
 
-    typer.echo(json.dumps(bench_film(open_stage(run), horizon, changes), indent=2))
+    typer.echo(json.dumps(bench_film(open_film_source(run), horizon, changes), indent=2))

@@ -16,10 +16,10 @@ def card(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the start states.")] = 0,
 ) -> None:
     """Write a checkpoint's model card, README.md in its folder. Analyse the checkpoint first."""
-    from dali.analysis.card import measure_returns, render_card
-    from dali.checkpoint import load_agent, write_text
     from dali.errors import CheckpointError
-    from dali.run_folder import ANALYSIS_FILE, is_current, load_analysis
+    from dali.runs.card import measure_returns, render_card
+    from dali.runs.checkpoint import load_agent, write_text
+    from dali.runs.folder import ANALYSIS_FILE, is_current, load_analysis
 
     agent = load_agent(run)
     training = summary = None

@@ -9,7 +9,7 @@ from dali.cli.options import Run
 from dali.errors import DaliError
 
 if TYPE_CHECKING:
-    from dali.analysis.request import Request
+    from dali.dreams.request import Request
     from dali.jobs import Report
 
 
@@ -22,6 +22,7 @@ def counterfactual(
     code: Annotated[list[str] | None, typer.Option(help="Change of a code dimension in σ, as in z3=+1.5.")] = None,
     actions: Annotated[str, typer.Option(help="recorded, zero or policy.")] = "recorded",
     latents: Annotated[str, typer.Option(help="Of the dream: mean, mode, or a seed that draws them.")] = "mean",
+    engine: Annotated[str, typer.Option(help="What dreams: rssm or dynamics.")] = "rssm",
     extra: Annotated[list[str] | None, typer.Option(help="More panes: ghost, difference.")] = None,
     pin: Annotated[str | None, typer.Option(help="Another request, as JSON of a manifest, dreamt beside it.")] = None,
     size: Annotated[int, typer.Option(min=64, max=1024, help="Pixels a side of each pane.")] = 256,
@@ -41,16 +42,16 @@ def counterfactual(
     status: Annotated[Path | None, typer.Option(help="File that a sweep's progress is written into.")] = None,
 ) -> None:
     """Dream an episode under another physics or code beside the real simulator, and print what is measured."""
-    from dali.analysis.film import make_film
-    from dali.analysis.request import Request, parse_code, parse_latents, parse_physics
-    from dali.checkpoint import write_text
+    from dali.dreams.film import make_film
+    from dali.dreams.request import Request, parse_code, parse_latents, parse_physics
     from dali.export.bundle import Bundle
-    from dali.export.stage import open_stage
     from dali.jobs import reporting
-    from dali.run_folder import ANALYSIS_FILE, digest, is_current, load_analysis
+    from dali.runs.checkpoint import write_text
+    from dali.runs.film_source import open_film_source
+    from dali.runs.folder import ANALYSIS_FILE, digest, is_current, load_analysis
 
     asked = parse_physics(physics or []), parse_code(code or [])
-    request = Request(episode, t, horizon, *asked, actions, parse_latents(latents))  # type: ignore[arg-type]
+    request = Request(episode, t, horizon, *asked, actions, parse_latents(latents), engine)  # type: ignore[arg-type]
     checkpoint = digest(run)
     if expect is not None and not checkpoint.startswith(expect):
         raise DaliError(f"{run} is not the expected checkpoint: its digest is {checkpoint[:16]}, not {expect}.")
@@ -63,9 +64,9 @@ def counterfactual(
         with reporting(status) as report:
             render_sweep(run, request, sweep, count, (first, last), output, csv, report)
         return
-    stage = open_stage(run)
-    pinned = None if pin is None else make_film(stage, fitting(Request.from_json(pin), request))
-    film, agent = make_film(stage, request), stage.agent
+    source = open_film_source(run)
+    pinned = None if pin is None else make_film(source, fitting(Request.from_json(pin), request))
+    film, agent = make_film(source, request), source.agent
     bundle = Bundle(film, agent.spec, agent.method, size, tuple(extra or ()), pinned)  # type: ignore[arg-type]
     files = {}
     for kind, path in {"mp4": output, "gif": gif, "png": strip, "csv": csv, "npz": npz}.items():
@@ -73,7 +74,7 @@ def counterfactual(
             files[path.name] = bundle.make(kind)
             write_bytes(path, files[path.name])
     if manifest is not None:
-        text = bundle.manifest(stage.episodes, run, checkpoint, files, str(output or "film.mp4"))
+        text = bundle.manifest(source.episodes, run, checkpoint, files, str(output or "film.mp4"))
         write_text(manifest, text)
     typer.echo("\n".join(f"{name}: {value}" for name, value in bundle.numbers().items()))
 
@@ -87,7 +88,7 @@ def fitting(pinned: "Request", request: "Request") -> "Request":
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Writes atomically. Raises CheckpointError where the disk does not let it."""
-    from dali.checkpoint import write_atomic
+    from dali.runs.checkpoint import write_atomic
 
     def write(temporary: Path) -> None:
         temporary.write_bytes(data)
@@ -106,17 +107,17 @@ def render_sweep(
     report: "Report",
 ) -> None:
     """Writes the film of a sweep and its table; an end that is None is the widest."""
-    from dali.checkpoint import write_text
-    from dali.export.stage import open_stage
     from dali.export.sweep import make_sweep, plan_sweep, sweep_frames, sweep_table, widest
+    from dali.runs.checkpoint import write_text
+    from dali.runs.film_source import open_film_source
     from dali.video import encode_mp4
 
-    stage = open_stage(run)
-    spec = stage.agent.spec
-    size = stage.episodes.code.shape[-1]
+    source = open_film_source(run)
+    spec = source.agent.spec
+    size = source.episodes.code.shape[-1]
     low, high = (w if e is None else e for w, e in zip(widest(axis, spec, size), ends, strict=True))
     sweep = plan_sweep(axis, spec, size, count, (low, high))
-    films = make_sweep(stage, request, sweep, report)
+    films = make_sweep(source, request, sweep, report)
     if output is not None:
         write_bytes(output, encode_mp4(sweep_frames(films, sweep, spec), 1.0 / spec.timestep))
     table = sweep_table(films, sweep, spec)

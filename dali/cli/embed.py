@@ -17,8 +17,8 @@ def embed(
     status: Annotated[Path | None, typer.Option(help="File to report progress in, for the dashboard.")] = None,
 ) -> None:
     """Lay a checkpoint's codes out by UMAP or t-SNE; keeps the map in the checkpoint's cache/, for the dashboard."""
-    from dali.derived import MapRequest, make_map
     from dali.jobs import reporting
+    from dali.runs.cache import MapRequest, make_map
 
     with reporting(status) as report:
         path = make_map(run, MapRequest(method, dimensions, means, seed), report)

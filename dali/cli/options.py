@@ -14,7 +14,7 @@ def checkpoint_folder(run: Path) -> Path:
     """
     from dali.envs import catalogue
     from dali.errors import CheckpointError, DaliError
-    from dali.run_folder import CONFIG, load_config
+    from dali.runs.folder import CONFIG, load_config
 
     config = load_config(run)
     try:

@@ -16,8 +16,8 @@ def plausibility(
     status: Annotated[Path | None, typer.Option(help="File to report progress in, for the dashboard.")] = None,
 ) -> None:
     """Test by dimension of the code whether moving it changes dreams; keeps the result in the checkpoint's cache/."""
-    from dali.derived import MOVE, make_effects
     from dali.jobs import reporting
+    from dali.runs.cache import MOVE, make_effects
 
     with reporting(status) as report:
         effects = make_effects(run, report, seed)

@@ -20,8 +20,8 @@ def reference(
     spec = catalogue.spec(env)
     from tqdm import tqdm
 
-    from dali.analysis.reference import compute_references, reference_path, render_references
-    from dali.checkpoint import write_text
+    from dali.returns.reference import compute_references, reference_path, render_references
+    from dali.runs.checkpoint import write_text
 
     path = output or reference_path(env)
     with tqdm(unit="context") as bar:

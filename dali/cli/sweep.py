@@ -9,7 +9,7 @@ import typer
 from dali.errors import DaliError, unknown_name
 
 if TYPE_CHECKING:
-    from dali.sweep.run import Job, Outcome
+    from dali.train.sweep import Job, Outcome
 
 
 def sweep(
@@ -45,8 +45,8 @@ def sweep(
             raise unknown_name("method", name, METHODS)
     numbers = _parse_seeds(seeds)
     from dali.jobs import reporting
-    from dali.sweep.pool import run_here, run_on_ray
-    from dali.sweep.run import plan, progress
+    from dali.train.pool import run_here, run_on_ray
+    from dali.train.sweep import plan, progress
 
     jobs = plan(envs, names, numbers, output, options or [], None if evaluate == "none" else evaluate)
     outcomes: dict[Job, Outcome] = {}
@@ -91,7 +91,7 @@ def _table(jobs: "list[Job]", outcomes: "dict[Job, Outcome]") -> str:
 
 def _line(job: "Job", outcomes: "dict[Job, Outcome]") -> str:
     """A run, how it stands, and how far it is."""
-    from dali.sweep.run import progress
+    from dali.train.sweep import progress
 
     stands = progress(job.folder)
     steps = f"{stands.done:>9,} of {stands.total:>9,} steps" if stands.total else "not begun"

@@ -10,7 +10,7 @@ from dali.config import RunConfig, make_config
 from dali.envs import catalogue
 from dali.envs.frames import check_observation
 from dali.errors import DaliError
-from dali.run_folder import TRAINER_STATE, WEIGHTS
+from dali.runs.folder import TRAINER_STATE, WEIGHTS
 from dali.train.steps import default_steps
 
 
@@ -59,18 +59,20 @@ def _default_folder(config: RunConfig) -> Path:
     return folder
 
 
-def _parse_changes(pairs: list[str]) -> dict[str, int | float | str]:
-    """NAME=VALUE pairs, values as int, float or str, whichever fits first."""
-    changes: dict[str, int | float | str] = {}
+def _parse_changes(pairs: list[str]) -> dict[str, bool | int | float | str]:
+    """NAME=VALUE pairs, values as bool, int, float or str, whichever fits first."""
+    changes: dict[str, bool | int | float | str] = {}
     for pair in pairs:
         name, separator, text = pair.partition("=")
         if not separator:
             raise DaliError(f"--set {pair!r} is not of the form NAME=VALUE.")
-        changes[name] = _number(text)
+        changes[name] = _value(text)
     return changes
 
 
-def _number(text: str) -> int | float | str:
+def _value(text: str) -> bool | int | float | str:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
     for kind in (int, float):
         try:
             return kind(text)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from dali.analysis.film import Film
-from dali.analysis.rollouts import Episodes
+from dali.dreams.film import Film
 from dali.envs.spec import EnvSpec
+from dali.episodes import Episodes
 from dali.errors import unknown_name
 from dali.export.manifest import command_line, make_manifest
 from dali.export.pictures import SIZE, Extra, draw_pictures, draw_pinned, quantity, tile_pictures

@@ -6,23 +6,23 @@ from typing import Any
 
 import numpy as np
 
-from dali.analysis.film import Stage, make_factual, make_film
-from dali.analysis.request import Request
+from dali.dreams.film import FilmSource, make_factual, make_film
+from dali.dreams.request import Request
 from dali.export.pictures import SIZE, draw_pictures
 from dali.video import SHEET_FRAMES, sprite
 
 
-def bench_film(stage: Stage, horizon: int = 50, changes: int = 20) -> dict[str, Any]:
-    """Milliseconds of each stage of a new film (median, 95th percentile), as the dashboard makes it.
+def bench_film(source: FilmSource, horizon: int = 50, changes: int = 20) -> dict[str, Any]:
+    """Milliseconds of each part of a new film (median, 95th percentile), as the dashboard makes it.
 
     The factual half is kept, so two of four panes are drawn and encoded anew.
     """
-    spec, episodes = stage.agent.spec, stage.episodes
+    spec, episodes = source.agent.spec, source.episodes
     episode = int(episodes.length.argmax())
     t = (int(episodes.length[episode]) - horizon) // 2
     feature = spec.features[0]
     request = Request(episode, t, horizon)
-    factual = make_factual(stage, request)
+    factual = make_factual(source, request)
     kept: dict[str, np.ndarray] = {}
 
     def keep(digest, make):
@@ -33,9 +33,9 @@ def bench_film(stage: Stage, horizon: int = 50, changes: int = 20) -> dict[str, 
     times: dict[str, list[float]] = {"film": [], "draw": [], "encode": [], "all": []}
     for value in np.linspace(*feature.limits, changes + 1):
         began = time.perf_counter()
-        film = make_film(stage, replace(request, physics=((feature.name, float(value)),)), factual)
+        film = make_film(source, replace(request, physics=((feature.name, float(value)),)), factual)
         made = time.perf_counter()
-        panes = draw_pictures(film, spec, stage.agent.method, SIZE, (), keep)
+        panes = draw_pictures(film, spec, source.agent.method, SIZE, (), keep)
         drawn = time.perf_counter()
         for pane in panes:
             if pane.digest not in kept:

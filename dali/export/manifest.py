@@ -8,13 +8,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from dali.analysis.film import Film
-from dali.analysis.rollouts import Episodes
+from dali import __version__
+from dali.dreams.film import Film
 from dali.envs.spec import EnvSpec
+from dali.episodes import Episodes
 from dali.export.pictures import SIZE
 
 SCHEMA = 1
-PACKAGES = ("numpy", "torch", "mujoco", "opencv-python-headless", "imageio-ffmpeg", "pillow")
+PACKAGES = ("numpy", "torch", "mujoco", "opencv-python-headless", "imageio", "imageio-ffmpeg", "pillow")
 
 
 def command_line(
@@ -100,8 +101,8 @@ def make_manifest(
 
 def versions() -> dict[str, str]:
     """Versions of what decides a film's bytes; "-" where a package is missing."""
-    found = {"python": platform.python_version(), "machine": platform.machine()}
-    for name in ("dali-studio", *PACKAGES):
+    found = {"dali-studio": __version__, "python": platform.python_version(), "machine": platform.machine()}
+    for name in PACKAGES:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from dali.analysis.film import Film, Rollout
+from dali.dreams.film import Film, Rollout
 from dali.envs import catalogue
 from dali.envs.frames import FRAME
 from dali.envs.spec import ContextFeature, EnvSpec

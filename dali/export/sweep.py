@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dali.analysis.film import Factual, Film, Rollout, Stage, make_factual, make_film
-from dali.analysis.request import MAX_SIGMA, Request, dimension
+from dali.dreams.film import Factual, Film, FilmSource, Rollout, make_factual, make_film
+from dali.dreams.request import MAX_SIGMA, Request, dimension
 from dali.envs.spec import EnvSpec
 from dali.errors import DaliError
 from dali.export.pictures import draw_run, quantity
@@ -67,15 +67,15 @@ def request_at(request: Request, axis: str, value: float, spec: EnvSpec) -> Requ
     return replace(request, code=(*((i, k) for i, k in request.code if i != j), (j, value)))
 
 
-def make_sweep(stage: Stage, request: Request, sweep: Sweep, report: Report) -> list[Film]:
+def make_sweep(source: FilmSource, request: Request, sweep: Sweep, report: Report) -> list[Film]:
     """The film of every value; what they share is dreamed once."""
     factual: Factual | None = None
     films = []
     for i, value in enumerate(sweep.values):
-        report(i, len(sweep.values) + 1, f"dreaming {title(sweep.axis, value, stage.agent.spec)}")
-        asked = request_at(request, sweep.axis, value, stage.agent.spec)
-        factual = factual or make_factual(stage, asked)
-        films.append(make_film(stage, asked, factual))
+        report(i, len(sweep.values) + 1, f"dreaming {title(sweep.axis, value, source.agent.spec)}")
+        asked = request_at(request, sweep.axis, value, source.agent.spec)
+        factual = factual or make_factual(source, asked)
+        films.append(make_film(source, asked, factual))
     report(len(sweep.values), len(sweep.values) + 1, "drawing and encoding")
     return films
 

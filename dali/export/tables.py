@@ -10,7 +10,7 @@ import io
 
 import numpy as np
 
-from dali.analysis.film import Film, Rollout
+from dali.dreams.film import Film, Rollout
 from dali.envs.spec import EnvSpec
 
 

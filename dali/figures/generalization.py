@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from dali.analysis.generalization import ContextMeans, Estimate, Profile
 from dali.envs.spec import ContextFeature, EnvSpec
 from dali.figures.style import (
     BLUE,
@@ -24,6 +23,7 @@ from dali.figures.style import (
     with_unit,
 )
 from dali.methods import METHODS
+from dali.returns.estimators import ContextMeans, Estimate, Profile
 
 # A method keeps its colour, its mark and its dash whatever else is shown.
 METHOD_COLOURS = dict(zip(METHODS, (GREY, VERMILION, ORANGE, SKY, GREEN, PINK, BLUE), strict=True))

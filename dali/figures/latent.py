@@ -6,9 +6,9 @@ Shapes: M points, k map dimensions, Z code, T steps.
 import numpy as np
 import plotly.graph_objects as go
 
-from dali.analysis.explore import Colouring, Points, returns
-from dali.analysis.rollouts import Episodes
+from dali.codes.points import Colouring, Points, returns
 from dali.envs.spec import EnvSpec
+from dali.episodes import Episodes
 from dali.figures.style import (
     CONTINUOUS,
     ORANGE,

@@ -6,7 +6,8 @@ into observations (N, O) of its own. Everything else reads those, and knows noth
 Shapes: N copies, T time, O observation, A action, F context features, K context window.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -43,6 +44,7 @@ class AgentState:
     """What an agent remembers of N running episodes."""
 
     latent: LatentState  # (N, ...)
+    obs: Tensor  # (N, O) raw, the last one seen
     action: Tensor  # (N, A), the last one taken
     window: History | Kept | None  # what the code is inferred from: records, or, of frozen weights, their projections
 
@@ -68,14 +70,18 @@ class Agent(nn.Module):
             frozen: the weights stay as they are while the episodes run. Each transition is then encoded once, instead
                 of at every step that has it in its window.
         """
-        latent, action = self.world_model.rssm.initial(num, self.device), torch.zeros(num, self.spec.action_dim)
-        return AgentState(latent, action.to(self.device), self._initial_window(num, frozen))
+        return AgentState(
+            latent=self.world_model.rssm.initial(num, self.device),
+            obs=torch.zeros(num, self.obs_dim, device=self.device),
+            action=torch.zeros(num, self.spec.action_dim, device=self.device),
+            window=self._initial_window(num, frozen),
+        )
 
     def _initial_window(self, num: int, frozen: bool) -> History | Kept | None:
         if not self.method.infers_context:
             return None
         if frozen:
-            return self.world_model.context_encoder.nothing_kept(num, self.obs_dim)
+            return self.world_model.context_encoder.nothing_kept(num)
         remembered = self.config.model.context_window + 1
         return History(
             obs=torch.zeros(num, remembered, self.obs_dim, device=self.device),
@@ -106,6 +112,8 @@ class Agent(nn.Module):
         state: AgentState,
         true_context: Tensor,
         generator: torch.Generator | None,
+        change: Callable[[Tensor], Tensor] | None = None,
+        forget: bool = False,
     ) -> tuple[Tensor, AgentState, Tensor]:
         """Takes in N observations and chooses N actions.
 
@@ -113,21 +121,28 @@ class Agent(nn.Module):
             obs: (N, O) of ``view``. first: (N,) bool, where an episode starts and memory is dropped.
             true_context: (N, F) scaled; only methods whose source is "given" read it.
             generator: draws latents and actions; None takes their modes.
+            change: gives the context (N, X) that the networks read in place of the one found; None leaves it.
+            forget: the world model's state is that of an episode's first step; the window of the context stays.
 
         Returns:
             Actions (N, A), the new memory, and the context (N, X) that was used, as the networks read it.
         """
         keep = ~first
-        state = AgentState(state.latent.masked(keep), state.action * keep.unsqueeze(-1), state.window)
-        code, window = self._infer(obs, first, state)
+        before, prev_action = state.latent.masked(keep), state.action * keep.unsqueeze(-1)
+        code, window = self._infer(obs, prev_action, first, state)
         context = self._context(code, true_context)
-        noise = self._latent_noise(obs.shape[0], generator)
+        if change is not None:
+            context = change(context)
+        if forget:
+            before, prev_action = before.masked(torch.zeros_like(first)), torch.zeros_like(prev_action)
+        noise = self.world_model.latent_noise(obs.shape[0], generator=generator)
         latent, _ = self.world_model.observe(
             obs[:, None],
-            state.action[:, None],
+            prev_action[:, None],
             context[:, None],
-            state.latent,
-            None if noise is None else noise[:, None],
+            before,
+            noise[:, None] if isinstance(noise, Tensor) else noise,
+            prev_obs=state.obs,
         )
         latent = latent.index(slice(None), 0)
         action_noise = None
@@ -136,11 +151,11 @@ class Agent(nn.Module):
                 obs.shape[0], action_dim=self.spec.action_dim, generator=generator, device=self.device
             )
         action = self.behavior.act(self.world_model.features(latent, context), action_noise)
-        return action, AgentState(latent, action, window), context
+        return action, AgentState(latent, obs, action, window), context
 
     def took(self, state: AgentState, latent: LatentState, action: Tensor) -> AgentState:
         """The memory after the actions (N, A) really taken, which may differ from those ``act`` chose."""
-        return AgentState(latent, action, state.window)
+        return replace(state, latent=latent, action=action)
 
     def _context(self, code: Tensor | None, true_context: Tensor) -> Tensor:
         """The context (N, X) of N episodes as the networks read it: none, the true one, or the inferred code."""
@@ -148,17 +163,19 @@ class Agent(nn.Module):
             return true_context[:, :0]
         return true_context if code is None else self.world_model.condition(code)
 
-    def _infer(self, obs: Tensor, first: Tensor, state: AgentState) -> tuple[Tensor | None, History | Kept | None]:
+    def _infer(
+        self, obs: Tensor, prev_action: Tensor, first: Tensor, state: AgentState
+    ) -> tuple[Tensor | None, History | Kept | None]:
         """z (N, Z) with the transitions up to observations (N, O), and what is remembered of them."""
         window = state.window
         if window is None:
             return None, None
         if isinstance(window, History):
-            window = window.with_record(obs, state.action, first)
+            window = window.with_record(obs, prev_action, first)
             return self._code(window), window
-        pair = torch.stack([window.obs, obs], 1), torch.stack([state.action, state.action], 1)
-        token = self.world_model.tokens(*pair, torch.stack([first, first], 1))[:, 1]
-        return self.world_model.context_encoder.step(token, first, obs, window)
+        pair, actions = torch.stack([state.obs, obs], 1), torch.stack([prev_action, prev_action], 1)
+        token = self.world_model.tokens(pair, actions, torch.stack([first, first], 1))[:, 1]
+        return self.world_model.context_encoder.step(token, first, window)
 
     def _code(self, window: History) -> Tensor:
         """z (N, Z) of the last K transitions remembered."""
@@ -166,11 +183,6 @@ class Agent(nn.Module):
         # The oldest record only gives the first transition its start; without it the K tokens fill one block.
         last = torch.full((len(tokens), 1), tokens.shape[1] - 2, device=tokens.device)
         return self.world_model.context_encoder.at(tokens[:, 1:], window.first[:, 1:], last).squeeze(1)
-
-    def _latent_noise(self, num: int, generator: torch.Generator | None) -> Tensor | None:
-        if generator is None:
-            return None
-        return torch.rand(num, self.config.model.stoch, generator=generator, device=self.device)
 
 
 def observed(config: ModelConfig, spec: EnvSpec) -> int:

@@ -35,12 +35,11 @@ class _Projections:
 class Kept:
     """What is kept of N episodes so that a step need not encode the window's tokens again."""
 
-    obs: Tensor  # (N, O) raw, of the step before
     seen: Tensor  # (N, K) bool: tokens of the running episode that are not blank, newest last
     projections: _Projections
     end: int  # of the window among them
 
-    def with_token(self, obs: Tensor, key_value: Tensor, before: Tensor, blank: Tensor) -> "Kept":
+    def with_token(self, key_value: Tensor, before: Tensor, blank: Tensor) -> "Kept":
         """What is kept one token later: its keys and values (N, heads, 2 W / heads), and who has seen what (N, .)."""
         room, end, window = self.projections, self.end, self.seen.shape[1]
         # Moved to the front once in K steps. What another future of this state has written stays its own.
@@ -50,7 +49,7 @@ class Kept:
             room, end = _Projections(moved, window - 1), window - 1
         room.key_value[:, :, end] = key_value
         room.filled = end + 1
-        return Kept(obs, torch.cat([before, ~blank], 1), room, end + 1)
+        return Kept(torch.cat([before, ~blank], 1), room, end + 1)
 
     def keys_and_values(self) -> tuple[Tensor, Tensor]:
         """Of the window: (N, heads, K, W / heads) each."""
@@ -126,27 +125,26 @@ class ContextEncoder(nn.Module):
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=seen.unsqueeze(1))
         return self._read(x.gather(1, chosen), mixed.transpose(1, 2).flatten(2))
 
-    def nothing_kept(self, num: int, obs_dim: int) -> Kept:
+    def nothing_kept(self, num: int) -> Kept:
         """What is kept before N episodes."""
         like = self.query_key_value.weight
         each = 2 * like.shape[1] // self.heads
         room = _Projections(like.new_zeros(num, self.heads, 2 * self.window, each), self.window)
         seen = torch.zeros(num, self.window, dtype=torch.bool, device=like.device)
-        return Kept(like.new_zeros(num, obs_dim), seen, room, self.window)
+        return Kept(seen, room, self.window)
 
-    def step(self, token: Tensor, first: Tensor, obs: Tensor, kept: Kept) -> tuple[Tensor, Kept]:
+    def step(self, token: Tensor, first: Tensor, kept: Kept) -> tuple[Tensor, Kept]:
         """The codes (N, Z) of ``forward`` at the newest step, from what was kept of those before it.
 
         Holds while the weights stay as they are: keys and values are of the weights of their own step.
 
         Args:
             token: (N, .), the newest of ``tokens``. first: (N,) bool, where an episode starts.
-            obs: (N, O) raw, kept for the next token.
         """
         x = self.project(token)  # (N, W)
         q, k, v = self.query_key_value(self.norm_in(x)).view(len(x), 3, self.heads, -1).transpose(1, 2).unbind(2)
         before = kept.seen[:, 1:] & ~first.unsqueeze(1)
-        kept = kept.with_token(obs, torch.cat([k, v], -1), before, token[:, -1:] > 0.5)
+        kept = kept.with_token(torch.cat([k, v], -1), before, token[:, -1:] > 0.5)
         keys, values = kept.keys_and_values()
         seen = F.pad(before, (0, 1), value=True)  # a blank token serves itself alone
         mixed = F.scaled_dot_product_attention(q.unsqueeze(2), keys, values, attn_mask=seen[:, None, None])
@@ -208,9 +206,9 @@ def _with_previous_block(x: Tensor, blocks: int, fill: float = 0) -> Tensor:
 class ForwardDynamics(nn.Module):
     """f_w: what a code must be good for. Predicts (o_{t+1} - o_t) / sigma_Delta from (o_t, a_t, z)."""
 
-    def __init__(self, obs_dim: int, action_dim: int, code: int, units: int):
+    def __init__(self, obs_dim: int, action_dim: int, code: int, units: int, norm: bool):
         super().__init__()
-        self.net = MLP(obs_dim + action_dim + code, obs_dim, units, layers=2)
+        self.net = MLP(obs_dim + action_dim + code, obs_dim, units, layers=2, norm=norm)
 
     def forward(self, obs: Tensor, action: Tensor, code: Tensor, scales: Normalizer) -> Tensor:
         """The change (..., O), in sigma_Delta, expected after o_t (..., O) and a_t (..., A) under a code (..., Z)."""

@@ -32,11 +32,12 @@ class NormAct(nn.Module):
         return F.silu(F.layer_norm(x, self.weight.shape, self.weight, self.bias, 1e-3))
 
 
-def trunk(width_in: int, units: int, layers: int) -> nn.Sequential:
-    """Dense layers with norm and SiLU: (..., in) -> (..., units)."""
+def trunk(width_in: int, units: int, layers: int, norm: bool = True) -> nn.Sequential:
+    """Dense layers with SiLU, and layer norm unless told otherwise: (..., in) -> (..., units)."""
     body: list[nn.Module] = []
     for i in range(layers):
-        body += [nn.Linear(width_in if i == 0 else units, units, bias=False), NormAct(units)]
+        body.append(nn.Linear(width_in if i == 0 else units, units, bias=not norm))
+        body.append(NormAct(units) if norm else nn.SiLU())
     net = nn.Sequential(*body)
     init_weights(net)
     return net
@@ -45,9 +46,11 @@ def trunk(width_in: int, units: int, layers: int) -> nn.Sequential:
 class MLP(nn.Module):
     """A trunk and a linear output: (..., in) -> (..., out)."""
 
-    def __init__(self, width_in: int, width_out: int, units: int, layers: int, out_scale: float = 1.0):
+    def __init__(
+        self, width_in: int, width_out: int, units: int, layers: int, out_scale: float = 1.0, norm: bool = True
+    ):
         super().__init__()
-        self.body = trunk(width_in, units, layers)
+        self.body = trunk(width_in, units, layers, norm)
         self.out = nn.Linear(units, width_out)
         init_weights(self.out, out_scale)
 

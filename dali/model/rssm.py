@@ -1,12 +1,18 @@
 """The recurrent state-space model: h_t = f(h_{t-1}, s_{t-1}, a_{t-1}), posterior q(s | h, o), prior p(s | h).
 
-Shapes: B batch, T time, D deterministic state, S x C stochastic groups x classes, A action, E embedding, X context.
-A context of width 0 is a method that does not use it there.
+Where the model has an expectation, h_t also carries e_t, the observation (normalized, O numbers) that the dynamics
+ensemble expects after the one before: in a dream after what (h_{t-1}, s_{t-1}) decodes to, while filtering after the
+observation o_{t-1} itself. GRU, prior, posterior and all heads read it; the posterior also reads the innovation
+o_t - e_t, and what the decoder says is added to e_t. At a first record, before which nothing is known, e_t = o_t.
+
+Shapes: B batch, T time, D deterministic state, S x C stochastic groups x classes, A action, E embedding, X context,
+O observation. A context of width 0 is a method that does not use it there; so is an expectation.
 """
 
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dali.config import ModelConfig
@@ -18,7 +24,7 @@ from dali.model.nets import NormAct, init_weights
 class LatentState:
     """Deterministic and stochastic state of a batch; leading axes are (B,) or (B, T)."""
 
-    deter: Tensor  # (..., D)
+    deter: Tensor  # (..., D), or (..., D + O) with the expectation behind it
     stoch: Tensor  # (..., S * C), concatenated one-hot groups
 
     def detach(self) -> "LatentState":
@@ -34,30 +40,38 @@ class LatentState:
 
 
 class RSSM(nn.Module):
-    """Sequence model, posterior and prior. ``deep`` and ``shallow`` are the widths of the context they read."""
+    """Sequence model, posterior and prior.
 
-    def __init__(self, config: ModelConfig, embed: int, action_dim: int, deep: int, shallow: int):
+    ``deep`` and ``shallow`` are the widths of the context they read, ``expected`` that of the expectation.
+    """
+
+    def __init__(self, config: ModelConfig, embed: int, action_dim: int, deep: int, shallow: int, expected: int = 0):
         super().__init__()
+        self.expected = expected
         self.deter, self.groups, self.classes = config.deter, config.stoch, config.classes
         self.stoch = config.stoch * config.classes
         self.unimix = config.unimix
         hidden = config.hidden
         self.input_stoch = nn.Linear(self.stoch, hidden, bias=False)
         self.input_given = nn.Linear(action_dim + deep, hidden, bias=False)
+        if expected:
+            self.input_expected = nn.Linear(expected, hidden, bias=False)
         self.input_norm = NormAct(hidden)
         self.gru = nn.Linear(hidden + self.deter, 3 * self.deter, bias=False)
         self.gru_norm = nn.LayerNorm(3 * self.deter, eps=1e-3)
-        self.posterior_deter = nn.Linear(self.deter, hidden, bias=False)
+        self.posterior_deter = nn.Linear(self.deter + expected, hidden, bias=False)
         self.posterior_given = nn.Linear(embed + shallow, hidden, bias=False)
+        self.posterior_innovation = nn.Parameter(torch.zeros(hidden, expected)) if expected else None
         self.posterior_norm = NormAct(hidden)
         self.posterior_out = nn.Linear(hidden, self.stoch)
-        self.prior_deter = nn.Linear(self.deter, hidden, bias=False)
+        self.prior_deter = nn.Linear(self.deter + expected, hidden, bias=False)
         self.prior_norm = NormAct(hidden)
         self.prior_out = nn.Linear(hidden, self.stoch)
         init_weights(self)
 
     def initial(self, batch: int, device: torch.device | str) -> LatentState:
-        return LatentState(torch.zeros(batch, self.deter, device=device), torch.zeros(batch, self.stoch, device=device))
+        deter = torch.zeros(batch, self.deter + self.expected, device=device)
+        return LatentState(deter, torch.zeros(batch, self.stoch, device=device))
 
     def observe(
         self,
@@ -67,6 +81,8 @@ class RSSM(nn.Module):
         shallow: Tensor,
         state: LatentState,
         noise: Draw,
+        expected: Tensor | None = None,
+        innovation: Tensor | None = None,
     ) -> tuple[LatentState, Tensor]:
         """Filters a sequence.
 
@@ -74,17 +90,20 @@ class RSSM(nn.Module):
             embed: (B, T, E). prev_action: (B, T, A), a_{t-1} at index t. deep, shallow: (B, T, X), X may be 0.
             state: the posterior before the first step.
             noise: (B, T, S) uniform, None for the mode, or "mean".
+            expected, innovation: (B, T, O) e_t, and o_t - e_t in sigma_Delta, of a model with an expectation.
 
         Returns:
             Posterior states (B, T, ...) and posterior probabilities (B, T, S, C).
         """
         # Everything that does not depend on the recurrence is projected for all steps at once.
-        given = self.input_given(torch.cat([prev_action, deep], -1)).unbind(1)
-        seen = self.posterior_given(torch.cat([embed, shallow], -1)).unbind(1)
+        projected = self.posterior_given(torch.cat([embed, shallow], -1))
+        if innovation is not None and self.posterior_innovation is not None:
+            projected = projected + F.linear(innovation, self.posterior_innovation)
+        given, seen = self._project_given(prev_action, deep, expected).unbind(1), projected.unbind(1)
         deter, stoch = state.deter, state.stoch
         deters, stochs, probs = [], [], []
         for t in range(len(given)):
-            deter = self._sequence_step(deter, stoch, given[t])
+            deter = self._sequence_step(deter, stoch, given[t], None if expected is None else expected[:, t])
             logits = self.posterior_out(self.posterior_norm(self.posterior_deter(deter) + seen[t]))
             prob = self._probs(logits)
             stoch = sample_onehot(prob, draw_at(noise, t)).flatten(-2)
@@ -93,21 +112,31 @@ class RSSM(nn.Module):
             probs.append(prob)
         return LatentState(torch.stack(deters, 1), torch.stack(stochs, 1)), torch.stack(probs, 1)
 
-    def imagine_step(self, state: LatentState, action: Tensor, deep: Tensor, noise: Draw) -> LatentState:
+    def imagine_step(
+        self, state: LatentState, action: Tensor, deep: Tensor, noise: Draw, expected: Tensor | None = None
+    ) -> LatentState:
         """One step of the prior: (B, ...) states under actions (B, A) and a context (B, X); noise is (B, S) here."""
-        deter = self._sequence_step(state.deter, state.stoch, self.input_given(torch.cat([action, deep], -1)))
+        given = self._project_given(action, deep, expected)
+        deter = self._sequence_step(state.deter, state.stoch, given, expected)
         return LatentState(deter, sample_onehot(self.prior(deter), noise).flatten(-2))
 
     def prior(self, deter: Tensor) -> Tensor:
         """Prior probabilities (..., S, C) for (..., D)."""
         return self._probs(self.prior_out(self.prior_norm(self.prior_deter(deter))))
 
-    def _sequence_step(self, deter: Tensor, stoch: Tensor, given: Tensor) -> Tensor:
-        """h_t from h_{t-1}, s_{t-1} and the projected action and context: a GRU with layer norm."""
+    def _project_given(self, action: Tensor, deep: Tensor, expected: Tensor | None) -> Tensor:
+        """What the GRU reads of actions (..., A), a context (..., X) and an expectation (..., O), if there is one."""
+        given = self.input_given(torch.cat([action, deep], -1))
+        return given if expected is None else given + self.input_expected(expected)
+
+    def _sequence_step(self, deter: Tensor, stoch: Tensor, given: Tensor, expected: Tensor | None) -> Tensor:
+        """h_t from h_{t-1}, s_{t-1} and the projected action and context, a GRU with layer norm; and e_t behind it."""
         x = self.input_norm(self.input_stoch(stoch) + given)
+        deter = deter[..., : self.deter]
         reset, candidate, update = self.gru_norm(self.gru(torch.cat([x, deter], -1))).chunk(3, -1)
         candidate = torch.tanh(torch.sigmoid(reset) * candidate)
-        return torch.lerp(deter, candidate, torch.sigmoid(update - 1.0))
+        deter = torch.lerp(deter, candidate, torch.sigmoid(update - 1.0))
+        return deter if expected is None else torch.cat([deter, expected], -1)
 
     def _probs(self, logits: Tensor) -> Tensor:
         return unimix_probs(logits.unflatten(-1, (self.groups, self.classes)), self.unimix)

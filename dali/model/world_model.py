@@ -18,7 +18,8 @@ from dali.methods import Method
 from dali.model.batch import Batch
 from dali.model.context import ContextEncoder, CrossModal, ForwardDynamics, previous
 from dali.model.conv import Sight, picture_error
-from dali.model.dists import Draw, twohot_bins, twohot_loss, twohot_mean
+from dali.model.dists import Draw, draw_at, twohot_bins, twohot_loss, twohot_mean
+from dali.model.dynamics import DynamicsEnsemble
 from dali.model.nets import MLP, trunk
 from dali.model.normalizer import Normalizer
 from dali.model.rssm import RSSM, LatentState, kl_losses
@@ -53,9 +54,13 @@ class WorldModel(nn.Module):
         self.shallow = width if method.shallow else 0
         self.normalizer = Normalizer(obs_dim)
         self.encoder = trunk(obs_dim, config.units, config.layers)
-        self.rssm = RSSM(config, config.units, action_dim, self.deep, self.shallow)
-        self.feature_dim = config.deter + self.rssm.stoch + self.deep
+        # The transition of a shallow method reads no context, so it must not read what the ensemble makes of one.
+        expected = obs_dim if config.expectation and not self.shallow else 0
+        self.rssm = RSSM(config, config.units, action_dim, self.deep, self.shallow, expected)
+        self.feature_dim = config.deter + expected + self.rssm.stoch + self.deep
         self.decoder = MLP(self.feature_dim, obs_dim, config.units, config.layers)
+        if expected:  # it corrects an expectation, and begins by leaving it as it is
+            nn.init.zeros_(self.decoder.out.weight)
         self.reward = MLP(self.feature_dim, config.bins, config.units, config.head_layers, out_scale=0.0)
         self.cont = MLP(self.feature_dim, 1, config.units, config.head_layers)
         self.sight = Sight(config.embedding, config.conv_depth) if config.observation == "pixels" else None
@@ -70,10 +75,17 @@ class WorldModel(nn.Module):
                 config.context_heads,
                 innovations=config.context_tokens == "innovations",
             )
-            self.forward_dynamics = ForwardDynamics(obs_dim, action_dim, config.code, config.dynamics_units)
+            self.forward_dynamics = ForwardDynamics(
+                obs_dim, action_dim, config.code, config.dynamics_units, config.dynamics_norm
+            )
             self.cross_modal = CrossModal(config.code, self.rssm.stoch) if method.cross_modal else None
             self.register_buffer("code_mean", torch.zeros(config.code))
             self.register_buffer("code_std", torch.ones(config.code))
+        self.ensemble = (
+            DynamicsEnsemble(obs_dim, action_dim, width, config.ensemble_units, config.ensemble_layers, config.ensemble)
+            if config.ensemble
+            else None
+        )
 
     # Context ---------------------------------------------------------------------------------------------------
 
@@ -111,19 +123,63 @@ class WorldModel(nn.Module):
     # Inference -------------------------------------------------------------------------------------------------
 
     def observe(
-        self, obs: Tensor, prev_action: Tensor, context: Tensor, state: LatentState, noise: Draw
+        self,
+        obs: Tensor,
+        prev_action: Tensor,
+        context: Tensor,
+        state: LatentState,
+        noise: Draw,
+        prev_obs: Tensor | None = None,
     ) -> tuple[LatentState, Tensor]:
         """Posterior states (B, T, ...) and probabilities (B, T, S, C) of raw observations (B, T, O).
 
-        ``context`` is (B, T, X) and already conditioned.
+        Args:
+            context: (B, T, X), already conditioned.
+            prev_obs: (B, O) raw, the observation of ``state``; None where it is only known from what that decodes to.
         """
         deep, shallow = self.split_context(context)
-        embed = self.encoder(self.normalizer.normalize(obs))
-        return self.rssm.observe(embed, prev_action, deep, shallow, state, noise)
+        normalized = self.normalizer.normalize(obs)
+        expected = innovation = None
+        if self.rssm.expected:
+            expected = self._expected(normalized, prev_action, deep, state, prev_obs)
+            innovation = (normalized - expected) / self._step_scale()
+        embed = self.encoder(normalized)
+        return self.rssm.observe(embed, prev_action, deep, shallow, state, noise, expected, innovation)
+
+    @torch.no_grad()
+    def _expected(
+        self, obs: Tensor, prev_action: Tensor, deep: Tensor, state: LatentState, prev_obs: Tensor | None
+    ) -> Tensor:
+        """e_t (B, T, O) of a filtered sequence of normalized observations (B, T, O); no gradient is handed on."""
+        before = self._decode_state(state, deep[:, 0]) if prev_obs is None else self.normalizer.normalize(prev_obs)
+        expected = self._expect(torch.cat([before.unsqueeze(1), obs[:, :-1]], 1), prev_action, deep)
+        known = state.stoch.sum(-1, keepdim=True) > 0  # of the initial state alone the latents are all zero
+        return torch.cat([torch.where(known, expected[:, 0], obs[:, 0]).unsqueeze(1), expected[:, 1:]], 1)
+
+    @torch.no_grad()
+    def _expect(self, obs: Tensor, action: Tensor, deep: Tensor) -> Tensor:
+        """(..., O), normalized: what the ensemble's first member expects after observations (..., O).
+
+        It hands no gradient on, so that the ensemble learns from L_FD alone.
+        """
+        assert self.ensemble is not None
+        return obs + self.ensemble.first_change(obs, action, deep) * self._step_scale()
+
+    def _decode_state(self, state: LatentState, deep: Tensor) -> Tensor:
+        """Normalized observations (B, O) that states (B, ...) decode to."""
+        return self._decode_normalized(torch.cat([state.deter, state.stoch, deep], -1))
+
+    def _step_scale(self) -> Tensor:
+        """(O,) sigma_Delta in normalized observations."""
+        return self.normalizer.delta_std / self.normalizer.obs_std
 
     def imagine_step(self, state: LatentState, action: Tensor, context: Tensor, noise: Draw) -> LatentState:
         """One dreamed step of (B, ...) states under a held context (B, X)."""
-        return self.rssm.imagine_step(state, action, self.split_context(context)[0], noise)
+        deep = self.split_context(context)[0]
+        expected = None
+        if self.rssm.expected:
+            expected = self._expect(self._decode_state(state, deep), action, deep)
+        return self.rssm.imagine_step(state, action, deep, noise, expected)
 
     def features(self, state: LatentState, context: Tensor) -> Tensor:
         """(h, s), and the context where the method is deep: what heads, actor and critic read."""
@@ -131,7 +187,15 @@ class WorldModel(nn.Module):
 
     def decode(self, features: Tensor) -> Tensor:
         """Observations (..., O) in their own units."""
-        return self.normalizer.denormalize(self.decoder(features))
+        return self.normalizer.denormalize(self._decode_normalized(features))
+
+    def _decode_normalized(self, features: Tensor) -> Tensor:
+        """Normalized observations (..., O): the decoder's output, or the expectation corrected by it in sigma_Delta."""
+        decoded = self.decoder(features)
+        if not self.rssm.expected:
+            return decoded
+        expected = features[..., self.rssm.deter : self.rssm.deter + self.rssm.expected]
+        return expected + decoded * self._step_scale()
 
     def picture(self, obs: Tensor) -> Tensor:
         """uint8 pictures (..., 64, 64, 3) of observations (..., O) that ``decode`` gave, of an agent of pixels."""
@@ -157,15 +221,15 @@ class WorldModel(nn.Module):
         learn_code: bool = True,
     ) -> WorldModelOutput:
         """Everything that trains the world model and, if ``learn_code``, the context encoder, on B sequences."""
-        context, code, code_loss = self._context(batch, train, generator, learn_code)
-        context, mask = self._swap_context(context, batch.mask, train, generator)
-        noise = torch.rand(*batch.mask.shape, self.rssm.groups, generator=generator, device=batch.obs.device)
+        own_context, code, code_loss = self._context(batch, train, generator, learn_code)
+        context, mask = self._swap_context(own_context, batch.mask, train, generator)
+        noise = self.latent_noise(*batch.mask.shape, generator=generator)
         states, posterior = self.observe(batch.obs, batch.prev_action, context, state, noise)
         # Rule: only the posterior of a shallow method hands its gradient to the context encoder.
         features = self.features(states, context.detach())
 
         dyn, rep = kl_losses(posterior, self.rssm.prior(states.deter), train.free_nats)
-        decoded = self.decoder(features)
+        decoded = self._decode_normalized(features)
         error = (decoded - self.normalizer.normalize(batch.obs)) ** 2
         reward = twohot_loss(self.reward(features), batch.reward, self.support) * ~batch.first
         cont = F.binary_cross_entropy_with_logits(
@@ -182,6 +246,14 @@ class WorldModel(nn.Module):
             terms["cross_modal"] = (train.cross_modal, self.cross_modal.loss(code, states.stoch))
         weighted = [weight * masked_mean(term, mask) for weight, term in terms.values()]
         metrics = {f"loss/{name}": masked_mean(term.detach(), mask) for name, (_, term) in terms.items()}
+        if train.dream_steps:
+            dreamed = self._dream_loss(batch, states, own_context.detach(), mask, train, generator)
+            weighted.append(train.reconstruction * train.dream * dreamed)
+            metrics["loss/dream"] = dreamed.detach()
+        if self.ensemble is not None and learn_code:
+            one_step = self.ensemble_loss(batch, train)
+            weighted.append(train.reconstruction * one_step)
+            metrics["loss/ensemble"] = one_step.detach()
         if self.sight is not None:
             pixels = self._pixel_loss(decoded, batch, mask)
             weighted.append(train.pixels * pixels)
@@ -191,6 +263,81 @@ class WorldModel(nn.Module):
         if code is not None and learn_code:
             metrics["loss/forward_dynamics"] = code_loss.detach()
         return WorldModelOutput(loss, states, context.detach(), mask, metrics)
+
+    def latent_noise(self, *shape: int, generator: torch.Generator | None) -> Draw:
+        """How latents of a shape (...,) are taken: by uniform numbers (..., S), or as means where the model says so."""
+        if self.config.latents == "means":
+            return "mean"
+        if generator is None:
+            return None
+        return torch.rand(*shape, self.rssm.groups, generator=generator, device=self.support.device)
+
+    def _dream_loss(
+        self,
+        batch: Batch,
+        states: LatentState,
+        context: Tensor,
+        mask: Tensor,
+        train: TrainConfig,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Imagination reconstruction: what a few steps of the prior decode to, against the data.
+
+        A KL between categoricals is a poor regression loss: the posterior can hold an observation far more exactly
+        than the prior ever learns to hit it (docs/experiments.md). So from one posterior state a sequence the prior is
+        rolled under the recorded actions and the sequence's own context, held. Where the first records had another
+        row's context, the dream starts at the last of those: the state is of one physics, the dream of another, as in
+        a counterfactual.
+
+        Returns:
+            () squared error in standard deviations, summed over O, mean over steps.
+        """
+        size, time = batch.mask.shape
+        horizon, rows = train.dream_steps, torch.arange(size, device=mask.device)
+        latest = time - 1 - horizon
+        drawn = torch.randint(0, latest + 1, (size,), generator=generator, device=mask.device)
+        swapped = (batch.mask & ~mask).sum(1)
+        start = torch.where(swapped > 0, (swapped - 1).clamp_max(latest), drawn)
+        state = LatentState(states.deter[rows, start], states.stoch[rows, start])
+        noise = self.latent_noise(size, horizon, generator=generator)
+        decoded, held = [], context[:, -1]
+        for step in range(1, horizon + 1):
+            state = self.imagine_step(state, batch.prev_action[rows, start + step], held, draw_at(noise, step - 1))
+            decoded.append(self._decode_normalized(self.features(state, held)))
+        after = start.unsqueeze(1) + torch.arange(1, horizon + 1, device=mask.device)  # (B, H)
+        truth = self.normalizer.normalize(batch.obs[rows.unsqueeze(1), after])
+        error = ((torch.stack(decoded, 1) - truth) ** 2).sum(-1)
+        return masked_mean(error, batch.mask[rows.unsqueeze(1), after])
+
+    def ensemble_loss(self, batch: Batch, train: TrainConfig) -> Tensor:
+        """() mean one-step error of the ensemble's members, each on its own share of the batch's target transitions.
+
+        The context is the whole window's code, without gradient, or the given one.
+        """
+        assert self.ensemble is not None
+        with torch.no_grad():
+            if self.method.infers_context:
+                tokens = self.tokens(batch.window_obs, batch.window_action, batch.window_first)
+                last = batch.window_length.unsqueeze(1)
+                context = self.condition(self.context_encoder.at(tokens, batch.window_first, last).squeeze(1))
+            else:
+                context = batch.context if self.method.source == "given" else batch.context[:, :0]
+        members = self.ensemble.members
+        share = batch.target_obs.shape[1] // members
+
+        def shared_out(values: Tensor) -> Tensor:  # (B, M', .) -> (M, B * share, .)
+            return values[:, : share * members].unflatten(1, (members, share)).transpose(0, 1).flatten(1, 2)
+
+        held = context.unsqueeze(1).expand(-1, batch.target_obs.shape[1], -1)
+        error = self.ensemble.loss(
+            shared_out(batch.target_obs),
+            shared_out(batch.target_action),
+            shared_out(batch.target_next),
+            shared_out(held),
+            self.normalizer,
+        )
+        usable = batch.target_mask.repeat_interleave(share).expand(members, -1)
+        return masked_mean(error, usable)
 
     def _pixel_loss(self, decoded: Tensor, batch: Batch, mask: Tensor) -> Tensor:
         """Squared error of pixels in [0, 1], summed over a picture, on some records of what (B, T, O) decode to."""

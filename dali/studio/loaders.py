@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from dali import run_folder
 from dali.config import PRESETS, RunConfig
 from dali.envs import catalogue
 from dali.envs.spec import EnvSpec
 from dali.errors import CheckpointError, DaliError
 from dali.methods import METHODS
-from dali.run_folder import ANALYSIS_FILE, CONFIG, WEIGHTS, list_runs, load_config
+from dali.runs import folder as run_folder
+from dali.runs.folder import ANALYSIS_FILE, CONFIG, WEIGHTS, list_runs, load_config
 from dali.studio.style import require_app
 
 if TYPE_CHECKING:
-    from dali.analysis.rollouts import Episodes
-    from dali.artifacts import Readout
+    from dali.episodes import Episodes
     from dali.model.agent import Agent
+    from dali.runs.artifacts import Readout
 
 ENVIRONMENT_VARIABLE = "DALI_CHECKPOINTS"
 DEFAULT_FOLDER = Path(__file__).resolve().parents[2] / "checkpoints"
@@ -119,8 +119,8 @@ def load_episodes(run: Run) -> "Episodes":
     Raises:
         CheckpointError: there are none, or they are damaged; names the command that makes them.
     """
-    from dali.artifacts import EPISODES_FILE
-    from dali.artifacts import load_episodes as load
+    from dali.runs.artifacts import EPISODES_FILE
+    from dali.runs.artifacts import load_episodes as load
 
     path = run.folder / EPISODES_FILE
     return _load_episodes(stamp(run.folder, EPISODES_FILE)) if path.exists() else load(path)
@@ -132,12 +132,13 @@ def load_readout(run: Run) -> "Readout":
     Raises:
         DaliError: no recorded episodes, too few of them, or no codes in them.
     """
-    from dali.artifacts import EPISODES_FILE
+    from dali.runs.artifacts import EPISODES_FILE
 
     episodes = load_episodes(run)
     if not run.config.method.infers_context:
         raise DaliError(f"{run.config.method.title} infers no context code, so there is nothing to read physics from.")
-    return _fit_readout(stamp(run.folder, EPISODES_FILE), episodes, run.spec)
+    figures = (ANALYSIS_FILE,) if (run.folder / ANALYSIS_FILE).exists() else ()
+    return _fit_readout(stamp(run.folder, EPISODES_FILE, *figures), episodes, run.spec)
 
 
 def load_analysis(run: Run) -> dict[str, Any] | None:
@@ -234,23 +235,23 @@ def _load_config(files: Stamp) -> RunConfig:
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the agent …")
 def _load_agent(files: Stamp) -> "Agent":
-    from dali.checkpoint import load_agent
+    from dali.runs.checkpoint import load_agent
 
     return load_agent(_folder(files))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading recorded episodes …")
 def _load_episodes(files: Stamp) -> "Episodes":
-    from dali.artifacts import load_episodes
+    from dali.runs.artifacts import load_episodes
 
     return load_episodes(Path(files[0][0]))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Fitting the probe and the code map …")
 def _fit_readout(files: Stamp, _episodes: "Episodes", _spec: EnvSpec) -> "Readout":
-    from dali.artifacts import fit_readout
+    from dali.runs.artifacts import fit_readout, load_typical
 
-    return fit_readout(_episodes, _spec)
+    return fit_readout(_episodes, _spec, load_typical(_folder(files)))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

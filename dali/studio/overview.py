@@ -131,7 +131,7 @@ def is_evaluated(run: Run) -> bool:
 
 def default_return(run: Run) -> tuple[float, float] | None:
     """Mean return under the default physics, of the agent and of random actions; None where it was not evaluated."""
-    from dali.studio.evaluations import load_evaluation  # torch takes seconds to import
+    from dali.studio.returns.evaluations import load_evaluation  # torch takes seconds to import
 
     try:
         evaluation = load_evaluation(run)
@@ -140,8 +140,8 @@ def default_return(run: Run) -> tuple[float, float] | None:
     at_default = np.flatnonzero(np.isclose(evaluation.contexts, run.spec.default_context).all(1))
     if not len(at_default):
         return None
-    agent, random = (float(returns[at_default[0]]) for returns in evaluation.mean_returns())
-    return None if np.isnan(agent) else (agent, random)
+    row = evaluation.by_context.iloc[at_default[0]]
+    return float(row["return"]), float(row["random_return"])
 
 
 def show_training(run: Run) -> None:

@@ -163,17 +163,15 @@ class Collector:
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         arrays["simulator"] = self.simulator.get_state()
         memory = self.memory
+        window = memory.window if isinstance(memory.window, History) else None
         tensors = {
             "memory.deter": memory.latent.deter,
             "memory.stoch": memory.latent.stoch,
             "memory.action": memory.action,
+            "memory.obs": memory.obs.unsqueeze(1) if window is None else window.obs,  # newest last
         }
-        if isinstance(memory.window, History):
-            tensors |= {
-                "memory.obs": memory.window.obs,
-                "memory.actions": memory.window.action,
-                "memory.first": memory.window.first,
-            }
+        if window is not None:
+            tensors |= {"memory.actions": window.action, "memory.first": window.first}
         return {**{k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in arrays.items()}, **tensors}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
@@ -186,7 +184,8 @@ class Collector:
         window = None
         if isinstance(self.memory.window, History):
             window = History(*(state[f"memory.{k}"].to(device) for k in ("obs", "actions", "first")))
-        self.memory = AgentState(latent, state["memory.action"].to(device), window)
+        obs, action = state["memory.obs"][:, -1].to(device), state["memory.action"].to(device)
+        self.memory = AgentState(latent, obs, action, window)
 
 
 _ARRAYS = ("order", "assigned", "exploring", "noise", "returns", "lengths", "obs", "first")

@@ -32,8 +32,8 @@ class Learner:
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Learns from one batch; returns detached scalars. A non-finite loss raises and changes no weight.
 
-        The first updates train the sight of an agent of pixels, the next the code alone, so that the world model meets
-        ones that mean something and stay put.
+        The first updates train the sight of an agent of pixels, the next the code alone and then the dynamics ensemble
+        alone, so that the world model meets ones that mean something and stay put.
         """
         batch = batch.to(self.agent.device)
         model = self.agent.world_model
@@ -45,12 +45,19 @@ class Learner:
             metrics = {"loss/pixels": pixels.detach(), "loss/bend": bend.detach(), "loss/total": loss.detach()}
             self._step(loss, metrics)
             return metrics
-        if self.update_count < seeing + warmup_updates(self.agent.config):
+        coded = seeing + warmup_updates(self.agent.config)
+        if self.update_count < coded:
             loss = model.context_loss(batch, self.train, self.generator)
             metrics = {"loss/forward_dynamics": loss.detach(), "loss/total": loss.detach()}
             self._step(self.train.reconstruction * loss, metrics)  # as heavy as later, or Adam's moments would jump
             return metrics
-        learn_code = (self.update_count - seeing - warmup_updates(self.agent.config)) % self.train.context_every == 0
+        modelled = coded + ensemble_updates(self.agent.config)
+        if self.update_count < modelled:
+            loss = model.ensemble_loss(batch, self.train)
+            metrics = {"loss/ensemble": loss.detach(), "loss/total": loss.detach()}
+            self._step(self.train.reconstruction * loss, metrics)
+            return metrics
+        learn_code = (self.update_count - modelled) % self.train.context_every == 0
         output = model.loss(batch, self.carry.masked(~batch.fresh), self.train, self.generator, learn_code)
         loss, metrics = output.loss, output.metrics
         behaves = self.update_count % self.train.behavior_every == 0
@@ -99,9 +106,7 @@ class Learner:
         chosen = usable[order[: train.starts]]
         count = chosen.shape[0]
         start = LatentState(states.deter.detach().flatten(0, 1)[chosen], states.stoch.detach().flatten(0, 1)[chosen])
-        latent_noise = torch.rand(
-            count, train.horizon, agent.config.model.stoch, generator=self.generator, device=agent.device
-        )
+        latent_noise = agent.world_model.latent_noise(count, train.horizon, generator=self.generator)
         action_noise = agent.behavior.noise(
             count, train.horizon, action_dim=agent.spec.action_dim, generator=self.generator, device=agent.device
         )
@@ -119,17 +124,20 @@ class Learner:
         """Sets the learning rates of this update.
 
         The context encoder's falls by a cosine over its warm-up, and stays low so that the code keeps its meaning, as
-        the autoencoder's does over the updates before that, to go on as the world model's; all fall together over what
-        ``anneal`` leaves of the run.
+        the autoencoder's does over the updates before that, to go on as the world model's; the ensemble's falls to a
+        tenth over the updates that train it alone; all fall together over what ``anneal`` leaves of the run.
         """
-        train, warmup, seeing = self.train, warmup_updates(self.agent.config), sight_updates(self.agent.config)
+        train, config = self.train, self.agent.config
+        warmup, seeing, alone = warmup_updates(config), sight_updates(config), ensemble_updates(config)
         seen = self.update_count - seeing
         begun = cosine_decay(seen / warmup) if warmup else 0.0
-        progress = (seen - warmup) / max(1, self.total_updates - seeing - warmup)
+        fitted = cosine_decay((seen - warmup) / alone) if alone else 0.0
+        progress = (seen - warmup - alone) / max(1, self.total_updates - seeing - warmup - alone)
         late = cosine_decay((progress - train.anneal) / (1.0 - train.anneal)) if train.anneal < 1 else 1.0
         left = train.anneal_to + (1.0 - train.anneal_to) * late
         rates = {
             "context": (train.context_lr_final + (train.context_lr - train.context_lr_final) * begun) * left,
+            "ensemble": train.ensemble_lr * (0.1 + 0.9 * fitted) * left,
             "model": train.model_lr * left,
             "actor": train.actor_lr * left,
             "critic": train.critic_lr * left,
@@ -164,6 +172,11 @@ def warmup_updates(config: RunConfig) -> int:
     return config.train.context_warmup if config.method.infers_context else 0
 
 
+def ensemble_updates(config: RunConfig) -> int:
+    """Updates that train the dynamics ensemble alone; none where there is none."""
+    return config.train.ensemble_updates if config.model.ensemble else 0
+
+
 def sight_updates(config: RunConfig) -> int:
     """Updates that train the autoencoder of pictures alone; none where there are no pictures."""
     return config.train.sight_updates if config.model.observation == "pixels" else 0
@@ -177,7 +190,7 @@ def cosine_decay(progress: float) -> float:
 def parameter_groups(agent: Agent) -> dict[str, list[torch.nn.Parameter]]:
     """Every trainable parameter, in the group whose learning rate and clipping it gets."""
     groups: dict[str, list[torch.nn.Parameter]] = {
-        name: [] for name in ("context", "model", "actor", "critic", "sight")
+        name: [] for name in ("context", "ensemble", "model", "actor", "critic", "sight")
     }
     context_parts = ("world_model.context_encoder.", "world_model.forward_dynamics.", "world_model.cross_modal.")
     for name, parameter in agent.named_parameters():
@@ -185,6 +198,8 @@ def parameter_groups(agent: Agent) -> dict[str, list[torch.nn.Parameter]]:
             continue
         if name.startswith(context_parts):
             groups["context"].append(parameter)
+        elif name.startswith("world_model.ensemble."):
+            groups["ensemble"].append(parameter)
         elif name.startswith("world_model.sight."):
             groups["sight"].append(parameter)
         elif name.startswith("behavior.actor."):

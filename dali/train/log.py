@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
-from dali.checkpoint import METRICS, write_text
+from dali.runs.checkpoint import METRICS, write_text
 
 
 class Log:

@@ -6,8 +6,8 @@ For the log alone. Nothing here reaches a loss, moves a random generator, or is 
 import numpy as np
 import torch
 
-from dali.analysis.grouped import MIN_GROUPS
-from dali.analysis.probes import fit_probe, weighted_r2
+from dali.codes.grouped import MIN_GROUPS
+from dali.codes.probes import fit_probe, weighted_r2
 from dali.envs.spec import EnvSpec
 from dali.model.agent import Agent
 from dali.train.replay import Replay

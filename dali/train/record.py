@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
-from dali.checkpoint import write_text
+from dali import __version__
 from dali.config import FREE_TO_CHANGE, PRESETS, RunConfig
+from dali.runs.checkpoint import write_text
 from dali.train.steps import default_steps
 
 RECORD = "training.json"
@@ -24,7 +25,11 @@ def write_record(folder: Path, config: RunConfig, wall_seconds: float, **progres
         **progress,
         "wall_seconds": round(wall_seconds, 1),
         "machine": machine_class(config.train.device),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "numpy")}},
+        "versions": {
+            "dali-studio": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "numpy")},
+        },
     }
     write_text(folder / RECORD, json.dumps(record, indent=2) + "\n")
 

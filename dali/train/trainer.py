@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from dali.checkpoint import TRAINER_STATE, load_trainer_state, save_agent, save_trainer_state
 from dali.config import FREE_TO_CHANGE, RunConfig, parse_config
 from dali.envs import catalogue
 from dali.errors import CheckpointError
 from dali.model.agent import Agent
+from dali.runs.checkpoint import TRAINER_STATE, load_trainer_state, save_agent, save_trainer_state
 from dali.train.collector import Collector
-from dali.train.learner import Learner, sight_updates, warmup_updates
+from dali.train.learner import Learner, ensemble_updates, sight_updates, warmup_updates
 from dali.train.log import Log
 from dali.train.monitor import probe_scores
 from dali.train.record import write_record
@@ -125,7 +125,7 @@ class Trainer:
         if self.env_steps < train.prefill:
             return 0
         earned = (self.env_steps - train.prefill) * train.replay_ratio / (train.batch * train.length)
-        first = sight_updates(self.config) + warmup_updates(self.config)
+        first = updates_before_the_world_model(self.config)
         return max(0, min(first + int(earned), total) - self.learner.update_count)
 
     def _log(self, log: Log, bar: tqdm, means: dict[str, float], rate: float) -> None:
@@ -198,7 +198,12 @@ def planned_updates(config: RunConfig) -> int:
     """Updates of a whole run."""
     train = config.train
     earned = int((train.steps - train.prefill) * train.replay_ratio / (train.batch * train.length))
-    return sight_updates(config) + warmup_updates(config) + earned
+    return updates_before_the_world_model(config) + earned
+
+
+def updates_before_the_world_model(config: RunConfig) -> int:
+    """Updates that are due as soon as there is a prefill: of sight, of the code and of the dynamics ensemble."""
+    return sight_updates(config) + warmup_updates(config) + ensemble_updates(config)
 
 
 def check_same_config(folder: Path, saved: dict, asked: dict) -> None:

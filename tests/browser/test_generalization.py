@@ -6,15 +6,15 @@ import pytest
 import torch
 from playwright.sync_api import expect
 
-from dali.analysis.evaluate import evaluate
-from dali.analysis.rollouts import collect_standard
-from dali.artifacts import EPISODES_FILE, save_episodes
-from dali.checkpoint import save_agent
 from dali.config import make_config
 from dali.envs import catalogue
 from dali.envs.contexts import evaluation_grid
+from dali.episodes import collect_standard
 from dali.model.agent import Agent
-from dali.scores import save_evaluation
+from dali.returns.play import evaluate
+from dali.runs.artifacts import EPISODES_FILE, save_episodes
+from dali.runs.checkpoint import save_agent
+from dali.runs.scores import save_evaluation
 
 SPEC = catalogue.spec("pendulum")
 CHARTS = ".js-plotly-plot"

@@ -6,7 +6,7 @@ import os
 import pytest
 from playwright.sync_api import expect
 
-from dali.checkpoint import METRICS
+from dali.runs.checkpoint import METRICS
 
 CHARTS = ".js-plotly-plot"
 

@@ -1,0 +1,1 @@
+"""What the codes of an agent hold: of which physics, how cleanly, and when."""

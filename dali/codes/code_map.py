@@ -1,0 +1,182 @@
+"""The code map m(c) = E[z | c]: where the encoder puts each physics, and the move between two of them.
+
+A physics slider moves a code by m(c') - m(c), which follows the curved manifold of codes and leaves alone what else
+the code holds. The map is a kernel ridge regression on the mean code of each training context, with the kernel
+
+    k(c, c') = 1 + c·c' + exp(-γ |c - c'|²),   contexts scaled to [-1, 1] over their train range,
+
+whose linear part carries on beyond the range, where a Gaussian kernel alone would fall back to the mean. γ and the
+penalty are chosen by leave-one-context-out error in closed form: e_i = a_i / [(K + αI)⁻¹]_ii (Rasmussen & Williams
+2006, section 5.4.2). Prediction needs NumPy alone.
+
+Shapes: M rows, Z code dimensions, F context features, G training contexts.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dali.codes.grouped import check_table
+from dali.codes.probes import Probe
+from dali.codes.settled import informative, mean_codes
+from dali.codes.typical import TypicalCodes
+from dali.envs.spec import EnvSpec
+from dali.episodes import Episodes
+from dali.errors import DaliError
+
+GAMMAS = (0.03, 0.1, 0.3, 1.0, 3.0)
+ALPHAS = np.logspace(-5, 1, 13)
+
+
+@dataclass(frozen=True)
+class CodeMap:
+    """A fitted code map.
+
+    Attributes:
+        centres: (G, F) training contexts, scaled. coefficients: (G, Z), in standardised codes.
+        code_mean: (Z,) centre of the regression. code_std: (Z,) standard deviation of the data's codes, the σ of moves.
+        low, high: (F,) train range, in units.
+        gamma, alpha: as chosen. r2: (Z,) leave-one-context-out R² of each dimension's context means (0 where constant).
+    """
+
+    centres: np.ndarray
+    coefficients: np.ndarray
+    code_mean: np.ndarray
+    code_std: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    gamma: float
+    alpha: float
+    r2: np.ndarray
+
+    def predict(self, contexts: np.ndarray) -> np.ndarray:
+        """Expected codes (..., Z) of contexts (..., F) in units."""
+        contexts = np.asarray(contexts, float)
+        scaled = 2.0 * (contexts - self.low) / (self.high - self.low) - 1.0
+        codes = _kernel(scaled.reshape(-1, len(self.low)), self.centres, self.gamma) @ self.coefficients
+        return self.code_mean + codes.reshape(*contexts.shape[:-1], -1)
+
+    def shift(self, c_from: np.ndarray, c_to: np.ndarray) -> np.ndarray:
+        """The move (..., Z) of a code when the physics (..., F) goes from c_from to c_to; exactly 0 for no change."""
+        return self.predict(c_to) - self.predict(c_from)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Plain arrays for np.savez; from_arrays gives the same map back."""
+        return {name: np.asarray(getattr(self, name)) for name in self.__dataclass_fields__}
+
+    @classmethod
+    def from_arrays(cls, arrays) -> "CodeMap":
+        """The map of a mapping written by to_arrays.
+
+        Raises:
+            DaliError: where an array is missing.
+        """
+        try:
+            return cls(
+                centres=arrays["centres"],
+                coefficients=arrays["coefficients"],
+                code_mean=arrays["code_mean"],
+                code_std=arrays["code_std"],
+                low=arrays["low"],
+                high=arrays["high"],
+                gamma=float(arrays["gamma"]),
+                alpha=float(arrays["alpha"]),
+                r2=arrays["r2"],
+            )
+        except KeyError as error:
+            raise DaliError(f"These arrays are not a code map: {error.args[0]!r} is missing.") from error
+
+
+@dataclass(frozen=True)
+class Move:
+    """What a change of physics does to the code.
+
+    Attributes:
+        dz: (Z,) the move. sigmas: (Z,) the same in the data's standard deviations ("which codes it moves").
+        share: (Z,) each dimension's share of the squared move in σ; sums to 1, or is 0 where nothing moves.
+        back_error: (F,) probe(z + dz) - c', in units: the error of the way back.
+    """
+
+    dz: np.ndarray
+    sigmas: np.ndarray
+    share: np.ndarray
+    back_error: np.ndarray
+
+
+def fit_code_map(codes, contexts, groups, low, high) -> CodeMap:
+    """Fits m(c) to training codes.
+
+    Args:
+        codes: (M, Z). contexts: (M, F) in units, constant within a group. groups: (M,) context ids.
+        low, high: (F,) bounds of the train range.
+
+    Raises:
+        DaliError: malformed table, fewer than 5 contexts, or an empty range.
+    """
+    table = check_table(codes, contexts, groups)
+    low, high = np.asarray(low, float), np.asarray(high, float)
+    if low.shape != (table.contexts.shape[1],) or high.shape != low.shape or not (low < high).all():
+        raise DaliError(
+            f"The train range needs low < high for each of {table.contexts.shape[1]} features; "
+            f"found low {low.tolist()}, high {high.tolist()}."
+        )
+    mean_codes, context = table.group_means()
+    scaled = 2.0 * (context - low) / (high - low) - 1.0
+    centre, std = mean_codes.mean(0), table.codes.std(0)
+    scale = np.where(std > 0, std, 1.0)  # errors of all dimensions count alike, in σ
+    target = (mean_codes - centre) / scale
+
+    fits = []
+    for gamma in GAMMAS:
+        values, vectors = np.linalg.eigh(_kernel(scaled, scaled, gamma))
+        rotated = vectors.T @ target
+        for alpha in ALPHAS:
+            inverse = 1.0 / (np.maximum(values, 0.0) + alpha)
+            coefficients = vectors @ (inverse[:, None] * rotated)
+            left_out = coefficients / (vectors**2 @ inverse)[:, None]  # (G, Z) leave-one-out residuals
+            fits.append((float((left_out**2).sum()), gamma, alpha, coefficients, left_out))
+    _, gamma, alpha, coefficients, left_out = min(fits, key=lambda fit: fit[0])
+    spread = (target**2).sum(0)
+    r2 = np.where(spread > 0, 1.0 - (left_out**2).sum(0) / np.where(spread > 0, spread, 1.0), 0.0)
+    return CodeMap(scaled, coefficients * scale, centre, std, low, high, float(gamma), float(alpha), r2)
+
+
+def way_back(code_map: CodeMap, probe: Probe, contexts: np.ndarray) -> np.ndarray:
+    """probe(m(c)) - c (..., F), in units: how far the map and the probe disagree about a physics."""
+    contexts = np.asarray(contexts, float)
+    return probe.predict(code_map.predict(contexts)) - contexts
+
+
+def plan_move(code_map: CodeMap, probe: Probe, c_from, c_to, code=None) -> Move:
+    """The move of a code for a change of physics, which dimensions it moves, and the error of the way back.
+
+    Args:
+        c_from, c_to: (F,) in units.
+        code: (Z,) the code that is moved; by default m(c_from), so that the way back starts from m(c_to).
+    """
+    dz = code_map.shift(c_from, c_to)
+    code = code_map.predict(c_from) if code is None else np.asarray(code, float)
+    sigmas = dz / np.where(code_map.code_std > 0, code_map.code_std, 1.0)
+    total = float((sigmas**2).sum())
+    share = sigmas**2 / total if total > 0 else np.zeros_like(sigmas)
+    return Move(dz, sigmas, share, probe.predict(code + dz) - np.asarray(c_to, float))
+
+
+def _kernel(a: np.ndarray, b: np.ndarray, gamma: float) -> np.ndarray:
+    """(len(a), len(b)) values of 1 + a·b + exp(-γ |a - b|²)."""
+    inner = a @ b.T
+    square = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2.0 * inner
+    return 1.0 + inner + np.exp(-gamma * np.maximum(square, 0.0))
+
+
+def fit_steering(episodes: Episodes, spec: EnvSpec, typical: TypicalCodes | None = None) -> CodeMap:
+    """The code map, from training contexts alone.
+
+    Args:
+        episodes: recorded ones. The informative ones among them serve where ``typical`` is None.
+    """
+    low, high = np.array([f.train for f in spec.features]).T
+    if typical is not None:
+        return fit_code_map(typical.code, typical.context, np.arange(len(typical.code)), low, high)
+    train = informative(episodes.subset(episodes.regime == "train"))
+    return fit_code_map(mean_codes(train), train.context, train.group, low, high)

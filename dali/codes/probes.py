@@ -1,0 +1,342 @@
+"""Probes: how well the true physics can be read off the context code, and by how simple a reader.
+
+A probe is fitted inside the train range and judged on contexts that it has never seen, inside and outside that range,
+beside the same procedure with contexts shuffled between groups (a control task, Hewitt & Liang 2019, which shows what
+the probe's own capacity gives). Each context counts the same, however many rows it has.
+
+Shapes: M rows (steps, or time-averaged episodes), Z code dimensions, F context features, E episodes, T steps.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from dali.codes.grouped import (
+    MIN_GROUPS,
+    GroupedTable,
+    bootstrap_counts,
+    check_table,
+    group_folds,
+    group_weights,
+    permute_between_groups,
+)
+from dali.codes.probe_layers import fit_mlp, fit_ridge
+from dali.errors import DaliError, unknown_name
+
+ProbeKind = Literal["ridge", "mlp"]
+KINDS: tuple[str, ...] = ("ridge", "mlp")
+INSIDE_REGIMES = ("train", "interpolation")
+
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A fitted reader of contexts from codes: standardise, dense layers with ReLU between, back to units.
+
+    Attributes:
+        kind: "ridge" (one layer) or "mlp" (two).
+        code_mean, code_scale: (Z,) of the training rows. context_mean, context_scale: (F,).
+        weights, biases: of each layer; the first takes Z inputs, the last gives F outputs, in standardised units.
+        alpha: the penalty chosen by cross-validation over groups.
+    """
+
+    kind: ProbeKind
+    code_mean: np.ndarray
+    code_scale: np.ndarray
+    context_mean: np.ndarray
+    context_scale: np.ndarray
+    weights: tuple[np.ndarray, ...]
+    biases: tuple[np.ndarray, ...]
+    alpha: float
+
+    def predict(self, codes: np.ndarray) -> np.ndarray:
+        """Contexts (..., F) in their units, read off codes (..., Z)."""
+        x = (np.asarray(codes, float) - self.code_mean) / self.code_scale
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = (np.maximum(x, 0.0) if i else x) @ weight + bias
+        return x * self.context_scale + self.context_mean
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Plain arrays for np.savez; from_arrays gives the same probe back."""
+        arrays = {
+            "alpha": np.array(self.alpha),
+            "code_mean": self.code_mean,
+            "code_scale": self.code_scale,
+            "context_mean": self.context_mean,
+            "context_scale": self.context_scale,
+        }
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            arrays |= {f"weight_{i}": weight, f"bias_{i}": bias}
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays) -> "Probe":
+        """The probe of a mapping written by to_arrays.
+
+        Raises:
+            DaliError: where an array is missing.
+        """
+        try:
+            layers = sum(1 for name in arrays if name.startswith("weight_"))
+            return cls(
+                kind="mlp" if layers > 1 else "ridge",
+                code_mean=arrays["code_mean"],
+                code_scale=arrays["code_scale"],
+                context_mean=arrays["context_mean"],
+                context_scale=arrays["context_scale"],
+                weights=tuple(arrays[f"weight_{i}"] for i in range(layers)),
+                biases=tuple(arrays[f"bias_{i}"] for i in range(layers)),
+                alpha=float(arrays["alpha"]),
+            )
+        except KeyError as error:
+            raise DaliError(f"These arrays are not a probe: {error.args[0]!r} is missing.") from error
+
+
+@dataclass(frozen=True)
+class FactorScore:
+    """How well one context feature is decoded. None where the data cannot say (no such rows, or a constant feature).
+
+    Attributes:
+        r2_inside: on held-out contexts inside the train range, with its 95 % interval (bootstrap over contexts).
+        r2_outside: on contexts outside it, by the probe fitted inside.
+        r2_shuffled: r2_inside of the same procedure with contexts permuted between groups (mean of permutations).
+        mae_inside, mae_outside: mean absolute errors, in the feature's unit.
+    """
+
+    name: str
+    r2_inside: float | None
+    r2_interval: tuple[float, float] | None
+    r2_outside: float | None
+    r2_shuffled: float | None
+    mae_inside: float
+    mae_outside: float | None
+
+
+@dataclass(frozen=True)
+class ProbeEvaluation:
+    """The scores of one kind of probe, and the probe fitted on all inside rows that were not held out."""
+
+    kind: ProbeKind
+    factors: tuple[FactorScore, ...]
+    probe: Probe
+    contexts_fitted: int
+    contexts_outside: int
+
+    def factor(self, name: str) -> FactorScore:
+        for factor in self.factors:
+            if factor.name == name:
+                return factor
+        raise unknown_name("context feature", name, (f.name for f in self.factors))
+
+
+def fit_probe(codes, contexts, groups, kind: ProbeKind = "ridge", seed: int = 0) -> Probe:
+    """Fits a probe; the penalty is chosen by cross-validation over groups.
+
+    Args:
+        codes: (M, Z). contexts: (M, F) in units. groups: (M,) context ids.
+        kind: "ridge", or "mlp" (one hidden layer of 32 ReLU units).
+
+    Raises:
+        DaliError: unknown kind, malformed table, fewer than 5 groups.
+    """
+    if kind not in KINDS:
+        raise unknown_name("probe", kind, KINDS)
+    return _fit(check_table(codes, contexts, groups), kind, np.random.default_rng(seed))
+
+
+def evaluate_probe(
+    codes,
+    contexts,
+    groups,
+    regimes=None,
+    held_out=None,
+    kind: ProbeKind = "ridge",
+    names: tuple[str, ...] | None = None,
+    seed: int = 0,
+    shuffles: int = 3,
+    draws: int = 1000,
+) -> ProbeEvaluation:
+    """Scores a kind of probe on held-out contexts inside the train range, outside it, and with shuffled contexts.
+
+    Args:
+        codes: (M, Z). contexts: (M, F) in units. groups: (M,) context ids.
+        regimes: (M,) strings; rows of "train" and "interpolation" lie inside the train range (default: all rows do).
+        held_out: (M,) bool, the inside rows to judge on, whole groups. By default every inside context is held out
+            once, in five grouped folds.
+        names: of the F features. shuffles: permutations of the control. draws: of the bootstrap.
+
+    Raises:
+        DaliError: malformed input, or fewer than 5 groups to fit on.
+    """
+    if kind not in KINDS:
+        raise unknown_name("probe", kind, KINDS)
+    table = check_table(codes, contexts, groups)
+    size = len(table.codes)
+    inside = np.ones(size, bool) if regimes is None else np.isin(np.asarray(regimes), INSIDE_REGIMES)
+    held_out = np.zeros(size, bool) if held_out is None else np.asarray(held_out, bool)
+    if inside.shape != (size,) or held_out.shape != (size,):
+        raise DaliError(
+            f"Regimes and held_out must have one entry a row ({size}); found {inside.shape} and {held_out.shape}."
+        )
+    names = tuple(names or (f"factor {i}" for i in range(table.contexts.shape[1])))
+    if len(names) != table.contexts.shape[1]:
+        raise DaliError(f"Found {len(names)} names for {table.contexts.shape[1]} context features.")
+    if set(table.index[held_out]) & set(table.index[inside & ~held_out]):
+        raise DaliError("A context lies both in the held-out rows and in the rows to fit on; hold out whole contexts.")
+
+    fit_rows = inside & ~held_out
+    fitted = table.rows(fit_rows)
+    if fitted.num_groups < MIN_GROUPS:
+        raise DaliError(f"Found {fitted.num_groups} contexts to fit a probe on; at least {MIN_GROUPS} are needed.")
+    rng = np.random.default_rng(seed)
+    probe = _fit(fitted, kind, rng)
+
+    inside_table = table.rows(inside)
+    held_inside = held_out[inside] if (held_out & inside).any() else None
+    predicted, judged = _held_out_predictions(inside_table, held_inside, kind, rng, probe)
+    truth = inside_table.contexts[judged]
+    weights = group_weights(inside_table.index)[judged]
+    r2 = weighted_r2(truth, predicted, weights)
+    intervals = _r2_intervals(truth, predicted, inside_table.index[judged], draws, rng)
+    mae = np.average(np.abs(predicted - truth), axis=0, weights=weights)
+
+    controls = []
+    for _ in range(shuffles):
+        contexts_shuffled = permute_between_groups(inside_table.contexts, inside_table.index, rng)
+        shuffled = GroupedTable(inside_table.codes, contexts_shuffled, inside_table.index, inside_table.num_groups)
+        guess, rows = _held_out_predictions(shuffled, held_inside, kind, rng)
+        controls.append(weighted_r2(contexts_shuffled[rows], guess, weights))
+
+    outside_table = table.rows(~inside)
+    features = len(names)
+    r2_outside: list[float | None] = [None] * features
+    mae_outside: list[float | None] = [None] * features
+    if outside_table.num_groups:
+        guess = probe.predict(outside_table.codes)
+        r2_outside = weighted_r2(outside_table.contexts, guess, outside_table.weights)
+        errors = np.abs(guess - outside_table.contexts)
+        mae_outside = [float(e) for e in np.average(errors, axis=0, weights=outside_table.weights)]
+
+    def control(i: int) -> float | None:
+        values = [r2 for r2 in (c[i] for c in controls) if r2 is not None]
+        return sum(values) / len(values) if values else None
+
+    factors = tuple(
+        FactorScore(name, r2[i], intervals[i], r2_outside[i], control(i), float(mae[i]), mae_outside[i])
+        for i, name in enumerate(names)
+    )
+    return ProbeEvaluation(kind, factors, probe, fitted.num_groups, outside_table.num_groups)
+
+
+def weighted_r2(truth: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> list[float | None]:
+    """Per column of (M, F): 1 - residual / total sum of squares under (M,) weights; None for a constant truth."""
+    residual = weights @ (truth - predicted) ** 2
+    total = weights @ (truth - np.average(truth, axis=0, weights=weights)) ** 2
+    constant = np.ptp(truth, axis=0) == 0
+    return [None if constant[i] else float(1.0 - residual[i] / total[i]) for i in range(truth.shape[1])]
+
+
+def time_average(codes, contexts, groups, episodes) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Per-episode means of per-step codes.
+
+    Args:
+        codes: (M, Z). contexts: (M, F). groups: (M,) context ids. episodes: (M,) episode ids.
+
+    Returns:
+        Mean codes (E, Z), contexts (E, F), groups (E,) and the episode ids (E,) they belong to, in sorted order.
+    """
+    unique, first, index = np.unique(np.asarray(episodes), return_index=True, return_inverse=True)
+    codes = np.asarray(codes, float)
+    total = np.zeros((len(unique), codes.shape[1]))
+    np.add.at(total, index, codes)
+    return total / np.bincount(index)[:, None], np.asarray(contexts)[first], np.asarray(groups)[first], unique
+
+
+def error_over_time(probe: Probe, codes: np.ndarray, contexts: np.ndarray) -> np.ndarray:
+    """Mean absolute error (T, F), in units, of the probe's reading at each step of episodes.
+
+    Args:
+        codes: (E, T, Z). contexts: (E, F).
+    """
+    return np.abs(probe.predict(codes) - np.asarray(contexts)[:, None]).mean(0)
+
+
+def identified_after(estimates: np.ndarray, truth: float, tolerance: float) -> int | None:
+    """First step from which all later estimates (T,) of one feature stay within ± tolerance of the truth, or None."""
+    wrong = np.flatnonzero(np.abs(np.asarray(estimates) - truth) > tolerance)
+    first = int(wrong[-1]) + 1 if len(wrong) else 0
+    return first if first < len(estimates) else None
+
+
+def _held_out_predictions(
+    table: GroupedTable,
+    held_out: np.ndarray | None,
+    kind: ProbeKind,
+    rng: np.random.Generator,
+    probe: Probe | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions (J, F) for the judged rows and their indices (J,); `probe` is the one fitted on ~held_out, if any."""
+    if held_out is not None:
+        probe = probe or _fit(table.rows(~held_out), kind, rng)
+        return probe.predict(table.codes[held_out]), np.flatnonzero(held_out)
+    folds = group_folds(table.index, FOLDS, rng)
+    predicted = np.empty_like(table.contexts)
+    for fold in np.unique(folds):
+        predicted[folds == fold] = _fit(table.rows(folds != fold), kind, rng).predict(table.codes[folds == fold])
+    return predicted, np.arange(len(predicted))
+
+
+def _r2_intervals(truth, predicted, index, draws, rng) -> list[tuple[float, float] | None]:
+    """95 % percentile intervals of R² per column, contexts drawn with replacement, predictions kept."""
+    _, index = np.unique(index, return_inverse=True)
+    weights = group_weights(index)[:, None]
+    # Sums per group make each draw a weighted sum over groups: R² needs only Σw, Σy, Σy² and Σ(y - ŷ)².
+    shift = truth - truth.mean(0)  # about the mean, against cancellation in Σy² - (Σy)²
+    sums = np.zeros((3, index.max() + 1, truth.shape[1]))
+    for total, values in zip(sums, (shift, shift**2, (truth - predicted) ** 2), strict=True):
+        np.add.at(total, index, weights * values)
+    counts = bootstrap_counts(sums.shape[1], draws, rng)
+    first, second, residual = (counts @ total for total in sums)  # each (draws, F)
+    total = second - first**2 / counts.sum(1, keepdims=True)
+    intervals: list[tuple[float, float] | None] = []
+    for i in range(truth.shape[1]):
+        varied = total[:, i] > 1e-9 * max(sums[1, :, i].sum(), 1e-300)
+        if np.ptp(truth[:, i]) == 0 or not varied.any():
+            intervals.append(None)
+            continue
+        low, high = np.quantile(1.0 - residual[varied, i] / total[varied, i], (0.025, 0.975))
+        intervals.append((float(low), float(high)))
+    return intervals
+
+
+def _fit(table: GroupedTable, kind: ProbeKind, rng: np.random.Generator) -> Probe:
+    """Standardises by the table's own weighted moments, chooses the penalty over grouped folds, refits on all rows."""
+    weights = table.weights
+    code_mean, code_scale = _moments(table.codes, weights)
+    context_mean, context_scale = _moments(table.contexts, weights)
+    x = (table.codes - code_mean) / code_scale
+    y = (table.contexts - context_mean) / context_scale
+    folds = group_folds(table.index, FOLDS, rng)
+    if kind == "mlp":
+        alpha, layers = fit_mlp(x, y, table.index, folds, rng)
+    else:
+        alpha, layers = fit_ridge(x, y, weights, folds)
+    return Probe(
+        kind,
+        code_mean,
+        code_scale,
+        context_mean,
+        context_scale,
+        weights=tuple(w for w, _ in layers),
+        biases=tuple(b for _, b in layers),
+        alpha=alpha,
+    )
+
+
+def _moments(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted mean and standard deviation of columns; a constant column gets scale 1."""
+    mean = np.average(values, axis=0, weights=weights)
+    scale = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weights))
+    return mean, np.where(scale > 1e-8 * (1.0 + np.abs(mean)), scale, 1.0)

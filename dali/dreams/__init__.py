@@ -1,0 +1,1 @@
+"""Dreams under another physics, and how true they are."""

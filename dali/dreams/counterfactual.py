@@ -1,0 +1,258 @@
+"""Counterfactual dreams: an episode's first t steps, then H imagined steps under the same or another code.
+
+Two engines dream. ``rssm`` is the world model's own imagination, in which the policy was trained. ``dynamics`` rolls
+out the mean of the dynamics ensemble (dali.model.dynamics) from the observation itself; the world model is filtered
+over what it predicts, and so gives such a dream its rewards and its policy's actions. Neither is told the physics.
+
+Shapes: E episodes, T steps, H horizon, O observation, A action, Z code, F context features, M members of the ensemble.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dali.dreams.observation import observations
+from dali.episodes import Episodes
+from dali.errors import DaliError, unknown_name
+from dali.model.agent import Agent
+from dali.model.dists import Draw
+from dali.model.imagination import Policy, imagine
+from dali.model.rssm import LatentState
+
+FILTERED = 5  # records that a deep method's start is filtered from; the code has looked at far more
+
+Engine = Literal["rssm", "dynamics"]
+ENGINES: tuple[Engine, ...] = ("rssm", "dynamics")
+ActionSource = Literal["recorded", "zero", "policy"]
+Latents = int | Literal["mean", "mode"]  # of a dream: drawn with this seed, or their means or modes
+ACTION_SOURCES: tuple[ActionSource, ...] = ("recorded", "zero", "policy")
+
+
+@dataclass(frozen=True)
+class Dream:
+    """What an engine imagines from E starts."""
+
+    obs: np.ndarray  # (E, H + 1, O) as the agent observes; index 0 is the decoded start, of ``dynamics`` the observed
+    reward: np.ndarray  # (E, H), expected
+    cont: np.ndarray  # (E, H), probability that the episode goes on
+    action: np.ndarray  # (E, H, A)
+    spread: np.ndarray | None  # (E, H + 1, O) standard deviation of the members' own rollouts; None of ``rssm``
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where E dreams start."""
+
+    latent: LatentState  # (E, ...) posterior
+    obs: Tensor  # (E, O) the observation itself
+
+
+def engines(agent: Agent) -> tuple[Engine, ...]:
+    """The engines that an agent can dream with."""
+    return ENGINES if agent.world_model.ensemble is not None else ("rssm",)
+
+
+def check_engine(agent: Agent, engine: str) -> None:
+    """Raises DaliError for an engine that the agent lacks or that does not exist."""
+    if engine not in ENGINES:
+        raise unknown_name("engine", engine, ENGINES)
+    if engine not in engines(agent):
+        raise DaliError(
+            "This agent has no dynamics ensemble (model.ensemble is 0); it dreams with the engine rssm alone."
+        )
+
+
+@torch.inference_mode()
+def infer_start(agent: Agent, episodes: Episodes, t: int, context: Tensor, latents: Latents = "mean") -> Start:
+    """Where dreams from record t start: the posterior filtered from the records before it under a held context (E, X).
+
+    Where the dynamics read the context, a few records are filtered: they tell the state, and more would tell the
+    physics too, in h, where no change of the code reaches it (docs/experiments.md). Elsewhere h is all that the
+    dynamics know the physics from, so as many are filtered as training ever carried a state for.
+    """
+    begin = max(0, t + 1 - (FILTERED if agent.method.deep else agent.config.train.stream))
+    obs = torch.from_numpy(observations(agent, episodes, begin, t + 1))
+    prev_action = episodes.prev_action(begin, t + 1)
+    held = context.unsqueeze(1).expand(-1, obs.shape[1], -1)
+    noise = _draw(agent, latents, (1, obs.shape[1]))
+    state = agent.world_model.rssm.initial(len(obs), agent.device)
+    states, _ = agent.world_model.observe(obs, torch.from_numpy(prev_action), held, state, noise)
+    return Start(states.index(slice(None), -1), obs[:, -1])
+
+
+@torch.inference_mode()
+def dream(
+    agent: Agent,
+    start: Start,
+    context: Tensor,
+    horizon: int,
+    action: np.ndarray | None,
+    latents: Latents,
+    engine: Engine = "rssm",
+) -> Dream:
+    """Imagines from E starts under a held context (E, X).
+
+    Args:
+        action: (E, H, A) to take, or None for the policy's own.
+        latents: a seed draws latents and the policy's actions, the same numbers for every episode and every code, so
+            that two dreams differ by their code alone. "mean" hands on the prior's probabilities in place of a draw:
+            what a draw adds to a dream is noise, since the simulators are deterministic (docs/experiments.md). With
+            "mean" and "mode" the policy takes its modes.
+    """
+    check_engine(agent, engine)
+    model, latent_noise = agent.world_model, _draw(agent, latents, (1, horizon))
+    policy = _given(action) if action is not None else _policy(agent, horizon, latents)
+    if engine == "rssm":
+        dreamed = imagine(model, start.latent, context, policy, horizon, latent_noise)
+        features, taken = dreamed.features, dreamed.action
+        obs, spread = model.decode(features).numpy(), None
+    else:
+        rollout = _roll_out_ensemble(agent, start, context, policy, horizon, latent_noise)
+        features, taken = rollout.features, rollout.action
+        obs, spread = rollout.obs.numpy(), rollout.spread.numpy()
+    return Dream(
+        obs=obs,
+        reward=model.predict_reward(features[:, 1:]).numpy(),
+        cont=model.predict_continue(features[:, 1:]).numpy(),
+        action=taken.numpy(),
+        spread=spread,
+    )
+
+
+@torch.inference_mode()
+def dream_from_observations(
+    agent: Agent, obs: np.ndarray, action: np.ndarray, code: np.ndarray, engine: Engine = "rssm"
+) -> np.ndarray:
+    """Observations (E, H + 1, O) dreamed from made-up ones (E, O), at rest so far, under actions (E, H, A) and codes.
+
+    The posterior is filtered from the one record, as at the start of an episode. Means of latents are handed on.
+    """
+    context = agent.world_model.condition(torch.from_numpy(np.asarray(code, np.float32)))
+    given = torch.from_numpy(np.asarray(obs, np.float32))
+    blank = torch.zeros(len(given), 1, agent.spec.action_dim)
+    initial = agent.world_model.rssm.initial(len(given), agent.device)
+    states, _ = agent.world_model.observe(given[:, None], blank, context[:, None], initial, "mean")
+    start = Start(states.index(slice(None), -1), given)
+    return dream(agent, start, context, action.shape[1], action, "mean", engine).obs
+
+
+def _given(action: np.ndarray) -> Policy:
+    """Takes the actions (E, H, A) whatever the state."""
+    given = torch.from_numpy(np.ascontiguousarray(action, dtype=np.float32))
+    return lambda _, t: given[:, t]
+
+
+def _policy(agent: Agent, horizon: int, latents: Latents) -> Policy:
+    """The agent's own: drawn by a seed that all episodes share, or its modes."""
+    noise = None
+    if isinstance(latents, int):
+        generator = torch.Generator().manual_seed(latents + 1)
+        noise = agent.behavior.noise(
+            1, horizon, action_dim=agent.spec.action_dim, generator=generator, device=agent.device
+        )
+    return lambda features, t: agent.behavior.act(
+        features, None if noise is None else noise[:, t].expand(len(features), -1)
+    )
+
+
+@dataclass(frozen=True)
+class _EnsembleRollout:
+    features: Tensor  # (E, H + 1, .) of the world model filtered over what is predicted
+    action: Tensor  # (E, H, A)
+    obs: Tensor  # (E, H + 1, O) the members' mean, fed back
+    spread: Tensor  # (E, H + 1, O)
+
+
+def _roll_out_ensemble(
+    agent: Agent, start: Start, context: Tensor, policy: Policy, horizon: int, latent_noise: Draw
+) -> _EnsembleRollout:
+    """Steps the mean of the members, and each member along a rollout of its own, whose spread is the uncertainty."""
+    model, scales = agent.world_model, agent.world_model.normalizer
+    ensemble = model.ensemble
+    assert ensemble is not None
+    each = (ensemble.members, -1, -1)
+    obs, own, latent = start.obs, start.obs.expand(each), start.latent
+    features, actions, means, members = [model.features(latent, context)], [], [obs], [own]
+    for t in range(horizon):
+        action = policy(features[-1], t)
+        change = ensemble.changes(own, action.expand(each), context.expand(each), scales)
+        own = own + scales.delta_std * change
+        obs = ensemble.step(obs, action, context, scales).mean(0)
+        noise = latent_noise[:, t : t + 1] if isinstance(latent_noise, Tensor) else latent_noise
+        filtered, _ = model.observe(obs[:, None], action[:, None], context[:, None], latent, noise)
+        latent = filtered.index(slice(None), 0)
+        features.append(model.features(latent, context))
+        actions.append(action)
+        means.append(obs)
+        members.append(own)
+    spread = torch.stack(members, 2).std(0, correction=0)
+    return _EnsembleRollout(torch.stack(features, 1), torch.stack(actions, 1), torch.stack(means, 1), spread)
+
+
+def _draw(agent: Agent, latents: Latents, shape: tuple[int, int]) -> Draw:
+    """What the model draws latents by; uniform numbers (1, steps, S) are shared by all episodes."""
+    if isinstance(latents, str):
+        return "mean" if latents == "mean" else None
+    return torch.rand(*shape, agent.config.model.stoch, generator=torch.Generator().manual_seed(latents))
+
+
+def held_context(agent: Agent, episodes: Episodes, code: np.ndarray | None, context: np.ndarray) -> Tensor:
+    """The context (E, X) as the networks read it: of codes (E, Z), of true contexts (E, F) in units, or empty."""
+    if agent.method.source == "none":
+        return torch.zeros(len(episodes.obs), 0)
+    if agent.method.source == "given":
+        return torch.from_numpy(agent.spec.scale_context(context))
+    if code is None:
+        raise DaliError(f"{agent.method.title} infers its context; a code is needed to dream.")
+    return agent.world_model.condition(torch.from_numpy(np.asarray(code, np.float32)))
+
+
+def dream_pair(
+    agent: Agent,
+    episodes: Episodes,
+    t: int,
+    horizon: int,
+    dz: np.ndarray,
+    context_to: np.ndarray,
+    actions: ActionSource = "recorded",
+    latents: Latents = "mean",
+    engine: Engine = "rssm",
+) -> tuple[Dream, Dream]:
+    """The factual dream under z_t and the counterfactual one under z_t + dz, from record t of each episode.
+
+    The code is held. A deep method reads z' in every imagined step. A shallow method's transition never reads a
+    code, so there z' is applied while the records before t are observed again, which changes the start.
+
+    Args:
+        dz: (E, Z). context_to: (E, F) in units, what a method with a given context dreams under.
+    """
+    code = episodes.code[:, t] if agent.method.infers_context else None
+    moved = code + dz if code is not None else None
+    given = None if actions == "policy" else recorded_actions(episodes, t, horizon, actions)
+    factual = held_context(agent, episodes, code, episodes.context)
+    changed = held_context(agent, episodes, moved, context_to)
+    start = infer_start(agent, episodes, t, factual, latents)
+    start_changed = infer_start(agent, episodes, t, changed, latents) if agent.method.shallow else start
+    return (
+        dream(agent, start, factual, horizon, given, latents, engine),
+        dream(agent, start_changed, changed, horizon, given, latents, engine),
+    )
+
+
+def recorded_actions(episodes: Episodes, t: int, horizon: int, actions: ActionSource) -> np.ndarray:
+    """(E, H, A) actions from record t on: those recorded, or zeros (a discrete environment's first choice).
+
+    Raises:
+        DaliError: the episodes end before t + H.
+    """
+    steps = episodes.action.shape[1]
+    if not 0 <= t <= steps or horizon < 1 or (actions == "recorded" and t + horizon > steps):
+        raise DaliError(f"Start {t} and horizon {horizon} do not fit an episode of {steps} recorded steps.")
+    if actions == "recorded":
+        return episodes.action[:, t : t + horizon]
+    if actions != "zero":
+        raise DaliError(f"Unknown actions {actions!r}; expected one of: {', '.join(ACTION_SOURCES)}.")
+    return np.zeros((len(episodes.obs), horizon, episodes.action.shape[2]), np.float32)

@@ -1,0 +1,271 @@
+"""The results of a folder of checkpoints as one Markdown page, from their analysis.json and eval.json alone."""
+
+import itertools
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from dali.config import RunConfig
+from dali.envs import catalogue
+from dali.envs.contexts import evaluation_grid
+from dali.errors import CheckpointError
+from dali.export.comparison import render
+from dali.methods import METHODS
+from dali.returns.comparison import compare_methods, regime_masks, setting, setting_text
+from dali.returns.play import Evaluation
+from dali.returns.scoring import by_regime, compare, score
+from dali.runs.folder import ANALYSIS_FILE, is_current, list_runs, load_analysis, load_config
+from dali.runs.scores import EVAL_FILE, load_evaluation
+
+BASELINE = "dreamer_dr"  # that other methods are held against
+NONE = "-"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is known of a checkpoint."""
+
+    folder: Path
+    config: RunConfig
+    analysis: dict[str, Any] | None
+    evaluation: Evaluation | None
+
+
+def load_results(folder: Path) -> list[Result]:
+    """The results of every run in a folder, by environment, setting, method and seed.
+
+    Raises:
+        CheckpointError: there is no run, or a file cannot be read or is of other weights; says how to make it anew.
+    """
+    found = [_load(path) for path in list_runs(folder)]
+    if not found:
+        raise CheckpointError(f"There is no run in {folder}.")
+    envs, methods = list(catalogue.names()), list(METHODS)
+    return sorted(
+        found,
+        key=lambda r: (
+            envs.index(r.config.env),
+            setting_text(r.config),
+            methods.index(r.config.method_name),
+            r.config.seed,
+            r.folder.name,
+        ),
+    )
+
+
+def _load(folder: Path) -> Result:
+    config = load_config(folder)
+    catalogue.spec(config.env)
+    analysis = load_analysis(folder) if (folder / ANALYSIS_FILE).is_file() else None
+    if analysis is not None and not is_current(folder, analysis):
+        raise CheckpointError(
+            f"{folder / ANALYSIS_FILE} is of other weights; make it anew with: python -m dali analyse {folder}"
+        )
+    return Result(folder, config, analysis, load_evaluation(folder) if (folder / EVAL_FILE).is_file() else None)
+
+
+def results_page(results: Sequence[Result], command: str, where: Path | None = None) -> str:
+    """The page.
+
+    Args:
+        command: what writes this page, as it is printed on it.
+        where: the folder that the page is written into, for links to model cards.
+    """
+    parts = [
+        "# Results",
+        f"Written by `{command}` from the `analysis.json` and `eval.json` of each checkpoint. Model cards tell how agents "
+        "were trained.",
+        "## Codes and dreams",
+        *_codes(results, where),
+        "## Returns",
+        *_returns(results, where),
+        "## Zero-shot generalisation",
+        *_generalisation(results),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _codes(results: Sequence[Result], where: Path | None) -> Iterator[str]:
+    head = [
+        "checkpoint", "engine", "factor", "probe R² inside", "outside", "shuffled labels", "steering skill, 25 steps",
+        "shuffled moves", "median episode", "50 steps", "effective physics: slope", "R²", "mean error",
+        "contexts, seed",
+    ]  # fmt: skip
+    rows = []
+    for result in results:
+        if result.analysis is None:
+            continue
+        summaries = [result.analysis["summary"]]
+        if "dynamics" in result.analysis:
+            summaries.append(result.analysis["dynamics"]["summary"])
+        for summary, feature in itertools.product(summaries, catalogue.spec(result.config.env).features):
+            rows.append([_link(result, where), *_code_cells(summary, feature.name)])
+    if not rows:
+        yield "No checkpoint has been analysed."
+        return
+    yield _table(head, rows)
+    yield (
+        "By `python -m dali analyse RUN --contexts N --seed S`, N and S from the last column, on exploratory episodes "
+        "of contexts that were never trained on. Probe: ridge regression from the code to the physics, judged on "
+        "held-out contexts inside and outside the train range. Steering skill: 1 - error of the steered dream / error "
+        "of the unsteered one, against the simulator at the physics asked for (1 is ideal, 0 is no use), with its 95 % "
+        "interval over contexts where it was computed. Effective physics: that of the simulator's run nearest to the "
+        "dream, against the physics asked for (slope and R² of 1 are ideal). Figures from few contexts are noisy."
+    )
+
+
+def _code_cells(summary: dict[str, Any], feature: str) -> list[str]:
+    probe, steering, effective = (summary[part][feature] for part in ("probe", "steering", "effective"))
+    skill = _number(steering["skill_25"])
+    if interval := steering.get("skill_25_interval"):
+        skill += f" [{_number(interval[0])}, {_number(interval[1])}]"
+    return [
+        summary.get("engine", "rssm"),
+        feature,
+        *(_number(probe[name]) for name in ("r2_inside", "r2_outside", "r2_control")),
+        skill,
+        _number(steering["control_25"]),
+        _number(steering.get("skill_25_median")),
+        _number(steering["skill_50"]),
+        *(_number(effective[name]) for name in ("slope", "r2")),
+        NONE if effective["mae"] is None else f"{effective['mae']:.3g} {probe['unit']}",
+        f"{summary['contexts']['interpolation']}, {summary['seed']}",
+    ]
+
+
+def _returns(results: Sequence[Result], where: Path | None) -> Iterator[str]:
+    head = [
+        "checkpoint", "context", "return inside (random)", "score inside", "score outside", "score mixed",
+        "grid, episodes a context, seed",
+    ]  # fmt: skip
+    rows, references = [], set()
+    for result in results:
+        if result.evaluation is None:
+            continue
+        spec = catalogue.spec(result.config.env)
+        scores = score(spec, [result.evaluation])
+        if scores.reference:
+            references.add(f"{spec.title}: {scores.reference}")
+        by_name = {row.regime: row.agent.value for row in by_regime(scores, draws=1)} if scores.reference else {}
+        agent, random = result.evaluation.mean_returns()
+        inside = np.array(result.evaluation.regimes) == "interpolation"
+        rows.append(
+            [
+                _link(result, where),
+                result.config.method.source,
+                f"{np.nanmean(agent[inside]):.1f} ({np.nanmean(random[inside]):.1f})" if inside.any() else NONE,
+                *(_number(by_name.get(regime)) for regime in ("interpolation", "extrapolation", "mixed")),
+                _played(result),
+            ]
+        )
+    if not rows:
+        yield "No checkpoint has been evaluated."
+        return
+    yield _table(head, rows)
+    text = (
+        "By `python -m dali evaluate RUN --grid G --episodes E --seed S`, from the last column. Context: what the "
+        "agent is told of the physics. Return: mean over the contexts inside the train range, the random policy's from "
+        "the same start states in brackets. Score: 0 is the random policy, 1 the reference; interquartile mean over "
+        "contexts"
+    )
+    yield f"{text}. References: {'; '.join(sorted(references))}." if references else f"{text}."
+
+
+def _played(result: Result) -> str:
+    evaluation = result.evaluation
+    assert evaluation is not None
+    counts = (~np.isnan(evaluation.returns)).sum(1)
+    spec = catalogue.spec(result.config.env)
+    sizes = {len(evaluation_grid(spec, size)[0]): size for size in ("quick", "paper")}
+    contexts = int((counts > 0).sum())
+    grid = sizes.get(contexts, f"{contexts} contexts")
+    few, many = int(counts[counts > 0].min()), int(counts.max())
+    return f"{grid}, {few if few == many else f'{few} to {many}'}, {evaluation.seed}"
+
+
+def _generalisation(results: Sequence[Result]) -> Iterator[str]:
+    alike: dict[RunConfig, list[Result]] = {}
+    for result in results:
+        if result.evaluation is not None:
+            alike.setdefault(setting(result.config), []).append(result)
+    groups = [(c, group) for c, group in alike.items() if len({r.config.method_name for r in group}) > 1]
+    if not groups:
+        yield "No two methods were trained alike and evaluated."
+    for config, group in groups:
+        spec = catalogue.spec(config.env)
+        runs = {
+            name: [(r.config.seed, r.evaluation) for r in group if r.config.method_name == name and r.evaluation]
+            for name in METHODS
+        }
+        runs = {name: found for name, found in runs.items() if found}
+        yield f"### {spec.title}: {setting_text(config)}"
+        yield "By `python -m dali compare " + " ".join(_escaped(str(r.folder)) for r in group) + " --markdown`:"
+        yield render(compare_methods(spec, runs, BASELINE), markdown=True)
+        yield from _paired(config, runs)
+
+
+def _paired(config: RunConfig, runs: dict[str, list[tuple[int, Evaluation]]]) -> Iterator[str]:
+    """Each method against the baseline, seed by seed, where two seeds or more are shared."""
+    if BASELINE not in runs:
+        return
+    scores = compare(catalogue.spec(config.env), {name: [e for _, e in found] for name, found in runs.items()})
+    masks = regime_masks(scores[BASELINE])
+    base = {seed: scores[BASELINE].runs[i] for i, (seed, _) in enumerate(runs[BASELINE])}
+    rows, most = [], 0
+    for name, found in runs.items():
+        shared = [(i, seed) for i, (seed, _) in enumerate(found) if seed in base]
+        if name == BASELINE or len(shared) < 2:
+            continue
+        most = max(most, len(shared))
+        for regime, mask in masks.items():
+            gains = np.array([scores[name].runs[i][mask].mean() - base[seed][mask].mean() for i, seed in shared])
+            each = ", ".join(f"{_signed(gain)} (seed {seed})" for gain, (_, seed) in zip(gains, shared, strict=True))
+            better = f"{int((gains > 0).sum())} of {len(gains)}"
+            rows.append([METHODS[name].title, regime, each, _signed(gains.mean()), better, f"{sign_flip_p(gains):.2f}"])
+    if not rows:
+        return
+    title = METHODS[BASELINE].title
+    yield _table(["method", "contexts", f"mean score minus {title}'s, by seed", "mean", "better in", "p"], rows)
+    text = "Paired by seed: runs of one seed saw the same training contexts. p: two-sided sign-flip test over seeds."
+    if (least := 2 / 2**most) > 0.05:
+        text += f" With {most} seeds it cannot fall below {least:g}: they can show a direction and no significant difference."
+    yield text
+
+
+def sign_flip_p(gains: np.ndarray) -> float:
+    """Two-sided p-value of the mean of paired differences (R,): the share of all 2^R sign patterns that reach it."""
+    signs = np.array(list(itertools.product((1.0, -1.0), repeat=len(gains))))
+    means = np.abs(signs @ np.asarray(gains, float)) / len(gains)
+    return float((means >= means[0] - 1e-12).mean())
+
+
+def _number(value: float | None) -> str:
+    return NONE if value is None else f"{round(value, 2) + 0.0:.2f}"  # never "-0.00"
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 2) + 0.0:+.2f}"
+
+
+def _link(result: Result, where: Path | None) -> str:
+    """The run's name, linked to its card as seen from a page in the folder ``where``."""
+    name, card = _escaped(result.folder.name), result.folder / "README.md"
+    if where is None or not card.is_file():
+        return name
+    return f"[{name}]({quote(Path(os.path.relpath(card, where)).as_posix())})"
+
+
+def _escaped(text: str) -> str:
+    """File names as Markdown shows them, in tables and in code."""
+    return re.sub(r"([\\|`<>\[\]*])", r"\\\1", text)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = (head, ["---"] * len(head), *rows)
+    return "\n".join("| " + " | ".join(row) + " |" for row in lines)

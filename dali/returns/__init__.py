@@ -1,0 +1,1 @@
+"""What agents earn over contexts and seeds, and how methods compare."""

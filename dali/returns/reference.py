@@ -1,0 +1,196 @@
+"""Reference returns of each context of an evaluation grid: what 0 and 1 of a normalised score are.
+
+0 is the policy that draws every action uniformly, played in the simulator. 1 is, by environment,
+
+- pendulum: a controller that knows the physics, found by dynamic programming (``pendulum_expert``) and played in the
+  simulator from the same start states. It is nearly optimal, not a bound: a score may exceed 1 a little.
+- all others: the largest return that the reward allows, one point a step over a whole episode, whether or not any
+  controller reaches it (the cartpole's time limit; no ball is in its cup from the first step on; walker and quadruped
+  start lying down). It is the same in every context, so that a score there also falls where the physics is harder.
+
+Both are ours: the paper normalises by agents trained on each context alone.
+
+Shapes: M contexts, E episodes, N episodes played together, F context features.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dali.envs.contexts import evaluation_grid, held_out_contexts
+from dali.envs.pendulum import MASS, MAX_SPEED, MAX_TORQUE
+from dali.envs.spec import EnvSpec
+from dali.errors import DaliError
+from dali.returns.play import episode_seeds, play_actions, play_random
+
+DATA = Path(__file__).resolve().parent.parent / "data"
+BOUND = "largest possible return: one point a step"
+CONTROLLER = "dynamic programming controller that knows the physics"
+ANGLES, SPEEDS, TORQUES = 256, 161, 31  # grid of the controller's value function, and torques tried at each node
+TORQUES_PLAYED = 201  # torques tried when it plays
+CARD_CONTEXTS = 20
+
+
+@dataclass(frozen=True)
+class References:
+    """Mean returns of the two references in M contexts."""
+
+    contexts: np.ndarray  # (M, F) in the catalogue's units
+    random: np.ndarray  # (M,)
+    expert: np.ndarray  # (M,)
+    expert_kind: str  # what the expert is, in words
+
+    def at(self, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """References (random, expert), each (N,), of contexts (N, F); NaN where there is none."""
+        known = {tuple(c): i for i, c in enumerate(self.contexts.tolist())}
+        rows = np.array([known.get(tuple(c), -1) for c in np.asarray(contexts, float).tolist()], int)
+        random, expert = (np.append(values, np.nan)[rows] for values in (self.random, self.expert))
+        return random, expert
+
+
+def reference_path(env: str) -> Path:
+    """Where an environment's references ship."""
+    return DATA / f"reference_{env}.json"
+
+
+def load_references(env: str) -> References | None:
+    """The references that ship with the package; None for an environment without."""
+    path = reference_path(env)
+    if not path.is_file():
+        return None
+    record = json.loads(path.read_text(encoding="utf-8"))
+    columns = {name: np.array(record[name], float) for name in ("contexts", "random", "expert")}
+    return References(**columns, expert_kind=record["expert_kind"])
+
+
+def paper_figures() -> dict[str, Any]:
+    """The paper's reported figures (arXiv 2508.20294), as its authors give them: not re-run here."""
+    return json.loads((DATA / "paper_results.json").read_text(encoding="utf-8"))
+
+
+def card_contexts(spec: EnvSpec) -> np.ndarray:
+    """(20, F) held-out contexts inside the train range, on which every model card reports."""
+    return held_out_contexts(spec, CARD_CONTEXTS, 0, "interpolation")
+
+
+def compute_references(
+    spec: EnvSpec, episodes: int, seed: int, on_context: Callable[[int, int], None] | None = None
+) -> References:
+    """References on the environment's whole grid and on the model card's contexts, from E episodes a context.
+
+    Args:
+        on_context: called with the contexts done and those to do.
+    """
+    if episodes < 1:
+        raise DaliError(f"Episodes a context: found {episodes}; expected at least 1.")
+    contexts = np.concatenate([evaluation_grid(spec, "paper")[0], card_contexts(spec)])
+    seeds = episode_seeds(contexts, episodes, seed)
+    random, expert = np.empty(len(contexts)), np.full(len(contexts), float(spec.episode_steps))
+    for row, context in enumerate(contexts):
+        physics = np.tile(context, (episodes, 1))
+        random[row] = play_random(spec, physics, seeds[row])[0].mean()
+        if spec.name == "pendulum":
+            expert[row] = play_pendulum_expert(spec, context, seeds[row]).mean()
+        if on_context:
+            on_context(row + 1, len(contexts))
+    return References(contexts, random, expert, CONTROLLER if spec.name == "pendulum" else BOUND)
+
+
+def render_references(references: References, spec: EnvSpec, episodes: int, seed: int) -> str:
+    """JSON of them, with what made them; `load_references` reads it."""
+    record = {
+        "made_by": f"python -m dali reference {spec.name} --episodes {episodes} --seed {seed}",
+        "features": [f"{f.name} ({f.unit})" for f in spec.features],
+        "expert_kind": references.expert_kind,
+        "contexts": references.contexts.tolist(),
+        "random": references.random.round(3).tolist(),
+        "expert": references.expert.round(3).tolist(),
+    }
+    lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in record.items())
+    return f"{{\n{lines}\n}}\n"
+
+
+def play_pendulum_expert(spec: EnvSpec, context: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    """Returns (N,) of the controller in one context (F,), in the simulator."""
+    values = pendulum_values(context, spec.timestep, spec.episode_steps)
+
+    def choose(t: int, obs: np.ndarray) -> np.ndarray:
+        angle, speed = np.arctan2(obs[:, 1], obs[:, 0]).astype(float), obs[:, 2].astype(float)
+        torque = torques_to_try(angle, speed, context, spec.timestep, TORQUES_PLAYED)
+        total = lookahead(values[t + 1], angle, speed, torque, context, spec.timestep)
+        best = np.take_along_axis(torque, total.argmax(-1)[:, None], 1)
+        return (best / MAX_TORQUE).astype(np.float32)
+
+    return play_actions(spec, np.tile(context, (len(seeds), 1)), seeds, choose)[0]
+
+
+def pendulum_values(context: np.ndarray, timestep: float, steps: int) -> np.ndarray:
+    """Value functions (steps + 1, ANGLES, SPEEDS) by backward induction: row t has ``steps`` - t rewards to come.
+
+    Bilinear between nodes; the angle is periodic from -π.
+    """
+    angle, speed = (a.ravel() for a in np.meshgrid(_angle_nodes(), _speed_nodes(), indexing="ij"))
+    torque = torques_to_try(angle, speed, context, timestep, TORQUES)
+    reward, index, weight = _transition(angle, speed, torque, context, timestep)
+    reward, weight = reward.astype(np.float32), weight.astype(np.float32)
+    values = np.zeros((steps + 1, ANGLES * SPEEDS), np.float32)
+    for t in reversed(range(steps)):
+        following = values[t + 1]
+        total = reward.copy()
+        for corner in range(4):
+            total += weight[corner] * following[index[corner]]
+        values[t] = total.max(-1)
+    return values.reshape(steps + 1, ANGLES, SPEEDS)
+
+
+def lookahead(
+    values: np.ndarray, angle: np.ndarray, speed: np.ndarray, torque: np.ndarray, context: np.ndarray, timestep: float
+) -> np.ndarray:
+    """(N, U) reward plus value (ANGLES, SPEEDS) of the state that each torque (N, U) leads to from states (N,)."""
+    reward, index, weight = _transition(angle, speed, torque, context, timestep)
+    return reward + (weight * values.ravel()[index]).sum(0)
+
+
+def torques_to_try(
+    angle: np.ndarray, speed: np.ndarray, context: np.ndarray, timestep: float, count: int
+) -> np.ndarray:
+    """(N, count + 2): an even spread, and the torques that stop the rod and that bring it upright in one step."""
+    g, length = context
+    drift = speed + 3 * g / (2 * length) * np.sin(angle) * timestep
+    gain = 3.0 / (MASS * length * length) * timestep
+    wrapped = (angle + np.pi) % (2 * np.pi) - np.pi
+    aimed = np.stack([-drift, -wrapped / timestep - drift], -1) / gain
+    spread = np.broadcast_to(np.linspace(-MAX_TORQUE, MAX_TORQUE, count), (len(angle), count))
+    return np.concatenate([spread, aimed.clip(-MAX_TORQUE, MAX_TORQUE)], -1)
+
+
+def _transition(
+    angle: np.ndarray, speed: np.ndarray, torque: np.ndarray, context: np.ndarray, timestep: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The simulator's step, on the grid: reward (N, U), and the 4 nodes and weights (4, N, U) of the state reached."""
+    g, length = context
+    angle, speed = angle[:, None], speed[:, None]
+    wrapped = (angle + np.pi) % (2 * np.pi) - np.pi
+    reward = -(wrapped * wrapped + 0.1 * speed * speed + 0.001 * torque * torque)
+    acceleration = 3 * g / (2 * length) * np.sin(angle) + 3.0 / (MASS * length * length) * torque
+    speed = np.clip(speed + acceleration * timestep, -MAX_SPEED, MAX_SPEED)
+    a = ((angle + speed * timestep + np.pi) / (2 * np.pi) * ANGLES) % ANGLES
+    s = (speed + MAX_SPEED) / (2 * MAX_SPEED) * (SPEEDS - 1)
+    a0, s0 = np.minimum(a.astype(int), ANGLES - 1), np.minimum(s.astype(int), SPEEDS - 2)
+    da, ds = a - a0, s - s0
+    a1 = (a0 + 1) % ANGLES
+    index = np.stack([a0 * SPEEDS + s0, a0 * SPEEDS + s0 + 1, a1 * SPEEDS + s0, a1 * SPEEDS + s0 + 1])
+    weight = np.stack([(1 - da) * (1 - ds), (1 - da) * ds, da * (1 - ds), da * ds])
+    return reward, index, weight
+
+
+def _angle_nodes() -> np.ndarray:
+    return -np.pi + 2 * np.pi / ANGLES * np.arange(ANGLES)
+
+
+def _speed_nodes() -> np.ndarray:
+    return np.linspace(-MAX_SPEED, MAX_SPEED, SPEEDS)

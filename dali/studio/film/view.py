@@ -1,0 +1,226 @@
+"""A checkpoint's films for the counterfactuals page: kept between reruns, shown by the player, exported."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from dali.dreams.counterfactual import Latents
+from dali.dreams.film import Factual, Film, FilmSource, make_factual, make_film, make_film_source
+from dali.dreams.request import Request
+from dali.envs.spec import EnvSpec
+from dali.export.bundle import Bundle
+from dali.export.pictures import SIZE, code_text, draw_pictures, draw_pinned, physics_text, quantity
+from dali.export.tables import runs
+from dali.runs.artifacts import EPISODES_FILE
+from dali.runs.film_source import find_episodes
+from dali.runs.folder import ANALYSIS_FILE, CONFIG, WEIGHTS, digest
+from dali.studio.film.state import PageState, fitted
+from dali.studio.loaders import Run, Stamp, figures_are_current, load_agent, load_episodes, load_readout, stamp
+from dali.studio.player import Pane, PlayerFilm, Series, Trace, player
+from dali.studio.style import number, shown_path
+
+RUN_TITLES = {
+    "real_factual": "Real, factual",
+    "real_counterfactual": "Real, counterfactual",
+    "dream_factual": "Dream, factual",
+    "dream_counterfactual": "Dream, counterfactual",
+}
+
+
+def open_film_source(run: Run) -> tuple[FilmSource, Stamp]:
+    """The source of a run, shared between sessions, and what its films are keyed by.
+
+    Raises:
+        DaliError: the run cannot be opened, or its episodes have not been recorded.
+    """
+    if run.config.method.infers_context:
+        load_episodes(run)
+        key = stamp(run.folder, CONFIG, WEIGHTS, EPISODES_FILE)
+    else:
+        present = [EPISODES_FILE] if (run.folder / EPISODES_FILE).exists() else []
+        key = stamp(run.folder, CONFIG, WEIGHTS, *present)
+    return _stage(key, run), key
+
+
+def warn_if_stale(run: Run) -> None:
+    """Says so where the recorded codes were inferred by other weights than those that dream now."""
+    if (run.folder / ANALYSIS_FILE).exists() and not figures_are_current(run):
+        st.warning(
+            f"The weights have changed since these episodes were recorded, so codes and dreams don't belong together. "
+            f"Record them anew: `python -m dali analyse {shown_path(run.folder)}`",
+            icon=":material/history:",
+        )
+
+
+@st.cache_resource(max_entries=4, show_spinner="Preparing episodes …")
+def _stage(key: Stamp, _run: Run) -> FilmSource:
+    agent = load_agent(_run)
+    if agent.method.infers_context:
+        return make_film_source(agent, load_episodes(_run), load_readout(_run))
+    return make_film_source(agent, find_episodes(_run.folder, agent), None)
+
+
+def film_of(source: FilmSource, key: Stamp, request: Request) -> Film:
+    """The film of a request, remembered for a while. Never changed by anyone.
+
+    Raises:
+        DaliError: the request does not fit.
+    """
+    return _film(key, request, source)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _film(key: Stamp, request: Request, _stage: FilmSource) -> Film:
+    factual = _factual(key, request.episode, request.t, request.horizon, request.actions, request.latents, _stage)
+    return make_film(_stage, request, factual)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _factual(key: Stamp, episode: int, t: int, horizon: int, actions, latents: Latents, _stage: FilmSource) -> Factual:
+    return make_factual(_stage, Request(episode, t, horizon, actions=actions, latents=latents))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _kept_frames(digest: str, _make) -> np.ndarray:
+    """Frames of panes that no slider changes: few, since each is 10 MB for 50 steps."""
+    frames = _make()
+    frames.setflags(write=False)
+    return frames
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def checkpoint_digest(key: Stamp) -> str:
+    """SHA-256 of the checkpoint whose files are stamped."""
+    return digest(Path(key[0][0]).parent)
+
+
+def show_player(source: FilmSource, key: Stamp, state: PageState, film: Film) -> None:
+    """The panes and traces of a film, with the pinned dream beside them."""
+    spec, method = source.agent.spec, source.agent.method
+    pictures = draw_pictures(film, spec, method, SIZE, state.extras, _kept_frames)  # type: ignore[arg-type]
+    pinned = _pinned(source, key, state)
+    if pinned:
+        pictures.append(draw_pinned(pinned, spec, SIZE, _kept_frames))
+    elif state.pinned:
+        st.caption(":material/keep_off: The pinned dream's episode is too short for this horizon.")
+    panes = [Pane(p.title, p.caption, p.frames, p.digest, p.style) for p in pictures]
+    traces = _traces(film, pinned, spec, method.source != "none", state.dimensions)
+    player(PlayerFilm(panes, traces, spec.timestep), "film")
+
+
+def _pinned(source: FilmSource, key: Stamp, state: PageState) -> Film | None:
+    """The pinned film over the present one's steps; None without a pin, or where its episode is too short."""
+    asked = fitted(state.pinned, state.request, source) if state.pinned else None
+    return film_of(source, key, asked) if asked else None
+
+
+def _traces(film: Film, pinned: Film | None, spec: EnvSpec, changes: bool, dimensions: Sequence[int]) -> list[Trace]:
+    shown = {name: run for name, run in runs(film).items() if changes or name != "dream_counterfactual"}
+    errors = [Series("Dream, factual", film.error, "dream_factual")]
+    title = "Dream, counterfactual" if changes else "Dream against real counterfactual"
+    errors.append(Series(title, film.error_counterfactual, "dream_counterfactual"))
+    if pinned:
+        errors.append(Series("Dream, pinned", pinned.error_counterfactual, "pinned"))
+    traces = [Trace("Error of the dream", "σ of the data", errors)]
+    for i in dimensions:  # of an agent of pixels those of real runs alone: its dreams are pictures
+        series = [Series(RUN_TITLES[name], run.obs[:, i], name) for name, run in shown.items() if run.obs is not None]
+        if pinned and pinned.dream_counterfactual.obs is not None:
+            series.append(Series("Dream, pinned", pinned.dream_counterfactual.obs[:, i], "pinned"))
+        traces.append(Trace(spec.observation_names[i], spec.observation_units[i], series))
+    return traces
+
+
+def show_badges(source: FilmSource, film: Film) -> None:
+    """What a person must know of this request before trusting the dream."""
+    spec, method = source.agent.spec, source.agent.method
+    with st.container(horizontal=True):
+        for feature, value in zip(spec.features, film.context_to, strict=True):
+            if feature.name in film.outside:
+                low, high = feature.train
+                away = (low - value) if value < low else (value - high)
+                text = f"{feature.label} is {quantity(feature, away)} outside the train range {low:g}–{high:g}"
+                st.badge(text, icon=":material/warning:", color="orange")
+        if film.support is not None and not film.support.inside:
+            text = f"code is off the data: {film.support.ratio:.1f} times the distance 99 % of codes keep"
+            st.badge(text, icon=":material/warning:", color="orange")
+        elif film.support is not None:
+            st.badge("code within the data", icon=":material/check:", color="green")
+        if method.shallow:
+            st.badge("shallow: z' acts while the steps before the start are observed again", icon=":material/info:")
+        if method.source == "given":
+            st.badge("told the true physics: its slider changes what the dream is told", icon=":material/info:")
+        if method.source == "none":
+            st.badge("no context: sliders change the real run alone", icon=":material/info:")
+
+
+def show_numbers(source: FilmSource, key: Stamp, state: PageState, film: Film) -> None:
+    """The figures of this request, and in a line those of the pinned one."""
+    spec, method = source.agent.spec, source.agent.method
+    horizon = film.request.horizon
+    row = st.container(horizontal=True)  # wraps where the window is narrow
+    row.metric(
+        "Error, factual", number(film.mean_error, 2, "σ"), help=f"Dream against real, {horizon} steps.", width=160,
+    )  # fmt: skip
+    row.metric(
+        "Error, counterfactual", number(film.mean_error_counterfactual, 2, "σ"),
+        help=f"Dream against the real run at the asked physics. Unsteered: {film.mean_error_unsteered:.2f} σ.",
+        width=160,
+    )  # fmt: skip
+    row.metric(
+        "Steering skill", number(film.skill) if method.source != "none" else number(None),
+        help=f"1 - error steered / error unsteered, over {horizon} steps. 1 is ideal, 0 useless. "
+        "A dash where no physics is asked for.", width=160,
+    )  # fmt: skip
+    for i, feature in enumerate(spec.features):
+        row.metric(
+            f"Dreamed {feature.label}", quantity(feature, film.effective[i]),
+            delta=f"asked {quantity(feature, film.context_to[i])}", delta_color="off", delta_arrow="off",
+            help="The physics whose real run is nearest to the counterfactual dream, over its first 25 steps; "
+            f"that run is still {film.effective_error[i]:.2f} σ away.", width=160,
+        )  # fmt: skip
+    pinned = _pinned(source, key, state)
+    if pinned:
+        st.caption(":material/keep: " + _pinned_text(source, pinned))
+
+
+def _pinned_text(source: FilmSource, film: Film) -> str:
+    """What was pinned and how right it is, in the order of the figures above."""
+    spec = source.agent.spec
+    asked = ", ".join(x for x in (physics_text(spec, film.context_to), code_text(film)) if x)
+    parts = [f"error {film.mean_error_counterfactual:.2f} σ"]
+    if film.skill is not None and source.agent.method.source != "none":
+        parts.append(f"steering skill {number(film.skill)}")
+    parts += [f"dreamed {f.label} {quantity(f, c)}" for f, c in zip(spec.features, film.effective, strict=True)]
+    return f"Pinned, {asked}: {', '.join(parts)}."
+
+
+def show_export(source: FilmSource, key: Stamp, run: Run, state: PageState, film: Film) -> None:
+    """Downloads, made when they are asked for, and the command that makes the film again."""
+    pinned = _pinned(source, key, state)
+    bundle = Bundle(film, source.agent.spec, source.agent.method, SIZE, state.extras, pinned)  # type: ignore[arg-type]
+    folder = shown_path(run.folder)
+    name = f"{run.name}-e{film.request.episode}-t{film.request.t}"
+    mimes = {"mp4": "video/mp4", "gif": "image/gif", "png": "image/png", "csv": "text/csv", "npz": "application/zip"}
+    with st.expander("Export", icon=":material/download:"):
+        with st.container(horizontal=True):
+            for kind, mime in mimes.items():
+                label = "PNG strip" if kind == "png" else kind.upper() if kind != "mp4" else "mp4"
+                st.download_button(
+                    label, partial(bundle.make, kind), f"{name}.{kind}", mime, key=f"film_save_{kind}",
+                    on_click="ignore", icon=":material/download:",
+                )  # fmt: skip
+
+            def manifest() -> str:
+                return bundle.manifest(
+                    source.episodes, folder, checkpoint_digest(key), {"film.mp4": bundle.make("mp4")}
+                )
+
+            st.download_button(
+                "Manifest", manifest, f"{name}.json", "application/json", key="film_save_json", on_click="ignore",
+                icon=":material/download:",
+            )  # fmt: skip
+        st.caption("The same film, byte for byte, without the dashboard:")
+        st.code(bundle.command_line(folder, checkpoint_digest(key)), language="bash", wrap_lines=True)

@@ -1,0 +1,216 @@
+"""The map of codes: its controls, and what the browser says was picked on it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import streamlit as st
+
+from dali.codes.points import (
+    Points,
+    colour_names,
+    colouring,
+    episode_points,
+    inside_polygon,
+    points_of,
+    record_points,
+    records_of,
+    thin,
+)
+from dali.codes.projection import Method
+from dali.episodes import Episodes
+from dali.figures import latent as figures
+from dali.figures.style import with_unit
+from dali.studio.latent.projections import MAP_TITLES, find_map
+from dali.studio.latent.selection import clicked_key, focus, generation, selected_records, selection_key, set_focus
+from dali.studio.loaders import Run
+
+RECORDS, MEANS = "records (episode, t)", "episode means"
+PAIRS = "raw axes"
+DRAWN = (5_000, 20_000, 100_000)
+PAIR_LIMIT = 3_000
+LASSO, CLICK = "Lasso", "Click"
+MOUSE = {LASSO: "lasso", CLICK: "pan"}  # what dragging does; Streamlit hears of clicks only where it selects nothing
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the controls ask for."""
+
+    method: str
+    dimensions: int
+    means: bool
+    colour: str
+    drawn: int
+    path_of: int | None
+    drag: str
+
+
+def settings(run: Run, episodes: Episodes) -> Settings:
+    """The controls above the map."""
+    names = colour_names(run.spec)
+    labels = {f.name: with_unit(f.title, f.unit) for f in run.spec.features} | {"time": "time (s)"}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        method = st.selectbox(
+            "Map",
+            [*MAP_TITLES, PAIRS],
+            format_func=lambda m: MAP_TITLES.get(m, m),
+            key="map_method",
+            width=120,
+            persist_state="session",
+        )
+        dimensions = st.selectbox(
+            "Dimensions", [2, 3], disabled=method == PAIRS, key="map_dimensions", width=95, persist_state="session"
+        )
+        rows = st.selectbox("Points", [RECORDS, MEANS], key="map_points", width=185, persist_state="session")
+        colour = st.selectbox(
+            "Colour",
+            names,
+            format_func=lambda c: labels.get(c, c),
+            key=f"map_colour:{run.config.env}",
+            width=175,
+            persist_state="session",
+        )
+        drawn = st.selectbox(
+            "Drawn, at most", DRAWN, 1, format_func="{:,}".format, key="map_drawn", width=120, persist_state="session"
+        )
+        shown = st.number_input(
+            "Path of episode",
+            min_value=0,
+            max_value=len(episodes.obs) - 1,
+            value=None,
+            placeholder="none",
+            key=f"map_path:{run.folder}",
+            help="Draws z(t) of this episode over the map, dark where it ends.",
+            disabled=method == PAIRS,
+            width=135,
+            persist_state="session",
+        )
+        mouse = st.segmented_control(
+            "Mouse", list(MOUSE), default=LASSO, required=True, key="map_mouse", persist_state="session",
+            width="content", disabled=method == PAIRS or dimensions == 3,
+            help="Lasso: dragging selects. Click: a click on a point looks at its episode, dragging moves the map.",
+        )  # fmt: skip
+    return Settings(method, dimensions, rows == MEANS, colour, drawn, shown, MOUSE[mouse])
+
+
+def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
+    """The map with its lasso, and in a sentence what is drawn."""
+    points = episode_points(episodes) if chosen.means else record_points(episodes)
+    grid = chosen.method == PAIRS
+    rows = thin(len(points.code), min(chosen.drawn, PAIR_LIMIT) if grid else chosen.drawn)
+    shown = points.take(rows)
+    colour = colouring(chosen.colour, shown, episodes, run.spec)
+    held = _baked_selection(run, episodes, chosen)
+    mark = points_of(held, shown) if held is not None else None
+    note = ""
+    if grid:
+        coordinates = points.code
+        figure = figures.pair_grid(shown, episodes, run.spec, colour, mark)
+    else:
+        projected = find_map(run, points, cast(Method, chosen.method), chosen.dimensions)
+        if projected is None:
+            return
+        coordinates = projected.points
+        path = projected.path(episodes, chosen.path_of) if chosen.path_of is not None else None
+        figure = figures.map_figure(
+            coordinates[rows],
+            shown,
+            episodes,
+            run.spec,
+            colour,
+            projected.axes,
+            mark,
+            path,
+            _revision(chosen),
+            chosen.drag,
+            _ringed(run, episodes, points, coordinates),
+        )
+        note = projected.note
+
+    def follow() -> None:
+        _follow_selection(run, episodes, points, coordinates, st.session_state[key].selection)
+
+    key = f"map:{run.folder}:{st.session_state.get(generation(run), 0)}"
+    flat = grid or chosen.dimensions == 2
+    # Plotly draws four times the points of the screen; with software rendering a lasso then takes twice as long.
+    st.plotly_chart(
+        figure,
+        key=key if flat else f"{key}:3d",
+        on_select=follow if flat else "ignore",
+        selection_mode=("points", "box", "lasso"),
+        config={"displaylogo": False, "scrollZoom": True, "plotGlPixelRatio": 1},
+    )
+    kind = "episode means" if chosen.means else "records"
+    sampled = "" if len(rows) == len(points.code) else ", drawn at random without replacement (seed 0)"
+    lasso = "A lasso holds all that lie inside it, drawn or not." if flat else "Lasso in two dimensions."
+    st.caption(f"{len(rows):,} of {len(points.code):,} {kind}{sampled}. {lasso} {note}")
+
+
+def _revision(chosen: Settings) -> str:
+    """Zoom survives whatever leaves the coordinates alone."""
+    return f"{chosen.method}:{chosen.dimensions}:{chosen.means}"
+
+
+def _baked_selection(run: Run, episodes: Episodes, chosen: Settings) -> np.ndarray | None:
+    """The selection as it stood when these settings came up.
+
+    The browser itself marks what is selected in the figure it shows. Were the figure changed too, its chart would
+    become another widget, whose selection is empty; so the selection is written into a figure only as it restyles.
+    """
+    frozen = f"baked:{run.folder}"
+    settings_before, records = st.session_state.get(frozen, (None, None))
+    if settings_before != chosen:
+        records = selected_records(run, episodes)
+        st.session_state[frozen] = (chosen, records)
+    return records if records is None or records.shape == episodes.obs.shape[:2] else None
+
+
+def _follow_selection(run: Run, episodes: Episodes, points: Points, coordinates: np.ndarray, selection) -> None:
+    """Keeps what the browser selected: a lasso or box as records, a clicked point as the record looked at."""
+    shapes = [_corners(shape) for shape in selection.get("lasso", [])] + [
+        _corners(shape) for shape in selection.get("box", [])
+    ]
+    if not shapes:
+        clicked = selection.get("points", [])
+        record = _record(clicked[0].get("customdata")) if len(clicked) == 1 else None
+        if record is not None:
+            set_focus(run, *record)
+            st.session_state[clicked_key(run)] = True
+            # The ring makes another figure, which must show the selection anew.
+            st.session_state.pop(f"baked:{run.folder}", None)
+        return
+    chosen = np.zeros(len(coordinates), bool)
+    for axes, corners in shapes:
+        chosen |= inside_polygon(coordinates[:, axes], corners)
+    st.session_state[selection_key(run)] = records_of(points, chosen, episodes) if chosen.any() else None
+
+
+def _ringed(run: Run, episodes: Episodes, points: Points, coordinates: np.ndarray) -> np.ndarray | None:
+    """(k,) where the clicked record, or the mean of its episode, lies on the map."""
+    if not st.session_state.get(clicked_key(run)):
+        return None
+    episode, step = focus(run, episodes)
+    rows = np.flatnonzero((points.episode == episode) & (points.means | (points.step == step)))
+    return coordinates[rows[0]] if len(rows) else None
+
+
+def _record(customdata) -> tuple[int, int] | None:
+    """Episode and step of a point's custom data, which the browser sends as a list or as an object of indices."""
+    values = list(customdata.values()) if isinstance(customdata, Mapping) else customdata
+    return (int(values[0]), int(values[1])) if isinstance(values, list) and len(values) > 1 else None
+
+
+def _corners(shape: dict) -> tuple[list[int], np.ndarray]:
+    """The two coordinates that a lasso or box spans, and its corners (P, 2). Axis "x" is the first, "x3" the third."""
+    x, y = np.asarray(shape["x"], float), np.asarray(shape["y"], float)
+    if len(x) == 2:  # a box, by two opposite corners
+        x, y = x[[0, 1, 1, 0]], y[[0, 0, 1, 1]]
+    return [_axis(shape.get("xref", "x"), 0), _axis(shape.get("yref", "y"), 1)], np.stack([x, y], 1)
+
+
+def _axis(reference: str, alone: int) -> int:
+    """Index of the coordinate on an axis; a plain "x" or "y" of a single plot is coordinate 0 or 1."""
+    number_ = reference[1:]
+    return int(number_) - 1 if number_ else alone

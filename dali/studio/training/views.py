@@ -1,0 +1,240 @@
+"""The training page: logs of runs, trained or in training, and trainings started from the page."""
+
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import streamlit as st
+
+from dali.config import PRESETS, RunConfig
+from dali.envs import catalogue
+from dali.errors import CheckpointError
+from dali.figures import training as figures
+from dali.methods import METHODS
+from dali.returns.comparison import setting
+from dali.runs.checkpoint import METRICS
+from dali.runs.folder import CONFIG, load_config
+from dali.studio import jobs
+from dali.studio.loaders import checkpoints_folder
+from dali.train.log import read_metrics
+from dali.train.sweep import progress
+
+LIVE = 60.0  # seconds since the last row, within which a run counts as training; rows come every ten
+REFRESH = 3.0  # seconds between looks at a run in training
+LOCAL = ("127.0.0.1", "localhost", "::1")
+# Session state: names chosen, names that have been offered, methods whose runs were chosen together.
+CHOSEN, SEEN, BY_METHOD = "training_runs", "training_seen", "training_methods"
+CHART_WIDTH = 500  # px: two beside each other on a wide screen, one on a narrow one
+MANY = 4  # runs, beyond which methods choose them and colour them
+
+
+@dataclass(frozen=True)
+class LoggedRun:
+    """A folder with a log; it may not hold weights yet."""
+
+    folder: Path
+    age: float  # seconds since its last row
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def live(self) -> bool:
+        """A row came lately, and more are to come; files that were just copied are new as well."""
+        return self.age < LIVE and not progress(self.folder).complete
+
+    @property
+    def method(self) -> str | None:
+        """None before the first checkpoint, or where the configuration cannot be read."""
+        return self._config.method_name if self._config else None
+
+    @property
+    def setting(self) -> RunConfig | None:
+        """What it has in common with runs that it may be compared with; None as for ``method``."""
+        return setting(self._config) if self._config else None
+
+    @cached_property
+    def _config(self) -> RunConfig | None:
+        try:
+            return load_config(self.folder)
+        except CheckpointError:
+            return None
+
+
+def logged_runs() -> list[LoggedRun]:
+    """All folders with a log, by name."""
+    folder, now = checkpoints_folder(), time.time()
+    if not folder.is_dir():
+        return []
+    logs = sorted(child / METRICS for child in folder.iterdir() if (child / METRICS).is_file())
+    return [LoggedRun(log.parent, now - log.stat().st_mtime) for log in logs]
+
+
+def choose_runs(runs: list[LoggedRun]) -> list[LoggedRun]:
+    """The picker; runs in training are chosen at first, later all that appear, since a short one may have ended."""
+    by_name, session = {run.name: run for run in runs}, st.session_state
+    live = [name for name, run in by_name.items() if run.live]
+    before = session.get(CHOSEN)
+    if before is None:
+        chosen = live or _one_of_each(runs)
+    else:
+        fresh = [name for name in by_name if name not in session[SEEN]]
+        chosen = [name for name in before if name in by_name] + fresh
+    session["training_picker"], session[SEEN] = chosen, set(by_name)
+    _choose_by_method(runs)
+    session[CHOSEN] = st.multiselect(
+        "Runs",
+        list(by_name),
+        key="training_picker",
+        on_change=lambda: session.update({CHOSEN: session["training_picker"], BY_METHOD: []}),
+        format_func=lambda name: f"{name} (in training)" if by_name[name].live else name,
+    )
+    return [by_name[name] for name in session[CHOSEN]]
+
+
+def many(runs: list[LoggedRun]) -> bool:
+    """True where runs are better told apart by their method."""
+    return len(runs) > MANY
+
+
+def _one_of_each(runs: list[LoggedRun]) -> list[str]:
+    """The first run of each method, among those that differ in method and seed alone, where most runs do."""
+    usual = Counter(run.setting for run in runs).most_common(1)[0][0]
+    return list({run.method: run.name for run in reversed(runs) if run.setting == usual}.values())[::-1]
+
+
+def _choose_by_method(runs: list[LoggedRun]) -> None:
+    """Buttons that choose all runs of some methods together, where there are enough runs to make that worth it."""
+    if not many(runs):
+        return
+    methods = {run.name: run.method for run in runs}
+
+    def choose() -> None:
+        wanted = st.session_state[BY_METHOD]
+        st.session_state[CHOSEN] = [name for name, method in methods.items() if method in wanted]
+
+    st.pills(
+        "All runs of",
+        [name for name in METHODS if name in methods.values()],
+        selection_mode="multi",
+        format_func=lambda name: METHODS[name].title,
+        key=BY_METHOD,
+        on_change=choose,
+    )
+
+
+def styles(runs: list[LoggedRun], by_method: bool) -> dict[str, figures.Style]:
+    """How every run is drawn: in a colour of its own, or in its method's."""
+    if by_method:
+        return figures.styles_by_method({run.name: run.method for run in runs})
+    return figures.styles_by_run([run.name for run in runs])
+
+
+def show_curves(
+    runs: list[LoggedRun], keys: list[str], axis: str, weight: float, drawn_as: dict[str, figures.Style]
+) -> None:
+    """The curves, drawn anew every few seconds while any run trains; the page follows as runs come and end."""
+    before = _standing()
+    following = any(before.values()) or training_now()
+
+    @st.fragment(run_every=REFRESH if following else None)
+    def draw() -> None:
+        if _standing() != before:
+            st.rerun()
+        logs = {run.name: read_metrics(run.folder) for run in runs}
+        row = st.container(horizontal=True)
+        for key in keys:
+            place = row.container(width=CHART_WIDTH if len(keys) > 1 else "stretch")
+            curves = [figures.curve(name, rows, key, axis) for name, rows in logs.items()]
+            drawn = [c for c in curves if len(c.x)]
+            if drawn:
+                figure = figures.learning_curves(drawn, key, axis, weight, drawn_as)
+                place.plotly_chart(figure, key=f"curve:{key}", config={"displaylogo": False})
+            else:
+                place.caption(f"Nothing logged yet: {figures.title_of(key)}.")
+        if any(key.startswith("probe/") for key in keys):
+            st.caption(figures.PROBE_TEXT)
+        last = {run.name: logs[run.name][-1] for run in runs if run.live and logs[run.name]}
+        if last:
+            steps = "; ".join(f"{name} at {row['env_steps']:,} environment steps" for name, row in last.items())
+            st.caption(f"In training, read every {REFRESH:g} s: {steps}.")
+
+    draw()
+
+
+def training_now() -> bool:
+    """True while a training that was started from the page runs."""
+    found = jobs.read(_status_file())
+    return found is not None and found.state == "running"
+
+
+def local_server() -> bool:
+    """True where only this machine reaches the server, so that starting processes from the page is safe."""
+    return st.get_option("server.address") in LOCAL
+
+
+def show_start() -> None:
+    """The form that starts trainings in the background, and their progress with a cancel button."""
+    if not local_server():
+        st.info("Trainings start from this page only where the server's address is this machine's own.")
+        return
+    status = _status_file()
+    running = jobs.watch(status, "Training")
+    if running is not None and running.state != "running":
+        shown = {"done": st.success, "failed": st.error, "cancelled": st.warning}[running.state]
+        shown(f"Trainings {running.state}. {running.text}")
+    with st.form("start_training", border=False):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            env = st.selectbox("Environment", catalogue.names(), width=180)
+            methods = st.multiselect(
+                "Methods", list(METHODS), ["dali_d_chi"], format_func=lambda m: METHODS[m].title, width=300
+            )
+            preset = st.segmented_control("Preset", list(PRESETS), default="small", required=True)
+            seeds = st.text_input("Seeds", "0", help="0,1,2 or a range such as 0-2", width=110)
+            steps = st.number_input(
+                "Environment steps", 0, step=1000, value=0, help="0: the environment's own number", width=170
+            )
+            workers = st.number_input("At once", 1, 64, 1, help="One thread each", width=90)
+        pressed = st.form_submit_button(
+            "Start", icon=":material/play_arrow:", disabled=running is not None and running.state == "running"
+        )
+    folder = checkpoints_folder()
+    words = ["sweep", "--env", env, "--methods", ",".join(methods), "--seeds", seeds, "--workers", str(workers)]
+    words += ["--output", str(folder)]
+    options = ["--", "--preset", preset, *(["--steps", str(steps)] if steps else [])]
+    if pressed and not methods:
+        st.warning("Choose at least one method.")
+    elif pressed:
+        jobs.start([*words, "--status", str(status), *options], status)
+        st.session_state["training_command"] = f"python -m dali {' '.join([*words, *options])}"
+        st.rerun()
+    if command := st.session_state.get("training_command"):
+        st.code(command, language="bash")
+    st.caption(
+        f"Runs are written to `{folder}`. A cancelled one goes on from its last checkpoint when it is started again; a "
+        "finished one is left as it is. `python -m dali bench train` tells how many updates a second it makes here."
+    )
+
+
+def has_weights(run: LoggedRun) -> bool:
+    """False before a run's first checkpoint."""
+    return (run.folder / CONFIG).is_file()
+
+
+def _standing() -> dict[str, bool]:
+    """Run name -> whether it trains now."""
+    return {run.name: run.live for run in logged_runs()}
+
+
+def _status_file() -> Path:
+    return _job_folder() / "training.json"
+
+
+@st.cache_resource
+def _job_folder() -> Path:
+    """One a server: its trainings end with it."""
+    return Path(tempfile.mkdtemp(prefix="dali-training-"))
