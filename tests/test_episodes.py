@@ -24,15 +24,17 @@ def untrained(env="pendulum", method="dali_d_chi"):
     return Agent(make_config(env, method, "tiny", 0, 600), catalogue.spec(env)).requires_grad_(False).eval()
 
 
-def test_codes_of_recorded_episodes_are_those_that_acting_infers():
+@pytest.mark.parametrize("frozen", [False, True])
+def test_codes_of_recorded_episodes_are_those_that_acting_infers(frozen):
     agent = untrained()
     contexts = sample_contexts(agent.spec, 4, 0)
     episodes = collect(agent, contexts, np.full(4, "train"), 0, np.zeros(4, bool), 30)
-    memory, scaled = agent.initial(4), torch.from_numpy(agent.spec.scale_context(contexts))
+    memory, scaled = agent.initial(4, frozen), torch.from_numpy(agent.spec.scale_context(contexts))
     for t in range(30):
         obs = torch.from_numpy(episodes.obs[:, t])
-        _, memory, _ = agent.act(obs, torch.full((4,), t == 0), memory, scaled, None)
-        assert np.allclose(agent.code(memory).numpy(), episodes.code[:, t], rtol=2**-10, atol=1e-5), t  # half precision
+        _, memory, context = agent.act(obs, torch.full((4,), t == 0), memory, scaled, None)
+        code = context * agent.world_model.code_std + agent.world_model.code_mean
+        assert np.allclose(code.numpy(), episodes.code[:, t], rtol=2**-10, atol=1e-5), t  # half precision
         memory = agent.took(memory, memory.latent, torch.from_numpy(episodes.action[:, t]))
 
 

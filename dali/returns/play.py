@@ -238,7 +238,7 @@ class Actor:
         self._seen = torch.zeros(BATCH, agent.obs_dim, device=agent.device)
         self._scaled = torch.zeros(BATCH, agent.spec.context_dim, device=agent.device)
         self._scaled[: self._num] = torch.from_numpy(agent.spec.scale_context(contexts))
-        self._before = agent.initial(BATCH)
+        self._before = agent.initial(BATCH, frozen=True)
         self._first = torch.ones(BATCH, dtype=torch.bool, device=agent.device)
         self._step = 0
 
