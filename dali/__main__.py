@@ -20,7 +20,7 @@ from dali.cli.reference import reference
 from dali.cli.results import results
 from dali.cli.sweep import sweep
 from dali.cli.train import train
-from dali.errors import DaliError
+from dali.errors import DaliError, missing_package
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 for command in (
@@ -58,9 +58,12 @@ def main(
 
 
 def run() -> None:
-    """Runs the command line; a DaliError ends it with its sentence and exit status 1."""
+    """Runs the command line; a DaliError or a package that is missing ends it with a sentence and exit status 1."""
     try:
-        app()
+        try:
+            app()
+        except ModuleNotFoundError as error:
+            raise missing_package(error) from error
     except DaliError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(1)
