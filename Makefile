@@ -16,7 +16,7 @@ help:
 	@echo "make lint     check style, formatting and types"
 	@echo "make format   put formatting and import order right"
 	@echo "make docs     write the API as pages into site/"
-	@echo "make results  write docs/results.md and docs/library.md anew"
+	@echo "make results  write docs/results.md, docs/library.md and the notebooks anew"
 	@echo "make clean    remove $(VENV) and caches"
 
 app: install
@@ -63,9 +63,10 @@ test: install-dev browser
 docs: install-dev
 	$(PYTHON) -m pdoc --docformat google --output-directory site dali dali.library
 
-results: install
+results: install-dev
 	$(PYTHON) -m dali results --output docs/results.md
 	$(PYTHON) tools/api_page.py --output docs/library.md
+	$(PYTHON) tools/notebooks.py
 
 clean:
 	rm -rf site $(VENV) .pytest_cache .ruff_cache .mypy_cache

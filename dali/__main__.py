@@ -22,7 +22,7 @@ try:
     from dali.cli.results import results
     from dali.cli.sweep import sweep
     from dali.cli.train import train
-    from dali.errors import DaliError
+    from dali.errors import DaliError, missing_package
     from dali.files.text import plain
 except KeyboardInterrupt:  # Ctrl-C in the first moments
     sys.exit(130)
@@ -66,12 +66,15 @@ def main(
 
 
 def run() -> None:
-    """Runs the command line; what a person can put right ends it with a sentence and exit status 1."""
+    """Runs the command line; a DaliError or a package that is missing ends it with a sentence and exit status 1."""
     for stream in (sys.stdout, sys.stderr):  # a terminal without σ shows ? for it
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        app()
+        try:
+            app()
+        except ModuleNotFoundError as error:
+            raise missing_package(error) from error
     except DaliError as error:
         _end(str(error))
     except MemoryError:

@@ -23,3 +23,13 @@ class TrainingError(DaliError):
 def unknown_name(kind: str, name: object, known) -> DaliError:
     """The error for a name outside a catalogue, with what would have been accepted."""
     return DaliError(f"Unknown {kind} {quote(name)}; expected one of: {', '.join(sorted(known))}.")
+
+
+def missing_package(error: ModuleNotFoundError) -> DaliError:
+    """The error for a package that is not installed. Raises the given one where the module is one of ours."""
+    if error.name is None or error.name.split(".")[0] in ("dali", "pages"):
+        raise error
+    return DaliError(
+        f"The package {error.name.split('.')[0]!r} is not installed; the extras train, app and sweep bring what "
+        "training, the dashboard and Ray need, as in: pip install '.[train]'"
+    )

@@ -79,8 +79,8 @@ def results_page(results: Sequence[Result], command: str, where: Path | None = N
     """
     parts = [
         "# Results",
-        f"Written by `{command}` from the `analysis.json` and `eval.json` of each checkpoint. Model cards tell how agents "
-        "were trained.",
+        f"Written by `{command}` from the `analysis.json` and `eval.json` of each checkpoint. Model cards tell how "
+        "agents were trained.",
         "## Codes and dreams",
         *_codes(results, where),
         "## Returns",
@@ -234,7 +234,7 @@ def _paired(config: RunConfig, runs: dict[str, list[tuple[int, Evaluation]]]) ->
     yield _table(["method", "contexts", f"mean score minus {title}'s, by seed", "mean", "better in", "p"], rows)
     text = "Paired by seed: runs of one seed saw the same training contexts. p: two-sided sign-flip test over seeds."
     if (least := 2 / 2**most) > 0.05:
-        text += f" With {most} seeds it cannot fall below {least:g}: they can show a direction and no significant difference."
+        text += f" With {most} seeds it cannot fall below {least:g}: they can show a direction, not significance."
     yield text
 
 

@@ -8,9 +8,9 @@ import pandas as pd
 from dali.config import make_config
 from dali.envs import catalogue
 from dali.envs.base import Simulator
-from dali.errors import CheckpointError, DaliError
+from dali.errors import CheckpointError, DaliError, missing_package
 from dali.library.run import Run, open_run
-from dali.runs.folder import WEIGHTS, load_config
+from dali.runs.folder import TRAINER_STATE, WEIGHTS, load_config
 from dali.runs.folder import list_runs as run_folders
 
 
@@ -104,12 +104,14 @@ def train_agent(
         changes: fields of dali/config.py by name, as in ``replay_ratio=128``.
 
     Raises:
-        DaliError: an unknown name, a value that cannot work, or a folder that holds another run.
-        ImportError: the extra ``train`` is not installed.
+        DaliError: an unknown name, a value that cannot work, a folder that holds another run, or the extra ``train`` is
+            not installed.
     """
-    from dali.runs.checkpoint import TRAINER_STATE
-    from dali.train.record import default_steps
-    from dali.train.trainer import Trainer
+    try:
+        from dali.train.trainer import Trainer
+    except ModuleNotFoundError as error:
+        raise missing_package(error) from error
+    from dali.train.steps import default_steps
 
     path = Path(folder)
     config = make_config(env, method, preset, seed, steps or default_steps(env, preset), **changes)
