@@ -27,8 +27,10 @@ _FRONTEND = Path(__file__).parent / "frontend"
 class Pane:
     """One film with its labels.
 
-    `digest`, if given, names the frames: panes with the same digest are encoded once. `style`, if given, shows the
-    line style of the traces that belong to the film beside its title.
+    `digest`, if given, names the frames: panes with the same digest are encoded once. `style`, if given, tints the pane
+    and shows the line style of the traces that belong to the film beside its title. `gravity`, from 0 to 1, is drawn as
+    an arrow of that share of the longest one. `drawn` frames are ink on paper, which a dark page turns round; others,
+    whose brightness means something, it leaves as they are.
     """
 
     title: str
@@ -36,6 +38,8 @@ class Pane:
     frames: np.ndarray  # (T, H, W, 3) uint8
     digest: str = ""
     style: str = ""
+    gravity: float = 0.0
+    drawn: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +81,8 @@ def check(film: PlayerFilm) -> int:
             raise DaliError(f"Pane {pane.title!r} has {len(pane.frames)} frames; expected {time} as in the first.")
         if pane.style and pane.style not in STYLES:
             raise unknown_name("line style", pane.style, STYLES)
+        if not 0.0 <= pane.gravity <= 1.0:
+            raise DaliError(f"Pane {pane.title!r} has a gravity arrow of {pane.gravity}; expected 0 to 1.")
     for trace in film.traces:
         if not trace.series:
             raise DaliError(f"Trace {trace.name!r} has no series; expected at least one.")
@@ -99,8 +105,10 @@ def _cached_sheets(digest: str, _frames: np.ndarray) -> list[tuple[bytes, int]]:
     return sheets(_frames)
 
 
-def pack(film: PlayerFilm, key: str) -> bytes:
+def pack(film: PlayerFilm, key: str, frame_in_url: str = "") -> bytes:
     """Everything the browser needs, in one binary message.
+
+    With ``frame_in_url`` the present frame is kept in the URL under that name, and read off it at first.
 
     Layout: uint32 little-endian length of the header, the header (JSON, UTF-8), then the PNG sheets and the series as
     little-endian float32, at the offsets from the header's end and the lengths that the header lists.
@@ -121,6 +129,8 @@ def pack(film: PlayerFilm, key: str) -> bytes:
                 "title": pane.title,
                 "caption": pane.caption,
                 "style": pane.style,
+                "gravity": float(pane.gravity),
+                "drawn": pane.drawn,
                 "digest": pane.digest,
                 "width": width,
                 "height": height,
@@ -139,7 +149,7 @@ def pack(film: PlayerFilm, key: str) -> bytes:
         for trace in film.traces
     ]
     header = {"key": key, "frames": time, "timestep": float(film.timestep), "sheet_frames": SHEET_FRAMES}
-    header |= {"panes": panes, "traces": traces}
+    header |= {"panes": panes, "traces": traces, "frame_in_url": frame_in_url}
     # Streamlit hands the message over at every rerun; by the digest the browser knows an unchanged film.
     described = json.dumps(header, allow_nan=False).encode()
     header["digest"] = hashlib.blake2b(described + body, digest_size=16).hexdigest()
@@ -164,6 +174,6 @@ def mount(packed: bytes, key: str) -> None:
     _component(data=packed, key=key)
 
 
-def player(film: PlayerFilm, key: str) -> None:
+def player(film: PlayerFilm, key: str, frame_in_url: str = "") -> None:
     """Shows the film. Under one key a new film takes the old one's place at the same frame and speed."""
-    mount(pack(film, key), key)
+    mount(pack(film, key, frame_in_url), key)
