@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dali.dreams.counterfactual import Latents
 from dali.dreams.film import Factual, Film, FilmSource, make_factual, make_film, make_film_source
 from dali.dreams.request import Request
+from dali.dreams.surprise import film_surprise
 from dali.envs.spec import EnvSpec
 from dali.export.bundle import Bundle
 from dali.export.pictures import SIZE, Picture, code_text, draw_pictures, draw_pinned, physics_text, quantity
@@ -35,10 +36,9 @@ RUN_TITLES = {
 
 # Film and sliders stand side by side where both have room, whatever the sidebar takes.
 _LAYOUT = """
-.st-key-film_desk > .st-key-film_left, .st-key-film_desk > .st-key-film_right {min-width: min(100%, 340px)}
-.st-key-film_left {flex: 1.25 1 480px !important}
-.st-key-film_right {flex: 1 1 340px !important}
-.st-key-film_left {--above: 445px}
+.st-key-film_desk > :has(> .st-key-film_left) {flex: 1.25 1 480px; min-width: min(100%, 400px)}
+.st-key-film_desk > :has(> .st-key-film_right) {flex: 1 1 340px; min-width: min(100%, 320px)}
+@media (min-width: 1200px) {.st-key-film_left {--above: 445px}}
 .st-key-film_right {gap: 0.6rem}
 .st-key-film_figures [data-testid=stMetricValue] {font-size: 1.25rem}
 """
@@ -129,6 +129,8 @@ def show_player(source: FilmSource, key: Stamp, state: PageState, film: Film) ->
         st.caption(":material/keep_off: The pinned dream's episode is too short for this horizon.")
     panes = [_pane(picture, spec, film, pinned) for picture in pictures]
     traces = _traces(film, pinned, spec, method.source != "none", state.dimensions)
+    if source.steering is not None:
+        traces.insert(1, _surprise(source, film))
     player(PlayerFilm(panes, traces, spec.timestep), "film", FRAME)
 
 
@@ -165,6 +167,14 @@ def _traces(film: Film, pinned: Film | None, spec: EnvSpec, changes: bool, dimen
             series.append(Series("Dream, pinned", pinned.dream_counterfactual.obs[:, i], "pinned"))
         traces.append(Trace(spec.observation_names[i], spec.observation_units[i], series))
     return traces
+
+
+def _surprise(source: FilmSource, film: Film) -> Trace:
+    assert source.steering is not None
+    before, after = film_surprise(source.agent, film, source.steering.support.std)
+    series = [Series("Forward dynamics, z", before, "dream_factual")]
+    series.append(Series("Forward dynamics, z'", after, "dream_counterfactual"))
+    return Trace("Surprise at the real counterfactual", "σ of a step's change", series)
 
 
 def show_said() -> None:
