@@ -1,16 +1,17 @@
 """``python -m dali card``."""
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from dali.cli.options import Run
 
 CARD_FILE, TRAINING_FILE = "README.md", "training.json"
 
 
 def card(
-    run: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
+    run: Run,
     episodes: Annotated[int, typer.Option(min=1, help="Episodes under the default and each held-out physics.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the start states.")] = 0,
 ) -> None:

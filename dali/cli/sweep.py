@@ -34,10 +34,7 @@ def sweep(
     A failing run does not end the others; the exit status is 1 if any failed. What a run prints: its cache/train.log.
     """
     from dali.envs import catalogue
-    from dali.jobs import reporting
     from dali.methods import METHODS
-    from dali.train.pool import run_here, run_on_ray
-    from dali.train.sweep import plan, progress
 
     envs = list(catalogue.names()) if env == "all" else [e.strip() for e in env.split(",")]
     for name in envs:
@@ -46,7 +43,12 @@ def sweep(
     for name in names:
         if name not in METHODS:
             raise unknown_name("method", name, METHODS)
-    jobs = plan(envs, names, _parse_seeds(seeds), output, options or [], None if evaluate == "none" else evaluate)
+    numbers = _parse_seeds(seeds)
+    from dali.jobs import reporting
+    from dali.train.pool import run_here, run_on_ray
+    from dali.train.sweep import plan, progress
+
+    jobs = plan(envs, names, numbers, output, options or [], None if evaluate == "none" else evaluate)
     outcomes: dict[Job, Outcome] = {}
     if show:
         typer.echo(_table(jobs, outcomes))

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from dali.errors import CheckpointError
-from dali.runs.checkpoint import TRAINER_STATE
-from dali.runs.folder import load_config
+from dali.runs.folder import TRAINER_STATE, load_config
 from dali.train.log import read_metrics
 from dali.train.record import RECORD
 
