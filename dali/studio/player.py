@@ -44,11 +44,12 @@ class Pane:
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """One line of a plot; values that are not finite leave a gap."""
+    """One line of a plot; values that are not finite leave a gap. A band of ``spread`` lies on either side of it."""
 
     label: str
     values: np.ndarray  # (T,)
     style: str
+    spread: np.ndarray | None = None  # (T,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +88,9 @@ def check(film: PlayerFilm) -> int:
         if not trace.series:
             raise DaliError(f"Trace {trace.name!r} has no series; expected at least one.")
         for series in trace.series:
-            if np.shape(series.values) != (time,):
-                shape = np.shape(series.values)
+            shapes = {np.shape(v) for v in (series.values, series.spread) if v is not None}
+            if shapes != {(time,)}:
+                shape = next(s for s in shapes if s != (time,))
                 raise DaliError(f"Series {series.label!r} of {trace.name!r} has shape {shape}; expected ({time},).")
             if series.style not in STYLES:
                 raise unknown_name("line style", series.style, STYLES)
@@ -142,7 +144,12 @@ def pack(film: PlayerFilm, key: str, frame_in_url: str = "") -> bytes:
             "name": trace.name,
             "unit": trace.unit,
             "series": [
-                {"label": s.label, "style": s.style, "values": add(np.asarray(s.values, "<f4").tobytes())}
+                {
+                    "label": s.label,
+                    "style": s.style,
+                    "values": add(np.asarray(s.values, "<f4").tobytes()),
+                    "spread": None if s.spread is None else add(np.asarray(s.spread, "<f4").tobytes()),
+                }
                 for s in trace.series
             ],
         }

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dali.dreams.counterfactual import ACTION_SOURCES
+from dali.dreams.counterfactual import ACTION_SOURCES, engines
 from dali.dreams.film import Film, FilmSource
 from dali.dreams.request import longest_horizon
 from dali.envs.spec import ContextFeature
@@ -27,6 +27,7 @@ from dali.studio.film.url import PageState
 from dali.studio.loaders import Stamp
 
 ACTION_TITLES = {"recorded": "Recorded", "zero": "Zero", "policy": "Policy"}
+ENGINE_TITLES = {"rssm": "World model", "dynamics": "Dynamics"}
 SHORT_REGIMES = {"train": "trained", "interpolation": "held out", "extrapolation": "outside", "mixed": "half outside"}
 TOLD = 0.05  # share of the squared move of the code from which a dimension is named
 MULTIPLES = {"½×": 0.5, "1×": 1.0, "2×": 2.0}  # of the episode's own physics
@@ -72,6 +73,13 @@ def show_setup(source: FilmSource, key: Stamp) -> None:
         help="Mean: each step hands on the expected latent, without noise; figures are made so. Sample: latents drawn "
         "with a seed, the same draws for both dreams. Mode: the likeliest class of each latent.",
     )  # fmt: skip
+    if len(engines(source.agent)) > 1:
+        row.segmented_control(
+            "Dreamt by", engines(source.agent), key="film_engine", required=True, format_func=ENGINE_TITLES.__getitem__,
+            width="content",
+            help="World model: the imagination that the policy was trained in. Dynamics: the ensemble that predicts "
+            "the next observation from the last; the band in the plots is how far its members differ.",
+        )  # fmt: skip
     if session["film_latents"] == SEED:
         row.number_input("Seed", key="film_seed", step=1, on_change=fit_times, args=(source,), width=90)
 

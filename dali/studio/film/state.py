@@ -89,6 +89,7 @@ def set_widgets(state: PageState, source: FilmSource) -> None:
     drawn = isinstance(request.latents, int)
     session["film_actions"], session["film_latents"] = request.actions, SEED if drawn else request.latents
     session["film_seed"] = request.latents if drawn else 0
+    session["film_engine"] = request.engine
     session["film_extras"], session["film_dims"] = list(state.extras), list(state.dimensions)
     for feature, value in zip(source.agent.spec.features, request.context_to(source.agent.spec, context), strict=True):
         session[f"film_{feature.name}"] = float(value)
@@ -117,6 +118,7 @@ def read_widgets(source: FilmSource) -> PageState:
         code=tuple((j, k) for j, k in code if k),
         actions=session["film_actions"],
         latents=session["film_seed"] if session["film_latents"] == SEED else session["film_latents"],
+        engine=session["film_engine"],
     )
     sweep = tuple(session[key] for key in SWEEP)
     return PageState(

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dali.dreams.counterfactual import ACTION_SOURCES, Latents
+from dali.dreams.counterfactual import ACTION_SOURCES, Engine, Latents, check_engine, engines
 from dali.dreams.film import FilmSource
 from dali.dreams.request import MAX_SIGMA, Request, check_request, longest_horizon, parse_latents
 from dali.errors import DaliError
@@ -41,6 +41,8 @@ def to_url(state: PageState) -> dict[str, str]:
     request = state.request
     url = {"episode": str(request.episode), "t": str(request.t), "h": str(request.horizon), "actions": request.actions}
     url["latents"] = str(request.latents)
+    if request.engine != "rssm":
+        url["engine"] = request.engine
     url |= {name: f"{value!r}" for name, value in request.physics}
     url |= {f"z{j}": f"{k:g}" for j, k in request.code}
     if state.extras:
@@ -107,7 +109,18 @@ class _Reader:
             value = self.number(f"z{j}", -MAX_SIGMA, MAX_SIGMA, unit="σ")
             if value:
                 code.append((j, value))
-        return Request(episode, t, horizon, tuple(physics), tuple(code), actions, self.latents())  # type: ignore[arg-type]
+        asked = (tuple(physics), tuple(code))
+        return Request(episode, t, horizon, *asked, actions, self.latents(), self.engine())  # type: ignore[arg-type]
+
+    def engine(self) -> Engine:
+        """What dreams; the world model where the URL does not say, as on the command line."""
+        self.known.add("engine")
+        offered = engines(self.source.agent)
+        asked = self.url.get("engine", "rssm")
+        if asked not in offered:
+            self.ignore("engine", f"this agent dreams with {' or '.join(offered)}")
+            return "rssm"
+        return asked  # type: ignore[return-value]
 
     def whole(self, name: str, low: int, high: int, default: int, why: str) -> int:
         """A whole number, put into its range."""
@@ -171,6 +184,7 @@ class _Reader:
         try:
             pinned = Request.from_json(self.url["pin"])
             check_request(pinned, self.source.agent.spec, self.source.agent.method, self.source.episodes)
+            check_engine(self.source.agent, pinned.engine)
         except DaliError as error:
             self.said.append(f"The pinned dream of the URL was ignored: {error}")
             return None

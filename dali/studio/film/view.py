@@ -1,6 +1,7 @@
 """A checkpoint's films for the counterfactuals page: kept between reruns, shown by the player, exported."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -8,7 +9,6 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dali.dreams.counterfactual import Latents
 from dali.dreams.film import Factual, Film, FilmSource, make_factual, make_film, make_film_source
 from dali.dreams.request import Request
 from dali.dreams.surprise import film_surprise
@@ -95,13 +95,12 @@ def film_of(source: FilmSource, key: Stamp, request: Request) -> Film:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _film(key: Stamp, request: Request, _stage: FilmSource) -> Film:
-    factual = _factual(key, request.episode, request.t, request.horizon, request.actions, request.latents, _stage)
-    return make_film(_stage, request, factual)
+    return make_film(_stage, request, _factual(key, replace(request, physics=(), code=()), _stage))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _factual(key: Stamp, episode: int, t: int, horizon: int, actions, latents: Latents, _stage: FilmSource) -> Factual:
-    return make_factual(_stage, Request(episode, t, horizon, actions=actions, latents=latents))
+def _factual(key: Stamp, unchanged: Request, _stage: FilmSource) -> Factual:
+    return make_factual(_stage, unchanged)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -162,7 +161,11 @@ def _traces(film: Film, pinned: Film | None, spec: EnvSpec, changes: bool, dimen
         errors.append(Series("Dream, pinned", pinned.error_counterfactual, "pinned"))
     traces = [Trace("Error of the dream", "σ of the data", errors)]
     for i in dimensions:  # of an agent of pixels those of real runs alone: its dreams are pictures
-        series = [Series(RUN_TITLES[name], run.obs[:, i], name) for name, run in shown.items() if run.obs is not None]
+        series = [
+            Series(RUN_TITLES[name], run.obs[:, i], name, None if run.spread is None else run.spread[:, i])
+            for name, run in shown.items()
+            if run.obs is not None
+        ]
         if pinned and pinned.dream_counterfactual.obs is not None:
             series.append(Series("Dream, pinned", pinned.dream_counterfactual.obs[:, i], "pinned"))
         traces.append(Trace(spec.observation_names[i], spec.observation_units[i], series))
