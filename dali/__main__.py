@@ -14,6 +14,7 @@ from dali.cli.doctor import doctor
 from dali.cli.embed import embed
 from dali.cli.evaluate import evaluate
 from dali.cli.plausibility import plausibility
+from dali.cli.play import play
 from dali.cli.reference import reference
 from dali.cli.sweep import sweep
 from dali.cli.train import train
@@ -28,6 +29,7 @@ for command in (
     analyse,
     card,
     counterfactual,
+    play,
     plausibility,
     embed,
     compact,

@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,21 @@ def _cached_sheets(digest: str, _frames: np.ndarray) -> list[tuple[bytes, int]]:
     return sheets(_frames)
 
 
+def message(header: dict, parts: Sequence[bytes]) -> bytes:
+    """A header and binary parts as `pack` lays them out, where the header names its parts by their indices.
+
+    An integer under "png" becomes the offset and length of that part.
+    """
+    ends = np.cumsum([0, *map(len, parts)]).tolist()
+    spans = [[begin, end - begin] for begin, end in pairwise(ends)]
+    panes = [
+        {**pane, "sheets": [{**sheet, "png": spans[sheet["png"]]} for sheet in pane["sheets"]]}
+        for pane in header["panes"]
+    ]
+    encoded = json.dumps({**header, "panes": panes}, allow_nan=False).encode()
+    return len(encoded).to_bytes(4, "little") + encoded + b"".join(parts)
+
+
 def pack(film: PlayerFilm, key: str, frame_in_url: str = "") -> bytes:
     """Everything the browser needs, in one binary message.
 
@@ -164,15 +180,16 @@ def pack(film: PlayerFilm, key: str, frame_in_url: str = "") -> bytes:
     return len(encoded).to_bytes(4, "little") + encoded + bytes(body)
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file of the front end, as text."""
     return (_FRONTEND / name).read_text(encoding="utf-8")
 
 
 _component = st.components.v2.component(
     "dali_player",
-    html=_asset("player.html"),
-    css=_asset("player.css"),
-    js="\n".join(_asset(name) for name in ("film.js", "traces.js", "player.js")),
+    html=asset("player.html"),
+    css=asset("player.css"),
+    js="\n".join(asset(name) for name in ("film.js", "traces.js", "player.js")),
 )
 
 
