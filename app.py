@@ -15,6 +15,7 @@ st.navigation(
         st.Page("pages/overview.py", title="Overview", icon=":material/home:", default=True),
         st.Page("pages/latent_space.py", title="Latent space", icon=":material/scatter_plot:"),
         st.Page("pages/counterfactuals.py", title="Counterfactuals", icon=":material/movie:"),
+        st.Page("pages/play.py", title="Play", icon=":material/sports_esports:"),
         st.Page("pages/generalization.py", title="Generalisation", icon=":material/public:"),
         st.Page("pages/training.py", title="Training", icon=":material/show_chart:"),
     ]

@@ -17,6 +17,7 @@ try:
     from dali.cli.embed import embed
     from dali.cli.evaluate import evaluate
     from dali.cli.plausibility import plausibility
+    from dali.cli.play import play
     from dali.cli.react import react
     from dali.cli.reference import reference
     from dali.cli.results import results
@@ -37,6 +38,7 @@ for command in (
     card,
     results,
     counterfactual,
+    play,
     plausibility,
     react,
     embed,

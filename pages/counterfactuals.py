@@ -8,11 +8,9 @@ from dali.studio.style import header
 
 header(
     "Counterfactuals",
-    "From one moment of a recorded episode the agent dreams on, once under the code it inferred and once under the "
-    "physics or code that you ask for. Beside each dream runs the real simulator, from the same state with the same "
-    "actions, so that you see how right the dream is.",
+    "The agent dreams on from a recorded moment under the physics that you ask for; beside it the real simulator, from "
+    "the same state with the same actions.",
 )
-run = choose_run()
 try:
     with st.spinner("Loading …", show_time=False):
         # torch takes seconds to import, and what stands above needs none of it
@@ -21,24 +19,33 @@ try:
         from dali.studio.film import sweep as film_sweep
         from dali.studio.film import view as film_view
 
+        bare = film_state.is_bare_url()
+        run = choose_run()
         source, key = film_view.open_film_source(run)
     film_view.warn_if_stale(run)
-    film_state.follow_url(source)
+    film_state.follow_url(source, bare)
     film_controls.show_setup(source, key)
-    with st.sidebar:
+    film_view.show_said()
+    verdict, (left, right) = st.container(), film_view.lay_out()
+    with right:
         places = film_controls.show_physics(source)
-        below = st.container()
+        moves, figures = st.container(), st.container()
         film_controls.show_codes(source)
     state = film_state.read_widgets(source)
     film = film_view.film_of(source, key, state.request)
-    film_state.write_url(state)
-    with below:
+    film_state.write_url(state, source)
+    with verdict:
+        film_view.show_verdict(source, film)
+    with moves:
         film_controls.explain_move(source, film, places)
-    film_view.show_badges(source, film)
-    film_view.show_numbers(source, key, state, film)
-    film_view.show_player(source, key, state, film)
-    film_controls.show_view(source, state)
-    film_sweep.show_sweep(source, run, state)
-    film_view.show_export(source, key, run, state, film)
+    with figures:
+        film_view.show_badges(source, film)
+        film_view.show_numbers(source, key, state, film)
+    with left:
+        film_view.show_player(source, key, state, film)
+    with right:
+        film_controls.show_view(source, state)
+        film_sweep.show_sweep(source, run, state)
+        film_view.show_export(source, key, run, state, film)
 except DaliError as error:
     stop_with(error)

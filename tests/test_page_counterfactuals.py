@@ -1,5 +1,6 @@
 """The counterfactuals page without a browser: its widgets, its URL, what it says of each kind of method."""
 
+import re
 import shutil
 from dataclasses import replace
 
@@ -7,10 +8,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dali.dreams.request import Request
-from dali.errors import DaliError
 from dali.runs.film_source import open_film_source
 from dali.studio.film import state as film_state
-from dali.studio.film.state import PageState
+from dali.studio.film.url import PageState, from_url, to_url
 
 SECONDS = 60
 
@@ -25,7 +25,7 @@ def open_page(make_run, tmp_path, monkeypatch, repo):
         monkeypatch.setenv("DALI_CHECKPOINTS", str(tmp_path / "runs"))
         page = AppTest.from_file(str(repo / "pages" / "counterfactuals.py"), default_timeout=SECONDS)
         page.session_state["app"] = True
-        for name, value in {"h": "5", **url}.items():
+        for name, value in ({"h": "5", **url} if url != {"run": "run"} else url).items():
             page.query_params[name] = value
         page.run()
         assert not page.exception
@@ -40,6 +40,11 @@ def url_of(page):
 
 def texts(elements):
     return " ".join(e.value for e in elements)
+
+
+def unescaped(markdown):
+    """Text as a person reads it."""
+    return re.sub(r"\\(?=[!-/:-@\[-`{-~])", "", markdown)
 
 
 def test_the_url_holds_the_page_and_opens_it_again(open_page):
@@ -59,12 +64,103 @@ def test_the_url_holds_the_page_and_opens_it_again(open_page):
     assert again.slider(key="film_l").value == 1.25
 
 
-def test_at_first_nothing_is_changed(open_page):
+def test_a_url_that_asks_for_nothing_changes_nothing(open_page):
     page = open_page()
     assert page.metric[0].value == page.metric[1].value
     assert page.metric[2].value == "–"  # no physics is asked for, so there is no skill
     assert not {"g", "l", "z0"} & set(url_of(page))
     assert not page.warning
+
+
+def test_it_opens_with_a_counterfactual_of_held_out_physics_that_is_far_away(open_page, make_run):
+    page = open_page(run="run")
+    assert url_of(page) == {"run": "run"}  # a default is not written out
+    assert not page.warning
+    episodes = open_film_source(make_run()).episodes
+    episode = page.selectbox(key="film_episode").value
+    assert episodes.regime[episode] == "interpolation"
+    assert episodes.explored[episode]
+    assert page.slider(key="film_g").value == 6.0
+    assert abs(episodes.context[episode, 0] - 6.0) > 2.5
+    assert "Asked for 6.00 m/s², the dream follows" in texts(page.markdown)
+
+
+def test_the_film_outlives_another_page_and_another_checkpoint(make_run, tmp_path, monkeypatch, repo):
+    for name, env in (("run", "pendulum"), ("ball", "ball_in_cup")):
+        shutil.copytree(make_run(env), tmp_path / "runs" / name)
+    monkeypatch.setenv("DALI_CHECKPOINTS", str(tmp_path / "runs"))
+    app = AppTest.from_file(str(repo / "app.py"), default_timeout=SECONDS)
+    app.query_params["run"] = "run"
+    app.run().switch_page("pages/counterfactuals.py").run()
+    app.number_input(key="film_g_entry").set_value(4.9).run()
+    app.slider(key="film_z3").set_value(1.5).run()
+    asked = url_of(app)
+    app.switch_page("pages/overview.py").run()
+    for name in list(app.query_params):  # as the navigation opens a page
+        del app.query_params[name]
+    app.switch_page("pages/counterfactuals.py").run()
+    assert not app.exception
+    assert url_of(app) == asked
+    assert app.slider(key="film_g").value == 4.9
+    app.selectbox(key="run_picker").set_value("ball").run()
+    app.selectbox(key="run_picker").set_value("run").run()
+    assert url_of(app) == asked
+    assert not app.warning
+
+
+def test_an_earlier_url_brings_the_earlier_film_back(open_page):
+    page = open_page(g="8.0")
+    before = url_of(page)
+    page.slider(key="film_g").set_value(12.0).run()
+    for name, value in before.items():  # as the browser's Back does
+        page.query_params[name] = value
+    page.run()
+    assert page.slider(key="film_g").value == 8.0
+    assert url_of(page) == before
+
+
+@pytest.mark.parametrize(
+    ("key", "typed", "shown", "said"),
+    [
+        ("film_g_entry", 99.0, 20.0, "Gravity 99.00 m/s² is out of range, which is 1 to 20.00 m/s²"),
+        ("film_z3_entry", -7.0, -3.0, "A change of z3 by -7 σ is out of range"),
+        ("film_t", 500, 199, "The start is 199 now: episode 1 has 200 steps"),
+        ("film_h", 5000, 140, "The horizon is 140 now: at most 140 can be dreamed from step 60"),
+        ("film_sweep_count", 1000, 41, "The sweep's number of values is"),
+    ],
+)
+def test_a_number_out_of_range_is_put_right_in_words(open_page, key, typed, shown, said):
+    page = open_page(episode="1", t="60")
+    page.number_input(key=key).set_value(typed).run()
+    if key != "film_sweep_count":
+        assert page.number_input(key=key).value == shown
+    assert said in unescaped(page.warning[0].value)
+    page.slider(key="film_l").set_value(1.0).run()
+    assert not page.warning  # it is said once
+
+
+def test_chips_name_multiples_of_the_episode_s_physics_and_the_planets(open_page, make_run):
+    own = open_film_source(make_run()).episodes.context[1]
+    page = open_page(episode="1")
+    gravity, length = page.button_group(key="film_g_chip"), page.button_group(key="film_l_chip")
+    assert gravity.options == ["½×", "1×", "2×", "Moon", "Mars", "Earth", "Jupiter"]
+    assert length.options == ["½×", "1×", "2×"]
+    page.button_group(key="film_g_chip").set_value("Moon").run()
+    assert page.slider(key="film_g").value == pytest.approx(1.62)
+    page.button_group(key="film_l_chip").set_value("½×").run()
+    assert page.slider(key="film_l").value == pytest.approx(own[1] / 2)
+    page.button_group(key="film_g_chip").set_value("Jupiter").run()
+    assert page.slider(key="film_g").value == 20.0
+    assert "Gravity 24.79 m/s² is out of range" in unescaped(page.warning[0].value)
+    page.button_group(key="film_g_chip").set_value("1×").run()
+    assert "g" not in url_of(page)
+
+
+def test_too_small_a_change_is_not_judged(open_page, make_run):
+    own = open_film_source(make_run()).episodes.context[1, 0]
+    page = open_page(episode="1", t="60", h="50", g=f"{own + 0.1:.1f}")
+    assert "too small a change to judge" in texts(page.markdown)
+    assert page.metric[2].value == "–"
 
 
 def test_entries_and_sliders_follow_each_other(open_page):
@@ -109,7 +205,7 @@ def test_a_pin_lives_in_the_url(open_page):
     page.slider(key="film_g").set_value(12.0).run()
     told = next(c.value for c in page.caption if "Pinned" in c.value)
     assert "gravity 4.90 m/s²" in told
-    assert "steering skill" in told
+    assert "dreamed gravity" in told
     again = open_page(**url_of(page))
     next(b for b in again.button if b.label == "Unpin").click().run()
     assert "pin" not in url_of(again)
@@ -145,16 +241,38 @@ def test_badges_say_what_to_distrust(open_page):
 
 
 @pytest.mark.parametrize(
-    "bad",
+    ("bad", "said"),
     [
-        {"episode": "999"}, {"g": "much"}, {"g": "99"}, {"pin": "{}"}, {"pin": "g"}, {"dims": "9"}, {"t": "-3"},
-        {"sweep": "x:7:1:2"}, {"sweep": "g:99:1:20"}, {"sweep": "g"}, {"sweep": "g:7:12:4"},
+        ({"episode": "999"}, "episode=999 of the URL was not followed: there are episodes 0 to"),
+        ({"g": "much"}, "g=much of the URL was not followed: expected a number"),
+        ({"g": "99"}, "it reaches from 1 to 20 m/s²; it is 20 m/s² now"),
+        ({"pin": "{}"}, "The pinned dream of the URL was ignored"),
+        ({"pin": "g"}, "The pinned dream of the URL was ignored"),
+        ({"dims": "9"}, "dims=9 of the URL was not followed: expected some of 0, 1, 2"),
+        ({"t": "-3"}, "it is 0 now"),
+        ({"h": "900"}, "steps follow; it is"),
+        ({"latents": "max"}, "expected mean, mode, or a seed"),
+        ({"actions": "jump"}, "expected one of recorded, zero, policy"),
+        ({"gravity": "4.9"}, "Pendulum has nothing of that name"),
+        ({"z12": "1"}, "Pendulum has nothing of that name"),
+        ({"sweep": "x:7:1:2"}, "sweep=x:7:1:2 of the URL was not followed"),
+        ({"sweep": "g:99:1:20"}, "sweep=g:99:1:20 of the URL was not followed"),
+        ({"sweep": "g"}, "expected one such as g:7:5:15"),
+        ({"sweep": "g:7:12:4"}, "sweep=g:7:12:4 of the URL was not followed"),
     ],
-)  # fmt: skip
-def test_a_bad_url_is_said_and_survived(open_page, bad):
-    page = open_page(**bad)
+)
+def test_what_of_a_url_is_not_followed_is_said_and_the_rest_is(open_page, bad, said):
+    page = open_page(**{"l": "1.25", **bad})
     assert len(page.warning) == 1
+    assert said in unescaped(page.warning[0].value)
+    assert page.slider(key="film_l").value == 1.25
     assert len(page.metric) == 5
+
+
+def test_a_url_cannot_format_the_page(open_page):
+    page = open_page(actions="**bold** [link](http://example.com) $x$")
+    assert "\\*\\*bold\\*\\*" in page.warning[0].value
+    assert "](" not in page.warning[0].value
 
 
 @pytest.mark.parametrize(
@@ -188,11 +306,9 @@ def test_state_and_url_are_the_same_thing(make_run):
     source = open_film_source(make_run())
     request = Request(2, 30, 5, (("g", 4.9),), ((3, -0.5),), "zero", 9)
     state = PageState(request, ("ghost",), (0, 2), replace(request, latents="mode"), ("z3", 9, -1.0, 2.0))
-    assert film_state.from_url(film_state.to_url(state), source) == state
+    assert from_url(to_url(state), source) == (state, [])
     assert film_state.fitted(replace(request, t=190), replace(request, horizon=50), source).horizon == 50
     assert film_state.fitted(replace(request, t=190, actions="recorded"), replace(request, horizon=50), source) is None
-    with pytest.raises(DaliError, match="observation dimensions"):
-        film_state.from_url({"dims": "7"}, source)
 
 
 def test_steps_of_physics_sliders(make_run):

@@ -151,7 +151,9 @@ def choose_run() -> Run:
             st.warning(markdown(text), icon=":material/warning:")
         wanted = first
     # The widget follows the choice, which outlives it: a page that does not show the picker would drop its own value.
-    st.session_state[CHOSEN] = st.session_state["run_picker"] = st.query_params[CHOSEN] = wanted
+    st.session_state[CHOSEN] = st.session_state["run_picker"] = wanted
+    if st.query_params.get(CHOSEN) != wanted:  # each assignment is sent, and a new URL is a step of the history
+        st.query_params[CHOSEN] = wanted
     st.sidebar.selectbox("Checkpoint", names, key="run_picker", on_change=_follow_picker)
     chosen = runs[names.index(wanted)]
     st.sidebar.caption(markdown(chosen.title))

@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,10 @@ _FRONTEND = Path(__file__).parent / "frontend"
 class Pane:
     """One film with its labels.
 
-    `digest`, if given, names the frames: panes with the same digest are encoded once. `style`, if given, shows the
-    line style of the traces that belong to the film beside its title.
+    `digest`, if given, names the frames: panes with the same digest are encoded once. `style`, if given, tints the pane
+    and shows the line style of the traces that belong to the film beside its title. `gravity`, from 0 to 1, is drawn as
+    an arrow of that share of the longest one. `drawn` frames are ink on paper, which a dark page turns round; others,
+    whose brightness means something, it leaves as they are.
     """
 
     title: str
@@ -36,15 +39,18 @@ class Pane:
     frames: np.ndarray  # (T, H, W, 3) uint8
     digest: str = ""
     style: str = ""
+    gravity: float = 0.0
+    drawn: bool = True
 
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """One line of a plot; values that are not finite leave a gap."""
+    """One line of a plot; values that are not finite leave a gap. A band of ``spread`` lies on either side of it."""
 
     label: str
     values: np.ndarray  # (T,)
     style: str
+    spread: np.ndarray | None = None  # (T,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,12 +83,15 @@ def check(film: PlayerFilm) -> int:
             raise DaliError(f"Pane {pane.title!r} has {len(pane.frames)} frames; expected {time} as in the first.")
         if pane.style and pane.style not in STYLES:
             raise unknown_name("line style", pane.style, STYLES)
+        if not 0.0 <= pane.gravity <= 1.0:
+            raise DaliError(f"Pane {pane.title!r} has a gravity arrow of {pane.gravity}; expected 0 to 1.")
     for trace in film.traces:
         if not trace.series:
             raise DaliError(f"Trace {trace.name!r} has no series; expected at least one.")
         for series in trace.series:
-            if np.shape(series.values) != (time,):
-                shape = np.shape(series.values)
+            shapes = {np.shape(v) for v in (series.values, series.spread) if v is not None}
+            if shapes != {(time,)}:
+                shape = next(s for s in shapes if s != (time,))
                 raise DaliError(f"Series {series.label!r} of {trace.name!r} has shape {shape}; expected ({time},).")
             if series.style not in STYLES:
                 raise unknown_name("line style", series.style, STYLES)
@@ -99,8 +108,25 @@ def _cached_sheets(digest: str, _frames: np.ndarray) -> list[tuple[bytes, int]]:
     return sheets(_frames)
 
 
-def pack(film: PlayerFilm, key: str) -> bytes:
+def message(header: dict, parts: Sequence[bytes]) -> bytes:
+    """A header and binary parts as `pack` lays them out, where the header names its parts by their indices.
+
+    An integer under "png" becomes the offset and length of that part.
+    """
+    ends = np.cumsum([0, *map(len, parts)]).tolist()
+    spans = [[begin, end - begin] for begin, end in pairwise(ends)]
+    panes = [
+        {**pane, "sheets": [{**sheet, "png": spans[sheet["png"]]} for sheet in pane["sheets"]]}
+        for pane in header["panes"]
+    ]
+    encoded = json.dumps({**header, "panes": panes}, allow_nan=False).encode()
+    return len(encoded).to_bytes(4, "little") + encoded + b"".join(parts)
+
+
+def pack(film: PlayerFilm, key: str, frame_in_url: str = "") -> bytes:
     """Everything the browser needs, in one binary message.
+
+    With ``frame_in_url`` the present frame is kept in the URL under that name, and read off it at first.
 
     Layout: uint32 little-endian length of the header, the header (JSON, UTF-8), then the PNG sheets and the series as
     little-endian float32, at the offsets from the header's end and the lengths that the header lists.
@@ -121,6 +147,8 @@ def pack(film: PlayerFilm, key: str) -> bytes:
                 "title": pane.title,
                 "caption": pane.caption,
                 "style": pane.style,
+                "gravity": float(pane.gravity),
+                "drawn": pane.drawn,
                 "digest": pane.digest,
                 "width": width,
                 "height": height,
@@ -132,14 +160,19 @@ def pack(film: PlayerFilm, key: str) -> bytes:
             "name": trace.name,
             "unit": trace.unit,
             "series": [
-                {"label": s.label, "style": s.style, "values": add(np.asarray(s.values, "<f4").tobytes())}
+                {
+                    "label": s.label,
+                    "style": s.style,
+                    "values": add(np.asarray(s.values, "<f4").tobytes()),
+                    "spread": None if s.spread is None else add(np.asarray(s.spread, "<f4").tobytes()),
+                }
                 for s in trace.series
             ],
         }
         for trace in film.traces
     ]
     header = {"key": key, "frames": time, "timestep": float(film.timestep), "sheet_frames": SHEET_FRAMES}
-    header |= {"panes": panes, "traces": traces}
+    header |= {"panes": panes, "traces": traces, "frame_in_url": frame_in_url}
     # Streamlit hands the message over at every rerun; by the digest the browser knows an unchanged film.
     described = json.dumps(header, allow_nan=False).encode()
     header["digest"] = hashlib.blake2b(described + body, digest_size=16).hexdigest()
@@ -147,15 +180,16 @@ def pack(film: PlayerFilm, key: str) -> bytes:
     return len(encoded).to_bytes(4, "little") + encoded + bytes(body)
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file of the front end, as text."""
     return (_FRONTEND / name).read_text(encoding="utf-8")
 
 
 _component = st.components.v2.component(
     "dali_player",
-    html=_asset("player.html"),
-    css=_asset("player.css"),
-    js="\n".join(_asset(name) for name in ("film.js", "traces.js", "player.js")),
+    html=asset("player.html"),
+    css=asset("player.css"),
+    js="\n".join(asset(name) for name in ("film.js", "traces.js", "player.js")),
 )
 
 
@@ -164,6 +198,6 @@ def mount(packed: bytes, key: str) -> None:
     _component(data=packed, key=key)
 
 
-def player(film: PlayerFilm, key: str) -> None:
+def player(film: PlayerFilm, key: str, frame_in_url: str = "") -> None:
     """Shows the film. Under one key a new film takes the old one's place at the same frame and speed."""
-    mount(pack(film, key), key)
+    mount(pack(film, key, frame_in_url), key)

@@ -1,10 +1,12 @@
 """The widgets of the counterfactuals page."""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dali.dreams.counterfactual import ACTION_SOURCES
+from dali.dreams.counterfactual import ACTION_SOURCES, engines
 from dali.dreams.film import Film, FilmSource
 from dali.dreams.request import longest_horizon
 from dali.envs.spec import ContextFeature
@@ -12,19 +14,24 @@ from dali.export.pictures import EXTRAS, quantity
 from dali.studio.film.state import (
     PIN,
     SEED,
-    PageState,
     change_episode,
     code_range,
     decimals_of,
     fit_times,
     reset,
+    say,
     step_of,
+    take_entry,
 )
+from dali.studio.film.url import PageState
 from dali.studio.loaders import Stamp
 
 ACTION_TITLES = {"recorded": "Recorded", "zero": "Zero", "policy": "Policy"}
+ENGINE_TITLES = {"rssm": "World model", "dynamics": "Dynamics"}
 SHORT_REGIMES = {"train": "trained", "interpolation": "held out", "extrapolation": "outside", "mixed": "half outside"}
 TOLD = 0.05  # share of the squared move of the code from which a dimension is named
+MULTIPLES = {"½×": 0.5, "1×": 1.0, "2×": 2.0}  # of the episode's own physics
+SURFACES = {"Moon": 1.62, "Mars": 3.71, "Earth": 9.81, "Jupiter": 24.79}  # m/s², gravity at the surface
 
 
 def show_setup(source: FilmSource, key: Stamp) -> None:
@@ -44,12 +51,17 @@ def show_setup(source: FilmSource, key: Stamp) -> None:
     )
     length = int(source.episodes.length[session["film_episode"]])
     seconds = source.agent.spec.timestep
+    # Entries without limits: with them, a number beyond is refused by a red frame and no word.
     row.number_input(
-        "Start (step)", 0, length - 1, key="film_t", on_change=fit_times, args=(source,), width=120,
-        help=f"The agent watches the episode up to here, then dreams. One step is {seconds:g} s.",
+        "Start (step)", key="film_t", step=1, on_change=fit_times, args=(source,), width=120,
+        help=f"The agent watches the episode up to here, then dreams. One step is {seconds:g} s. "
+        f"At most {length - 1}.",
     )  # fmt: skip
     longest = longest_horizon(session["film_actions"], length, session["film_t"])
-    row.number_input("Horizon (steps)", 1, longest, key="film_h", help=f"At most {longest} from here.", width=130)
+    row.number_input(
+        "Horizon (steps)", key="film_h", step=1, on_change=fit_times, args=(source,), width=130,
+        help=f"At most {longest} from here.",
+    )  # fmt: skip
     row.segmented_control(
         "Actions", ACTION_SOURCES, key="film_actions", required=True, format_func=ACTION_TITLES.__getitem__,
         on_change=fit_times, args=(source,), width="content",
@@ -61,22 +73,51 @@ def show_setup(source: FilmSource, key: Stamp) -> None:
         help="Mean: each step hands on the expected latent, without noise; figures are made so. Sample: latents drawn "
         "with a seed, the same draws for both dreams. Mode: the likeliest class of each latent.",
     )  # fmt: skip
+    if len(engines(source.agent)) > 1:
+        row.segmented_control(
+            "Dreamt by", engines(source.agent), key="film_engine", required=True, format_func=ENGINE_TITLES.__getitem__,
+            width="content",
+            help="World model: the imagination that the policy was trained in. Dynamics: the ensemble that predicts "
+            "the next observation from the last; the band in the plots is how far its members differ.",
+        )  # fmt: skip
     if session["film_latents"] == SEED:
-        row.number_input("Seed", 0, 2**31 - 1, key="film_seed", width=90)
+        row.number_input("Seed", key="film_seed", step=1, on_change=fit_times, args=(source,), width=90)
 
 
 def show_physics(source: FilmSource) -> list:
-    """A slider and an entry per context feature; returns a place under each for what its move brings."""
+    """A slider, an entry and chips per context feature; returns a place under each for what its move brings."""
     places = []
     own = source.episodes.context[st.session_state["film_episode"]]
     for feature, value in zip(source.agent.spec.features, own, strict=True):
         decimals, unit = decimals_of(feature), "×" if feature.unit == "x" else feature.unit
+        label, key = f"{feature.label.capitalize()} ({unit})", f"film_{feature.name}"
         slider = _slider_with_entry(
-            f"{feature.label.capitalize()} ({unit})", f"film_{feature.name}", feature.limits, step_of(feature), decimals
-        )
+            label, key, feature.limits, step_of(feature), decimals, partial(take_entry, feature)
+        )  # fmt: skip
         slider.html(_train_range_bar(feature, value))
+        _show_chips(feature, float(value), label)
         places.append(st.empty())
     return places
+
+
+def chips(feature: ContextFeature, own: float) -> dict[str, float]:
+    """Values of a feature that have a name: multiples of the episode's own, and where it is gravity, of the planets."""
+    named = {name: factor * own for name, factor in MULTIPLES.items()}
+    return named | SURFACES if feature.unit == "m/s²" else named
+
+
+def _show_chips(feature: ContextFeature, own: float, label: str) -> None:
+    session, key, named = st.session_state, f"film_{feature.name}", chips(feature, own)
+    low, high = feature.limits
+    near = (name for name, v in named.items() if abs(min(max(v, low), high) - session[key]) < step_of(feature) / 2)
+    session[f"{key}_chip"] = next(near, None)  # the slider's value is what counts; the chips only show it
+
+    def take() -> None:
+        chosen = session[f"{key}_chip"]
+        if chosen is not None:
+            take_entry(feature, named[chosen])
+
+    st.pills(f"{label}, by name", list(named), key=f"{key}_chip", on_change=take, label_visibility="collapsed")
 
 
 def show_codes(source: FilmSource) -> None:
@@ -84,35 +125,37 @@ def show_codes(source: FilmSource) -> None:
     size = source.episodes.code.shape[-1]
     if size == 0:
         return
-    moved = sum(1 for j in range(size) if st.session_state[f"film_z{j}"])
-    with st.expander(f"Code sliders (σ){f': {moved} moved' if moved else ''}", icon=":material/tune:"):
-        st.caption("Change of each code dimension, in standard deviations σ of the data, on top of the physics.")
+    # Its label stays what it is: with another one it would be another expander, and closed.
+    with st.expander("Code sliders (σ)", icon=":material/tune:"):
+        moved = [f"z{j}" for j in range(size) if st.session_state[f"film_z{j}"]]
+        st.caption(
+            "Change of each code dimension, in standard deviations σ of the data, on top of the physics. "
+            f"{'Moved: ' + ', '.join(moved) if moved else 'None is moved'}."
+        )
         for j in range(size):
-            _slider_with_entry(f"z{j} (σ)", f"film_z{j}", code_range(), 0.1, 1, "%+.1f")
+            _slider_with_entry(f"z{j} (σ)", f"film_z{j}", code_range(), 0.1, 1, partial(_take_code, j), "%+.1f")
     st.button("Reset sliders", icon=":material/restart_alt:", on_click=reset, args=(source,), width="stretch")
 
 
 def show_view(source: FilmSource, state: PageState) -> None:
     """Which panes and plots are shown, and the pin."""
     spec, session = source.agent.spec, st.session_state
-    columns = st.columns([1.6, 3, 1.4], vertical_alignment="bottom")
-    columns[0].pills(
-        "More panes", EXTRAS, selection_mode="multi", key="film_extras", format_func=str.capitalize,
-        help="Ghost: the dream drawn over the real run. Difference: where their pixels differ.",
-    )  # fmt: skip
-    columns[1].multiselect(
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.pills(
+            "More panes", EXTRAS, selection_mode="multi", key="film_extras", format_func=str.capitalize,
+            width="content", help="Ghost: the dream drawn over the real run. Difference: where their pixels differ.",
+        )  # fmt: skip
+        if state.pinned is None:
+            st.button(
+                "Pin this dream", icon=":material/keep:", on_click=session.update, args=({PIN: state.request},),
+                help="Keeps this counterfactual dream beside the next ones.",
+            )  # fmt: skip
+        else:
+            st.button("Unpin", icon=":material/keep_off:", on_click=session.update, args=({PIN: None},))
+    st.multiselect(
         "Plots", range(spec.obs_dim), key="film_dims", format_func=lambda i: spec.observation_names[i],
         help="Observation dimensions whose course is plotted under the film.",
     )  # fmt: skip
-    if state.pinned is None:
-        columns[2].button(
-            "Pin this dream", icon=":material/keep:", on_click=session.update, args=({PIN: state.request},),
-            width="stretch", help="Keeps this counterfactual dream beside the next ones.",
-        )  # fmt: skip
-    else:
-        columns[2].button(
-            "Unpin", icon=":material/keep_off:", on_click=session.update, args=({PIN: None},), width="stretch"
-        )
 
 
 def explain_move(source: FilmSource, film: Film, places: list) -> None:
@@ -134,25 +177,33 @@ def explain_move(source: FilmSource, film: Film, places: list) -> None:
 
 
 def _slider_with_entry(
-    label: str, key: str, ends: tuple[float, float], step: float, decimals: int, form: str | None = None
+    label: str, key: str, ends: tuple[float, float], step: float, decimals: int, take, form: str | None = None
 ) -> DeltaGenerator:
-    """A slider that keeps the value under ``key`` and a number entry that follows it; returns the slider's column."""
+    """A slider that keeps the value under ``key`` and an entry that follows it; returns the slider's column.
+
+    Args:
+        take: is handed what is typed into the entry, in range or not.
+    """
     entry = f"{key}_entry"
     st.session_state[entry] = round(st.session_state[key], decimals)
     plain = f"%.{decimals}f"
-    left, right = st.columns([2, 1], vertical_alignment="center")
+    left, right = st.columns([2.4, 1], vertical_alignment="center")
     left.slider(label, *ends, step=step, key=key, format=form or plain)
     right.number_input(
-        f"{label}, exactly", *ends, step=step, key=entry, format=plain, label_visibility="collapsed",
-        on_change=_take_entry, args=(key,),
+        f"{label}, exactly", step=step, key=entry, format=plain, label_visibility="collapsed",
+        on_change=lambda: take(st.session_state[entry]),
     )  # fmt: skip
     return left
 
 
-def _take_entry(key: str) -> None:
-    value = st.session_state[f"{key}_entry"]
-    if value is not None:
-        st.session_state[key] = value
+def _take_code(j: int, value: float | None) -> None:
+    if value is None:
+        return
+    low, high = code_range()
+    near = min(max(value, low), high)
+    if near != value:
+        say(f"A change of z{j} by {value:g} σ is out of range, which is {low:g} to {high:g}: it is {near:g} σ now.")
+    st.session_state[f"film_z{j}"] = near
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -174,7 +225,7 @@ def _train_range_bar(feature: ContextFeature, own: float) -> str:
     left, right, mark = (100 * (v - low) / (high - low) for v in (*feature.train, own))
     title = f"Train range {quantity(feature, feature.train[0])} to {quantity(feature, feature.train[1])}"
     return (
-        f'<div title="{title}" aria-label="{title}" style="position:relative;height:6px;margin:0 8px;'
+        f'<div title="{title}" role="img" aria-label="{title}" style="position:relative;height:6px;margin:0 8px;'
         'background:color-mix(in srgb, currentColor 14%, transparent);border-radius:3px">'
         f'<div style="position:absolute;left:{left:.1f}%;width:{right - left:.1f}%;height:6px;background:#0072B2;'
         'opacity:.55;border-radius:3px"></div>'

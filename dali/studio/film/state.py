@@ -1,115 +1,29 @@
-"""The state of the counterfactuals page: what its URL says, what its widgets hold, and the request both stand for.
+"""The state of the counterfactuals page: what its widgets hold, and what of it the URL and the session keep.
 
-The URL holds all of it, so that opening it elsewhere shows the same film. Widgets are told what the URL says when a
-page is opened, or when the URL is changed from outside; from then on the URL follows the widgets.
+The URL follows the widgets, so that opening it elsewhere shows the same film and the browser's Back undoes a step.
+A default film is not written out: a URL that names a checkpoint alone stands for it. The session remembers the last
+film of every checkpoint, for when a person comes back from another page or another checkpoint.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import streamlit as st
 
 from dali.dreams.film import FilmSource
-from dali.dreams.request import MAX_SIGMA, Request, check_request, dimension, longest_horizon, parse_latents
+from dali.dreams.request import MAX_SIGMA, Request, check_request, dimension, longest_horizon
 from dali.envs.spec import ContextFeature
 from dali.errors import DaliError
-from dali.export.pictures import EXTRAS
-from dali.export.sweep import COUNT, plan_sweep, widest
+from dali.export.pictures import quantity
+from dali.export.sweep import COUNT, widest
+from dali.studio.film.url import FRAME, PageState, default_state, from_url, to_url
 from dali.studio.loaders import CHOSEN
 
-START, HORIZON = 60, 50  # steps, of a film that nobody has asked for yet
-SHOWN = 6  # observation dimensions that are plotted unless others are chosen
-WRITTEN = "film_url"  # what this page last wrote into the URL
+WRITTEN = "film_url"  # run, environment and film parameters that this page last left in the URL
+KEPT = "film_kept"  # run -> film parameters, of all checkpoints that this session has looked at
+SAID = "film_said"  # sentences to show once: what of an entry or a URL was not followed
 PIN = "film_pin"
 SEED = "sample"  # the choice of latents that are drawn with a seed
 SWEEP = ("film_sweep_axis", "film_sweep_count", "film_sweep_from", "film_sweep_to")
-
-
-@dataclass(frozen=True)
-class PageState:
-    """All that decides what the page shows."""
-
-    request: Request
-    extras: tuple[str, ...] = ()
-    dimensions: tuple[int, ...] = ()  # observation dimensions plotted
-    pinned: Request | None = None
-    sweep: tuple[str, int, float, float] | None = None  # quantity, values, ends; None for the first one as a whole
-
-
-def default_state(source: FilmSource) -> PageState:
-    """The first exploratory episode on held-out physics, unchanged; its latents their means, as they are judged."""
-    episodes, spec = source.episodes, source.agent.spec
-    fitting = episodes.length >= START + HORIZON
-    wanted = fitting & (episodes.regime == "interpolation") & episodes.explored
-    index = int((wanted if wanted.any() else fitting).argmax())
-    length = int(episodes.length[index])
-    t = min(START, length // 2)
-    request = Request(index, t, min(HORIZON, length - t))
-    return PageState(request, dimensions=tuple(range(min(SHOWN, spec.obs_dim))))
-
-
-def to_url(state: PageState) -> dict[str, str]:
-    """The query parameters of a state, but the checkpoint's."""
-    request = state.request
-    url = {"episode": str(request.episode), "t": str(request.t), "h": str(request.horizon), "actions": request.actions}
-    url["latents"] = str(request.latents)
-    url |= {name: f"{value!r}" for name, value in request.physics}
-    url |= {f"z{j}": f"{k:g}" for j, k in request.code}
-    if state.extras:
-        url["extra"] = ",".join(state.extras)
-    url["dims"] = ",".join(map(str, state.dimensions))
-    if state.sweep:
-        url["sweep"] = "{}:{}:{:g}:{:g}".format(*state.sweep)
-    if state.pinned is not None:
-        url["pin"] = state.pinned.to_json()
-    return url
-
-
-def from_url(url: Mapping[str, str], source: FilmSource) -> PageState:
-    """The state of query parameters; what they don't say takes its default.
-
-    Raises:
-        DaliError: a parameter that cannot be read, or that asks for what these episodes cannot serve.
-    """
-    state, spec = default_state(source), source.agent.spec
-    try:
-        start = state.request
-        episode = int(url.get("episode", start.episode))
-        if not 0 <= episode < len(source.episodes.obs):
-            raise DaliError(f"The URL asks for episode {episode}; there are {len(source.episodes.obs)}.")
-        length = int(source.episodes.length[episode])
-        t = int(url.get("t", min(start.t, length // 2)))
-        actions = url.get("actions", start.actions)
-        longest = longest_horizon(actions, length, t)  # type: ignore[arg-type]
-        request = Request(
-            episode=episode,
-            t=t,
-            horizon=int(url["h"]) if "h" in url else max(1, min(start.horizon, longest)),
-            physics=tuple((f.name, float(url[f.name])) for f in spec.features if f.name in url),
-            code=tuple((dimension(name), float(url[name])) for name in _code_names(source) if name in url),
-            actions=actions,  # type: ignore[arg-type]
-            latents=parse_latents(url.get("latents", str(start.latents))),
-        )
-        extras = tuple(e for e in EXTRAS if e in url.get("extra", "").split(","))
-        dimensions = tuple(int(d) for d in url["dims"].split(",")) if url.get("dims") else state.dimensions
-        sweep = _parse_sweep(url["sweep"], source) if "sweep" in url else None
-        pinned = Request.from_json(url["pin"]) if "pin" in url else None
-    except ValueError as error:
-        raise DaliError(f"The URL cannot be read: {error}.") from error
-    for asked in (request, *([pinned] if pinned else [])):
-        check_request(asked, spec, source.agent.method, source.episodes)
-    if not all(0 <= d < spec.obs_dim for d in dimensions):
-        raise DaliError(f"The URL asks for observation dimensions {dimensions}; there are {spec.obs_dim}.")
-    return PageState(request, extras, dimensions, pinned, sweep)
-
-
-def _parse_sweep(text: str, source: FilmSource) -> tuple[str, int, float, float]:
-    parts = text.split(":")
-    if len(parts) != 4:
-        raise DaliError(f"The URL asks for a sweep {text!r}; expected one such as g:7:5:15.")
-    axis, count, low, high = parts[0], int(parts[1]), float(parts[2]), float(parts[3])
-    plan_sweep(axis, source.agent.spec, source.episodes.code.shape[-1], count, (low, high))
-    return axis, count, low, high
 
 
 def sweep_axes(source: FilmSource) -> list[str]:
@@ -123,23 +37,48 @@ def whole_sweep(axis: str, source: FilmSource) -> tuple[str, int, float, float]:
     return axis, COUNT, low, high
 
 
-def follow_url(source: FilmSource) -> None:
-    """Tells the widgets what the URL says, when the page is opened, the URL was changed, or another run was picked.
+def say(text: str) -> None:
+    """Notes a sentence that the page shows once."""
+    st.session_state.setdefault(SAID, []).append(text)
 
-    Another run takes over the request where it can, so that two checkpoints can be compared.
+
+def take_said() -> list[str]:
+    """The sentences to show in this run of the script."""
+    return st.session_state.pop(SAID, [])
+
+
+def is_bare_url() -> bool:
+    """Whether the page was opened by its name alone, as the navigation does; before a checkpoint is chosen."""
+    return not st.query_params.to_dict()
+
+
+def follow_url(source: FilmSource, bare: bool) -> None:
+    """Tells the widgets what to show when the page is opened, its URL changed from outside, or another run picked.
+
+    Another run of the same environment takes over the request, so that two checkpoints can be compared.
+
+    Args:
+        bare: of ``is_bare_url``.
     """
-    url = {name: value for name, value in st.query_params.items() if name != CHOSEN}
-    run = st.query_params.get(CHOSEN)
-    run_before, url_before = st.session_state.get(WRITTEN, (run, None))
-    if (run, url) == (run_before, url_before):
+    session, run, env = st.session_state, st.query_params.get(CHOSEN, ""), source.agent.spec.name
+    url = _film_parameters()
+    run_before, env_before, url_before = session.get(WRITTEN, (run, env, None))
+    fresh = "film_episode" not in session  # another page was shown, and Streamlit dropped the widgets of this one
+    if (run, url) == (run_before, url_before) and not (fresh or bare):
         return
-    try:
-        state = from_url(url, source)
-    except DaliError as error:
-        if url != url_before:  # not merely another run under the same request
-            st.warning(f"{error} This is a film with defaults instead.", icon=":material/link_off:")
-        state = default_state(source)
+    kept = session.get(KEPT, {}).get(run, {})
+    said: list[str] = []
+    if run != run_before and url == url_before:  # the picker's doing: the URL still asks for the other run's film
+        state, said = from_url(url, source) if url and env == env_before else (None, [])
+        if state is None or said:
+            state, said = from_url(kept, source)
+    elif url:
+        state, said = from_url(url, source)
+    else:
+        state, said = from_url(kept if fresh or bare or run != run_before else {}, source)
     set_widgets(state, source)
+    for sentence in said:
+        say(sentence)
 
 
 def set_widgets(state: PageState, source: FilmSource) -> None:
@@ -150,6 +89,7 @@ def set_widgets(state: PageState, source: FilmSource) -> None:
     drawn = isinstance(request.latents, int)
     session["film_actions"], session["film_latents"] = request.actions, SEED if drawn else request.latents
     session["film_seed"] = request.latents if drawn else 0
+    session["film_engine"] = request.engine
     session["film_extras"], session["film_dims"] = list(state.extras), list(state.dimensions)
     for feature, value in zip(source.agent.spec.features, request.context_to(source.agent.spec, context), strict=True):
         session[f"film_{feature.name}"] = float(value)
@@ -178,6 +118,7 @@ def read_widgets(source: FilmSource) -> PageState:
         code=tuple((j, k) for j, k in code if k),
         actions=session["film_actions"],
         latents=session["film_seed"] if session["film_latents"] == SEED else session["film_latents"],
+        engine=session["film_engine"],
     )
     sweep = tuple(session[key] for key in SWEEP)
     return PageState(
@@ -189,12 +130,15 @@ def read_widgets(source: FilmSource) -> PageState:
     )
 
 
-def write_url(state: PageState) -> None:
-    """Lets the URL follow the widgets."""
-    url, run = to_url(state), st.query_params.get(CHOSEN)
-    if st.session_state.get(WRITTEN) != (run, url):
-        st.query_params.from_dict({CHOSEN: run, **url} if run else url)
-        st.session_state[WRITTEN] = (run, url)
+def write_url(state: PageState, source: FilmSource) -> None:
+    """Lets the URL and the session's memory follow the widgets."""
+    run, env = st.query_params.get(CHOSEN, ""), source.agent.spec.name
+    url = {} if state == default_state(source) else to_url(state)
+    if _film_parameters() != url:
+        kept = {name: st.query_params[name] for name in (CHOSEN, FRAME) if name in st.query_params}
+        st.query_params.from_dict({**kept, **url})
+    st.session_state[WRITTEN] = (run, env, url)
+    st.session_state.setdefault(KEPT, {})[run] = url
 
 
 def fitted(pinned: Request, request: Request, source: FilmSource) -> Request | None:
@@ -229,12 +173,29 @@ def change_episode(source: FilmSource, before: int) -> None:
 
 
 def fit_times(source: FilmSource) -> None:
-    """Keeps start and horizon inside the episode."""
+    """Keeps start, horizon and seed in their ranges, and says what was changed."""
     session = st.session_state
-    length = int(source.episodes.length[session["film_episode"]])
-    session["film_t"] = min(session["film_t"], length - 1)
+    episode = session["film_episode"]
+    length = int(source.episodes.length[episode])
+    _fit("film_t", "The start", 0, length - 1, f"episode {episode} has {length} steps")
     longest = longest_horizon(session["film_actions"], length, session["film_t"])
-    session["film_h"] = max(1, min(session["film_h"], longest))
+    _fit("film_h", "The horizon", 1, longest, f"at most {longest} can be dreamed from step {session['film_t']}")
+    if session.get("film_seed") is not None:
+        _fit("film_seed", "The seed", 0, 2**31 - 1, f"seeds go from 0 to {2**31 - 1}")
+
+
+def take_entry(feature: ContextFeature, value: float | None) -> None:
+    """Puts a typed value of a context feature on its slider; beyond the limits the nearest one, and says so."""
+    if value is None:  # an entry that was emptied
+        return
+    low, high = feature.limits
+    near = min(max(value, low), high)
+    if near != value:
+        say(
+            f"{feature.label.capitalize()} {quantity(feature, value)} is out of range, which is {low:g} to "
+            f"{quantity(feature, high)}: it is {quantity(feature, near)} now."
+        )
+    st.session_state[f"film_{feature.name}"] = near
 
 
 def step_of(feature: ContextFeature) -> float:
@@ -254,6 +215,19 @@ def decimals_of(feature: ContextFeature) -> int:
 def code_range() -> tuple[float, float]:
     """Ends of a code slider, in the data's standard deviations."""
     return -MAX_SIGMA, MAX_SIGMA
+
+
+def _film_parameters() -> dict[str, str]:
+    """What the URL says of the film."""
+    return {name: value for name, value in st.query_params.items() if name not in (CHOSEN, FRAME)}
+
+
+def _fit(key: str, name: str, low: int, high: int, why: str) -> None:
+    session = st.session_state
+    near = min(max(session[key] if session[key] is not None else low, low), high)
+    if near != session[key]:
+        say(f"{name} is {near} now: {why}.")
+        session[key] = near
 
 
 def _code_names(source: FilmSource) -> list[str]:

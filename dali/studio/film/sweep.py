@@ -4,6 +4,7 @@ import csv
 import io
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -12,7 +13,8 @@ from dali.dreams.film import FilmSource
 from dali.export.sweep import MOST
 from dali.figures.style import with_unit
 from dali.studio import jobs
-from dali.studio.film.state import SWEEP, PageState, decimals_of, step_of, sweep_axes, whole_sweep
+from dali.studio.film.state import SWEEP, decimals_of, say, step_of, sweep_axes, whole_sweep
+from dali.studio.film.url import PageState
 from dali.studio.loaders import Run
 
 FOLDER, ABOUT = "film_sweep_folder", "film_sweep_about"
@@ -52,12 +54,12 @@ def _show_choice(source: FilmSource, run: Run, state: PageState) -> None:
             "Swept quantity", sweep_axes(source), key="film_sweep_axis", format_func=title,
             on_change=_widen, args=(source,), width=260,
         )  # fmt: skip
-        low, high = whole_sweep(axis, source)[2:]
         step = step_of(features[axis]) if axis in features else 0.1
         form = f"%.{decimals_of(features[axis]) if axis in features else 1}f"
-        st.number_input("From", low, high, step=step, format=form, key="film_sweep_from", width=120)
-        st.number_input("To", low, high, step=step, format=form, key="film_sweep_to", width=120)
-        st.number_input("Values", 2, MOST, key="film_sweep_count", width=110)
+        fit = partial(_fit, source)
+        st.number_input("From", step=step, format=form, key="film_sweep_from", width=120, on_change=fit)
+        st.number_input("To", step=step, format=form, key="film_sweep_to", width=120, on_change=fit)
+        st.number_input("Values", step=1, key="film_sweep_count", width=110, on_change=fit)
         if st.button("Render sweep", icon=":material/play_arrow:"):
             if session["film_sweep_from"] >= session["film_sweep_to"]:
                 st.warning("A sweep goes from the smaller value to the larger one.", icon=":material/warning:")
@@ -86,6 +88,21 @@ def _widen(source: FilmSource) -> None:
     """Another quantity is swept over all that it can go over."""
     session = st.session_state
     session["film_sweep_from"], session["film_sweep_to"] = whole_sweep(session["film_sweep_axis"], source)[2:]
+
+
+def _fit(source: FilmSource) -> None:
+    """Keeps the ends and the number of values in their ranges, and says what was changed."""
+    session = st.session_state
+    low, high = whole_sweep(session["film_sweep_axis"], source)[2:]
+    for key, name, least, most in (
+        ("film_sweep_from", "first value", low, high),
+        ("film_sweep_to", "last value", low, high),
+        ("film_sweep_count", "number of values", 2, MOST),
+    ):
+        near = min(max(session[key], least), most)
+        if near != session[key]:
+            say(f"The sweep's {name} is {near:g} now: it lies between {least:g} and {most:g}.")
+            session[key] = near
 
 
 def _start(run: Run, state: PageState, about: str) -> None:

@@ -1,26 +1,30 @@
 """A checkpoint's films for the counterfactuals page: kept between reruns, shown by the player, exported."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from dali.dreams.counterfactual import Latents
 from dali.dreams.film import Factual, Film, FilmSource, make_factual, make_film, make_film_source
 from dali.dreams.request import Request
+from dali.dreams.surprise import film_surprise
 from dali.envs.spec import EnvSpec
 from dali.export.bundle import Bundle
-from dali.export.pictures import SIZE, code_text, draw_pictures, draw_pinned, physics_text, quantity
+from dali.export.pictures import SIZE, Picture, code_text, draw_pictures, draw_pinned, physics_text, quantity
 from dali.export.tables import runs
+from dali.export.verdict import can_be_judged, verdict
 from dali.runs.artifacts import EPISODES_FILE
 from dali.runs.film_source import find_episodes
 from dali.runs.folder import ANALYSIS_FILE, CONFIG, WEIGHTS, digest
-from dali.studio.film.state import PageState, fitted
+from dali.studio.film.state import fitted, take_said
+from dali.studio.film.url import FRAME, PageState
 from dali.studio.loaders import Run, Stamp, figures_are_current, load_agent, load_episodes, load_readout, stamp
 from dali.studio.player import Pane, PlayerFilm, Series, Trace, player
-from dali.studio.style import number, shown_path
+from dali.studio.style import number, plain, shown_path
 
 RUN_TITLES = {
     "real_factual": "Real, factual",
@@ -28,6 +32,23 @@ RUN_TITLES = {
     "dream_factual": "Dream, factual",
     "dream_counterfactual": "Dream, counterfactual",
 }
+
+
+# Film and sliders stand side by side where both have room, whatever the sidebar takes.
+_LAYOUT = """
+.st-key-film_desk > :has(> .st-key-film_left) {flex: 1.25 1 480px; min-width: min(100%, 400px)}
+.st-key-film_desk > :has(> .st-key-film_right) {flex: 1 1 340px; min-width: min(100%, 320px)}
+@media (min-width: 1200px) {.st-key-film_left {--above: 445px}}
+.st-key-film_right {gap: 0.6rem}
+.st-key-film_figures [data-testid=stMetricValue] {font-size: 1.25rem}
+"""
+
+
+def lay_out() -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Two places beside each other, for the film and for what steers it; below each other where they don't fit."""
+    st.html(f"<style>{_LAYOUT}</style>")
+    desk = st.container(horizontal=True, key="film_desk")
+    return desk.container(key="film_left"), desk.container(key="film_right")
 
 
 def open_film_source(run: Run) -> tuple[FilmSource, Stamp]:
@@ -74,13 +95,12 @@ def film_of(source: FilmSource, key: Stamp, request: Request) -> Film:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _film(key: Stamp, request: Request, _stage: FilmSource) -> Film:
-    factual = _factual(key, request.episode, request.t, request.horizon, request.actions, request.latents, _stage)
-    return make_film(_stage, request, factual)
+    return make_film(_stage, request, _factual(key, replace(request, physics=(), code=()), _stage))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _factual(key: Stamp, episode: int, t: int, horizon: int, actions, latents: Latents, _stage: FilmSource) -> Factual:
-    return make_factual(_stage, Request(episode, t, horizon, actions=actions, latents=latents))
+def _factual(key: Stamp, unchanged: Request, _stage: FilmSource) -> Factual:
+    return make_factual(_stage, unchanged)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -106,9 +126,24 @@ def show_player(source: FilmSource, key: Stamp, state: PageState, film: Film) ->
         pictures.append(draw_pinned(pinned, spec, SIZE, _kept_frames))
     elif state.pinned:
         st.caption(":material/keep_off: The pinned dream's episode is too short for this horizon.")
-    panes = [Pane(p.title, p.caption, p.frames, p.digest, p.style) for p in pictures]
+    panes = [_pane(picture, spec, film, pinned) for picture in pictures]
     traces = _traces(film, pinned, spec, method.source != "none", state.dimensions)
-    player(PlayerFilm(panes, traces, spec.timestep), "film")
+    if source.steering is not None:
+        traces.insert(1, _surprise(source, film))
+    player(PlayerFilm(panes, traces, spec.timestep), "film", FRAME)
+
+
+def _pane(picture: Picture, spec: EnvSpec, film: Film, pinned: Film | None) -> Pane:
+    """A picture as the player shows it, with an arrow for the gravity of its physics."""
+    contexts = {"real_factual": film.context, "dream_factual": film.context}
+    if pinned:
+        contexts["pinned"] = pinned.context_to
+    gravity = 0.0
+    for i, feature in enumerate(spec.features):
+        if feature.unit == "m/s²" and picture.style:
+            gravity = float(contexts.get(picture.style, film.context_to)[i]) / feature.limits[1]
+    drawn = not picture.digest.startswith("difference-")  # its brightness is a number
+    return Pane(picture.title, picture.caption, picture.frames, picture.digest, picture.style, gravity, drawn)
 
 
 def _pinned(source: FilmSource, key: Stamp, state: PageState) -> Film | None:
@@ -126,11 +161,36 @@ def _traces(film: Film, pinned: Film | None, spec: EnvSpec, changes: bool, dimen
         errors.append(Series("Dream, pinned", pinned.error_counterfactual, "pinned"))
     traces = [Trace("Error of the dream", "σ of the data", errors)]
     for i in dimensions:  # of an agent of pixels those of real runs alone: its dreams are pictures
-        series = [Series(RUN_TITLES[name], run.obs[:, i], name) for name, run in shown.items() if run.obs is not None]
+        series = [
+            Series(RUN_TITLES[name], run.obs[:, i], name, None if run.spread is None else run.spread[:, i])
+            for name, run in shown.items()
+            if run.obs is not None
+        ]
         if pinned and pinned.dream_counterfactual.obs is not None:
             series.append(Series("Dream, pinned", pinned.dream_counterfactual.obs[:, i], "pinned"))
         traces.append(Trace(spec.observation_names[i], spec.observation_units[i], series))
     return traces
+
+
+def _surprise(source: FilmSource, film: Film) -> Trace:
+    assert source.steering is not None
+    before, after = film_surprise(source.agent, film, source.steering.support.std)
+    series = [Series("Forward dynamics, z", before, "dream_factual")]
+    series.append(Series("Forward dynamics, z'", after, "dream_counterfactual"))
+    return Trace("Surprise at the real counterfactual", "σ of a step's change", series)
+
+
+def show_said() -> None:
+    """What of a URL or an entry was not followed, in one box."""
+    said = take_said()
+    if said:
+        st.warning("  \n".join(plain(sentence) for sentence in said), icon=":material/info:")
+
+
+def show_verdict(source: FilmSource, film: Film) -> None:
+    """The one sentence that says what the film shows."""
+    text = verdict(film, source.agent.spec, source.agent.method, source.scale)
+    st.markdown(f"**{text}**")
 
 
 def show_badges(source: FilmSource, film: Film) -> None:
@@ -160,7 +220,7 @@ def show_numbers(source: FilmSource, key: Stamp, state: PageState, film: Film) -
     """The figures of this request, and in a line those of the pinned one."""
     spec, method = source.agent.spec, source.agent.method
     horizon = film.request.horizon
-    row = st.container(horizontal=True)  # wraps where the window is narrow
+    row = st.container(horizontal=True, key="film_figures")  # wraps where the window is narrow
     row.metric(
         "Error, factual", number(film.mean_error, 2, "σ"), help=f"Dream against real, {horizon} steps.", width=160,
     )  # fmt: skip
@@ -170,9 +230,10 @@ def show_numbers(source: FilmSource, key: Stamp, state: PageState, film: Film) -
         width=160,
     )  # fmt: skip
     row.metric(
-        "Steering skill", number(film.skill) if method.source != "none" else number(None),
-        help=f"1 - error steered / error unsteered, over {horizon} steps. 1 is ideal, 0 useless. "
-        "A dash where no physics is asked for.", width=160,
+        "Steering skill",
+        number(film.skill if method.source != "none" and can_be_judged(film, source.scale) else None),
+        help=f"1 - error steered / error unsteered, over {horizon} steps. 1 is ideal, 0 useless. A dash where no "
+        "physics is asked for, or too small a change to judge.", width=160,
     )  # fmt: skip
     for i, feature in enumerate(spec.features):
         row.metric(
@@ -191,7 +252,7 @@ def _pinned_text(source: FilmSource, film: Film) -> str:
     spec = source.agent.spec
     asked = ", ".join(x for x in (physics_text(spec, film.context_to), code_text(film)) if x)
     parts = [f"error {film.mean_error_counterfactual:.2f} σ"]
-    if film.skill is not None and source.agent.method.source != "none":
+    if source.agent.method.source != "none" and can_be_judged(film, source.scale):
         parts.append(f"steering skill {number(film.skill)}")
     parts += [f"dreamed {f.label} {quantity(f, c)}" for f, c in zip(spec.features, film.effective, strict=True)]
     return f"Pinned, {asked}: {', '.join(parts)}."

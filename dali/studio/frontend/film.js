@@ -13,7 +13,11 @@ async function decodeFilm({ header, body }, before) {
   const values = (span) => new Float32Array(part(span).slice().buffer);
   const traces = header.traces.map((trace) => ({
     ...trace,
-    series: trace.series.map((series) => ({ ...series, values: values(series.values) })),
+    series: trace.series.map((series) => ({
+      ...series,
+      values: values(series.values),
+      spread: series.spread && values(series.spread),
+    })),
   }));
   const panes = await Promise.all(
     header.panes.map(async (pane) => ({

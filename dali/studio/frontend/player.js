@@ -4,11 +4,29 @@
 // Position and speed by the caller's key, so that they outlive a remount, as on a change of page and back.
 const memory = new Map();
 const players = new WeakMap();
+// In the order of mounting. Keys that nothing else on the page wants drive the first one that can be seen.
+const mounted = new Set();
+
+// What uses the keys of a film itself. A button does nothing with arrows, so it leaves those to the film.
+const TYPED_INTO = [
+  "input, textarea, select, video, summary, [contenteditable=true], .js-plotly-plot, dialog, [role=dialog]",
+  "[role=slider], [role=radio], [role=option], [role=listbox], [role=combobox], [role=tab], [role=menuitem], [role=grid]",
+].join();
+
+function onPageKey(event) {
+  const target = event.composedPath()[0];
+  if (event.defaultPrevented || !["ArrowLeft", "ArrowRight", " "].includes(event.key)) return;
+  if (target instanceof Element && target.closest(TYPED_INTO)) return;
+  if (event.key === " " && target instanceof Element && target.closest("button, a, [role=button]")) return;
+  for (const player of mounted) if (player.root.isConnected && player.root.offsetParent) return player.onKey(event);
+}
+
 
 class Player {
-  constructor(root, key) {
+  constructor(root, { key, frame_in_url }) {
     this.root = root;
-    this.state = memory.get(key) ?? { frame: 0, speed: 1, loop: true, playing: false, hidden: new Set() };
+    this.frameInUrl = frame_in_url;
+    this.state = memory.get(key) ?? { frame: this.frameOfUrl(), speed: 1, loop: true, playing: false, hidden: new Set() };
     memory.set(key, this.state);
     this.film = null;
     this.plots = [];
@@ -24,14 +42,36 @@ class Player {
     this.scrub.addEventListener("input", () => this.seek(Number(this.scrub.value)));
     // Keys drive the film again after the mouse has dragged the bar.
     this.scrub.addEventListener("pointerup", () => root.focus({ preventScroll: true }));
+    if (!mounted.size) document.addEventListener("keydown", onPageKey);
+    mounted.add(this);
     this.showControls();
   }
 
   destroy() {
+    mounted.delete(this);
+    if (!mounted.size) document.removeEventListener("keydown", onPageKey);
+    clearTimeout(this.writing);
     cancelAnimationFrame(this.request);
     this.resizing.disconnect();
     this.wanted = null;
     releaseFilm(this.film);
+  }
+
+  frameOfUrl() {
+    const text = this.frameInUrl && new URLSearchParams(location.search).get(this.frameInUrl);
+    return /^\d{1,6}$/.test(text ?? "") ? Number(text) : 0;
+  }
+
+  // Where the film stands is no step of the browser's history, and needs no rerun of the script.
+  writeUrl() {
+    clearTimeout(this.writing);
+    if (!this.frameInUrl || this.state.playing) return;
+    this.writing = setTimeout(() => {
+      const url = new URL(location);
+      if (this.state.frame) url.searchParams.set(this.frameInUrl, this.state.frame);
+      else url.searchParams.delete(this.frameInUrl);
+      if (url.href !== location.href) history.replaceState(history.state, "", url);
+    }, 300);
   }
 
   get last() {
@@ -80,7 +120,7 @@ class Player {
       grid.style.setProperty(`--columns-${suffix}`, columns);
       grid.style.setProperty(`--rows-${suffix}`, Math.ceil(panes.length / columns));
     };
-    layout("wide", panes.length <= 4 ? panes.length : Math.ceil(panes.length / 2));
+    layout("wide", Math.min(panes.length, panes.length > 8 ? 4 : 2));
     layout("narrow", Math.min(2, panes.length));
     while (grid.children.length > panes.length) grid.lastChild.remove();
     while (grid.children.length < panes.length) {
@@ -90,8 +130,12 @@ class Player {
       canvas.dataset.testid = `player-pane-${grid.children.length}`;
       canvas.dataset.act = "play";
       canvas.setAttribute("role", "img");
+      const screen = html("div", "screen");
+      const arrow = html("div", "gravity");
+      arrow.title = "Gravity, to scale";
       caption.append(html("span", "title"), html("span", "caption"));
-      pane.append(caption, canvas);
+      screen.append(canvas, arrow);
+      pane.append(caption, screen);
       grid.append(pane);
     }
     this.canvases = panes.map((pane, i) => {
@@ -99,7 +143,9 @@ class Player {
       const canvas = figure.querySelector("canvas");
       figure.querySelector(".title").replaceChildren(...(pane.style ? [swatch(pane.style)] : []), pane.title);
       figure.querySelector(".caption").textContent = pane.caption;
-      canvas.setAttribute("aria-label", `${pane.title}: ${pane.caption}`);
+      figure.className = `pane tint ${pane.style}${pane.drawn ? " drawn" : ""}`;
+      figure.querySelector(".gravity").style.setProperty("--share", pane.gravity);
+      figure.querySelector(".gravity").hidden = !pane.gravity;
       if (canvas.width !== pane.width) canvas.width = pane.width;
       if (canvas.height !== pane.height) canvas.height = pane.height;
       return canvas.getContext("2d");
@@ -142,6 +188,11 @@ class Player {
     for (const plot of this.plots) plot.moveTo(state.frame);
     const time = (state.frame * film.timestep).toFixed(film.timestep < 0.01 ? 3 : 2);
     const text = `frame ${state.frame}/${this.last}, t = ${time} s`;
+    this.canvases.forEach(({ canvas }, i) => {
+      const { title, caption } = film.panes[i];
+      canvas.setAttribute("aria-label", `${title}: ${caption}; ${text}`);
+    });
+    this.writeUrl();
     this.scrub.value = state.frame;
     this.scrub.setAttribute("aria-valuetext", text);
     this.find(".readout").textContent = text;
@@ -174,6 +225,7 @@ class Player {
   pause() {
     cancelAnimationFrame(this.request);
     this.state.playing = false;
+    this.writeUrl();
     this.showControls();
   }
 
@@ -248,7 +300,7 @@ export default function mount({ parentElement, data }) {
   let player = players.get(parentElement);
   if (player?.root !== root) {
     player?.destroy();
-    player = new Player(root, packed.header.key);
+    player = new Player(root, packed.header);
     players.set(parentElement, player);
   }
   root.dataset.theme = isDark(root) ? "dark" : "light";

@@ -36,6 +36,11 @@ function ticks(low, high, count) {
   return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step).map((v) => [v, label(v).replace("-", "−")]);
 }
 
+// One edge of the band around a line.
+function edge(values, spread, sign) {
+  return Array.from(values, (value, frame) => value + sign * spread[frame]);
+}
+
 function readable(value) {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
@@ -88,7 +93,8 @@ class TracePlot {
   layout(width, hidden) {
     this.width = width;
     const shown = this.trace.series.filter((series) => !hidden.has(series.label));
-    const finite = shown.flatMap((series) => Array.from(series.values).filter(Number.isFinite));
+    const reach = ({ values, spread }) => (spread ? [...edge(values, spread, 1), ...edge(values, spread, -1)] : [...values]);
+    const finite = shown.flatMap(reach).filter(Number.isFinite);
     let low = finite.reduce((a, b) => Math.min(a, b), Infinity);
     let high = finite.reduce((a, b) => Math.max(a, b), -Infinity);
     if (!finite.length) [low, high] = [0, 1];
@@ -113,6 +119,11 @@ class TracePlot {
     }
     nodes.push(svg("path", { class: "axis", d: `M${MARGIN.left} ${bottom}H${right}` }));
     nodes.push(svg("text", { x: (MARGIN.left + right) / 2, y: PLOT_HEIGHT - 5, "text-anchor": "middle" }, "time (s)"));
+    for (const { values, spread, style } of shown.filter((series) => series.spread)) {
+      const down = edge(values, spread, -1).map((value, frame) => [frame, value]).reverse();
+      const back = down.map(([frame, value]) => `L${this.x(frame).toFixed(2)} ${this.y(value).toFixed(2)}`).join("");
+      nodes.push(svg("path", { class: `band ${style}`, d: `${this.path(edge(values, spread, 1))}${back}Z` }));
+    }
     for (const series of shown) nodes.push(svg("path", { class: `line ${series.style}`, d: this.path(series.values) }));
     this.cursor = svg("path", { class: "cursor", "data-testid": "player-cursor", d: `M0 ${MARGIN.top}V${bottom}` });
     this.marks = this.trace.series.map((series) => svg("circle", { class: `mark ${series.style}`, r: 3.5, cx: 0 }));

@@ -1,0 +1,43 @@
+"""``python -m dali play``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dali.cli.options import Run
+from dali.errors import DaliError
+
+
+def play(
+    run: Run,
+    take: Annotated[
+        Path, typer.Argument(help="A take that the page Play saved, as JSON.", exists=True, dir_okay=False)
+    ],
+    output: Annotated[Path | None, typer.Option(help="The take as mp4 (H.264).")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Its traces as CSV.")] = None,
+    size: Annotated[int, typer.Option(min=64, max=1024, help="Pixels a side of each pane.")] = 256,
+    expect: Annotated[str | None, typer.Option(help="Refuse a checkpoint whose digest does not begin so.")] = None,
+) -> None:
+    """Play a recorded take again, in dream and simulator, and save what it shows."""
+    from dali.cli.counterfactual import write_bytes
+    from dali.dreams.take import Take, perform
+    from dali.export.take import take_csv, take_film
+    from dali.runs.checkpoint import write_text
+    from dali.runs.film_source import open_film_source
+    from dali.runs.folder import digest
+
+    try:
+        played = Take.from_json(take.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise DaliError(f"{take} is not a take: it is no UTF-8 text.") from error
+    checkpoint = digest(run)
+    if expect is not None and not checkpoint.startswith(expect):
+        raise DaliError(f"{run} is not the expected checkpoint: its digest is {checkpoint[:16]}, not {expect}.")
+    stage = perform(open_film_source(run), played)
+    if output is not None:
+        write_bytes(output, take_film(stage, size))
+    if csv is not None:
+        write_text(csv, take_csv(stage))
+    own, asked = (float((error**2).mean() ** 0.5) for error in stage.errors(1, stage.steps + 1))
+    typer.echo(f"steps: {stage.steps}\nerror, own physics: {own:.3f} σ\nerror, asked physics: {asked:.3f} σ")

@@ -1,0 +1,104 @@
+"""A take as files: its film, its traces, and the manifest that plays it again."""
+
+import csv
+import hashlib
+import io
+import json
+import shlex
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from dali.dreams.take import DREAM, DREAM_ASKED, REAL_ASKED, Stage
+from dali.envs.spec import EnvSpec
+from dali.export.manifest import episode_digest, versions
+from dali.export.pictures import SIZE, draw_rollout, physics_text
+from dali.video import caption, encode_mp4, enlarge, tile
+
+SCHEMA = 1
+TITLES = ("Real, own physics", "Real, asked physics", "Dream, own physics", "Dream, asked physics")
+MOST = 300  # frames drawn at a time, so that a long take does not fill the memory with panes
+
+
+def draw_take(stage: Stage, run: int, first: int, last: int, size: int = SIZE) -> np.ndarray:
+    """Frames (last - first, size, size, 3) of one run, each drawn under the physics in force."""
+    states = stage.states(run, first, last)
+    if states is None:
+        return enlarge(stage.pictures(run, first, last), size)
+    spec, asked = stage.source.agent.spec, int(run in (REAL_ASKED, DREAM_ASKED))
+    frames = [
+        draw_rollout(spec.name, state[None], context[asked], size)
+        for state, context in zip(states, stage.contexts[first:last], strict=True)
+    ]
+    return np.concatenate(frames)
+
+
+def take_film(stage: Stage, size: int = SIZE) -> bytes:
+    """All four runs with captions as mp4, at the environment's own speed."""
+    spec, parts = stage.source.agent.spec, []
+    count = stage.steps + 1
+    for first in range(0, count, MOST):
+        last = min(first + MOST, count)
+        parts.append(tile([_captioned(stage, run, first, last, size) for run in range(4)]))
+    return encode_mp4(np.concatenate(parts), 1.0 / spec.timestep)
+
+
+def take_csv(stage: Stage) -> str:
+    """One row a record: physics asked, action taken next, observations of all runs that have any, errors."""
+    spec = stage.source.agent.spec
+    errors, count = stage.errors(0, stage.steps + 1), stage.steps + 1
+    columns: dict[str, list] = {
+        "step": list(range(count)),
+        "time [s]": [round(k * spec.timestep, 6) for k in range(count)],
+    }
+    for i, feature in enumerate(spec.features):
+        columns[f"asked {feature.name} [{feature.unit}]"] = [float(context[1, i]) for context in stage.contexts]
+    for i, name in enumerate(spec.action_names):
+        columns[f"action {name} [1]"] = [*(action[i] for action in stage.take.actions), ""]
+    for run, title in enumerate(TITLES):
+        if run in (DREAM, DREAM_ASKED) and stage.source.agent.world_model.sight is not None:
+            continue  # its dreams are pictures
+        observed = stage.observed(run)
+        for i, (name, unit) in enumerate(zip(spec.observation_names, spec.observation_units, strict=True)):
+            columns[f"{title}: {name} [{unit or '1'}]"] = observed[:, i].tolist()
+    columns["error of the dream, own physics [σ]"] = errors[0].tolist()
+    columns["error of the dream, asked physics [σ]"] = errors[1].tolist()
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return out.getvalue()
+
+
+def take_manifest(stage: Stage, run: Path, checkpoint: str, files: dict[str, bytes]) -> str:
+    """JSON: all actions and moves of the physics, the checkpoint, and the line that plays the take again.
+
+    Args:
+        run: the checkpoint's folder. checkpoint: its digest. files: what was exported, by name.
+    """
+    words = ["python", "-m", "dali", "play", str(run), "take.json", "--expect", checkpoint[:16], "--output", "take.mp4"]
+    record = {
+        "schema": SCHEMA,
+        "command": shlex.join(words),
+        "checkpoint": {"name": run.name, "sha256": checkpoint},
+        "environment": stage.source.agent.spec.name,
+        "episode_sha256": episode_digest(stage.source.episodes, stage.take.episode),
+        "take": stage.take.to_dict(),
+        "files": {name: {"sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()},
+        "versions": versions(),
+    }
+    return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _captioned(stage: Stage, run: int, first: int, last: int, size: int) -> np.ndarray:
+    """Frames of a run under their captions, which change where the physics do."""
+    spec, frames = stage.source.agent.spec, draw_take(stage, run, first, last, size)
+    asked = int(run in (REAL_ASKED, DREAM_ASKED))
+    texts = [_text(spec, context[asked]) for context in stage.contexts[first:last]]
+    cuts = [0, *(k for k in range(1, len(texts)) if texts[k] != texts[k - 1]), len(texts)]
+    return np.concatenate([caption(frames[a:b], TITLES[run], texts[a]) for a, b in pairwise(cuts)])
+
+
+def _text(spec: EnvSpec, context: np.ndarray) -> str:
+    return physics_text(spec, context)
