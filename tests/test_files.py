@@ -87,6 +87,8 @@ def test_a_bad_line_of_a_log_is_named_and_a_cut_one_dropped(tmp_path):
     (tmp_path / METRICS).unlink()
     assert read_log(tmp_path) == ([], [])
     assert last_row(tmp_path) is None
+    os.mkfifo(tmp_path / METRICS)
+    assert last_row(tmp_path) is None  # and nobody is waited for
 
 
 def test_only_regular_files_are_replaced(tmp_path):

@@ -65,6 +65,8 @@ def hold(path: Path, wait: bool = False) -> Iterator[IO]:
 def is_held(path: Path) -> bool:
     """True where a process holds the lock."""
     try:
+        if not path.is_file():
+            return False
         file = path.open("r+b")
     except OSError:
         return False  # there is none, or not ours to look at
@@ -81,7 +83,7 @@ def is_held(path: Path) -> bool:
 def holder(path: Path) -> int | None:
     """The number of the process that held the lock last, dead or alive."""
     with contextlib.suppress(OSError, ValueError):
-        return int(path.read_bytes()[:20])
+        return int(path.read_bytes()[:20]) if path.is_file() else None
     return None
 
 

@@ -49,8 +49,11 @@ def read_metrics(folder: Path) -> list[Row]:
 
 def last_row(folder: Path) -> Row | None:
     """The last whole row of a run's log, from its end alone; None where there is none or it cannot be read."""
+    path = folder / METRICS
+    if not path.is_file():  # to open a pipe would wait for whoever writes it
+        return None
     try:
-        with (folder / METRICS).open("rb") as file:
+        with path.open("rb") as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - TAIL))
             lines = file.read(TAIL).split(b"\n")[:-1]
