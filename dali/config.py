@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from dali.errors import CheckpointError, DaliError, unknown_name
+from dali.files.text import quote
 from dali.methods import METHODS, Method
 
 Observation = Literal["vector", "pixels"]
@@ -22,6 +23,7 @@ Latents = Literal["draws", "means"]
 LATENTS: tuple[Latents, ...] = ("draws", "means")
 
 SCHEMA = 5
+MAX_SEED = 2**32 - 1  # what all random generators in use take
 
 # What runs of a schema were, in the words of the next. Of schema 1: agents of vectors, whose code learnt at every
 # update. Numbers of parts that an agent of vectors lacks are those of the day on which schema 2 was made.
@@ -133,9 +135,7 @@ class TrainConfig:
     ensemble_lr: float = 1e-3  # of the ensemble; falls by a cosine over those updates to a tenth [ours, measured]
     dream_steps: int = 8  # imagined steps whose decoded observations are paid for; 0: none [ours, measured]
     dream: float = 1.0  # weight of their errors beside the reconstruction's [ours]
-    sight_updates: int = (
-        3_000  # pixels: updates of the autoencoder of pictures before all others; then it is fixed [ours]
-    )
+    sight_updates: int = 3_000  # pixels: updates of the autoencoder alone, before all others; then it is fixed [ours]
     sight_lr: float = 1e-3  # of the autoencoder; falls by a cosine [ours]
     straight: float = 1000.0  # weight of the bend of an embedding's path (dali.model.conv) [ours, measured]
     frames: int = 60  # pixels: pictures an update that the decoder is judged by, in threes of its B x T [ours]
@@ -196,11 +196,15 @@ class RunConfig:
         return {"schema": SCHEMA, **dataclasses.asdict(self)}
 
     def __post_init__(self) -> None:
-        from_preset = PRESETS.get(self.preset)
+        for name in ("env", "method_name", "preset"):  # checked before any of them is looked up
+            if not isinstance(getattr(self, name), str):
+                raise DaliError(f"Config field {name!r} is {quote(getattr(self, name))}; expected a name.")
         if self.method_name not in METHODS:
             raise unknown_name("method", self.method_name, METHODS)
-        if from_preset is None:
+        if self.preset not in PRESETS:
             raise unknown_name("preset", self.preset, PRESETS)
+        if not isinstance(self.seed, int) or isinstance(self.seed, bool) or not 0 <= self.seed <= MAX_SEED:
+            raise DaliError(f"Config field 'seed' is {quote(self.seed)}; expected a whole number from 0 to {MAX_SEED}.")
         validate(self.model, self.train)
 
 
@@ -210,7 +214,15 @@ _POSITIVE = (
 )  # fmt: skip
 
 
-_NUMBERS: dict[str, type[int] | tuple[type[int], type[float]]] = {"int": int, "float": (int, float)}
+MOST = 10**9  # of any whole number; what lies above these would be built or allocated before it failed
+_MOST = {name: most for most, names in (
+    (64, ("layers", "head_layers", "ensemble_layers", "ensemble", "context_heads")),
+    (256, ("threads",)),
+    (2**10, ("stoch", "classes", "code", "conv_depth")),
+    (2**12, ("envs", "context_lengths", "context_targets", "dream_steps")),
+    (2**14, ("deter", "hidden", "units", "context_width", "dynamics_units", "ensemble_units", "embedding")),
+    (2**16, ("bins", "context_window", "batch", "length", "stream", "horizon", "starts", "frames")),
+) for name in names}  # fmt: skip
 
 
 def validate(model: ModelConfig, train: TrainConfig) -> None:
@@ -218,15 +230,8 @@ def validate(model: ModelConfig, train: TrainConfig) -> None:
     for part in (model, train):
         for item in dataclasses.fields(part):
             value = getattr(part, item.name)
-            kinds = _NUMBERS.get(str(getattr(item.type, "__name__", item.type)))
-            if item.type is bool and not isinstance(value, bool):
-                raise DaliError(f"Config field {item.name!r} is {value!r}; expected true or false.")
-            if kinds is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, kinds):
-                raise DaliError(f"Config field {item.name!r} is {value!r}; expected a number.")
-            if not value >= 0 or value == float("inf"):
-                raise DaliError(f"Config field {item.name!r} is {value!r}; expected a finite number of at least 0.")
+            if expected := _misfit(item.name, item.type, value):
+                raise DaliError(f"Config field {item.name!r} is {quote(value)}; expected {expected}.")
     positive = (
         "deter", "stoch", "classes", "hidden", "units", "layers", "code", "context_window", "context_width",
         "embedding", "conv_depth", "ensemble_units", "ensemble_layers",
@@ -261,7 +266,21 @@ def validate(model: ModelConfig, train: TrainConfig) -> None:
     ]  # fmt: skip
     for name, value, good, expected in checks:
         if not good:
-            raise DaliError(f"Config field {name!r} is {value!r}; expected {expected}.")
+            raise DaliError(f"Config field {name!r} is {quote(value)}; expected {expected}.")
+
+
+def _misfit(name: str, kind: Any, value: Any) -> str | None:
+    """What a field expects, where a value is of another kind or size."""
+    if kind is bool:
+        return None if isinstance(value, bool) else "true or false"
+    if kind is int:
+        most = _MOST.get(name, MOST)
+        fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most
+        return None if fits else f"a whole number from 0 to {most}"
+    if kind is float:
+        fits = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf")
+        return None if fits else "a finite number of at least 0"
+    return None if isinstance(value, str) else "a name"
 
 
 def make_config(env: str, method: str, preset: str, seed: int, steps: int, **changes: Any) -> RunConfig:
@@ -274,6 +293,8 @@ def make_config(env: str, method: str, preset: str, seed: int, steps: int, **cha
     if preset not in PRESETS:
         raise unknown_name("preset", preset, PRESETS)
     model, train = PRESETS[preset]
+    # 1e3 stands for 1000.
+    changes = {k: int(v) if isinstance(v, float) and v.is_integer() else v for k, v in changes.items()}
     model_names = {f.name for f in dataclasses.fields(ModelConfig)}
     train_names = {f.name for f in dataclasses.fields(TrainConfig)}
     for name in changes:
@@ -292,8 +313,8 @@ def parse_config(data: Any, source: str) -> RunConfig:
     """
     if not isinstance(data, dict) or "schema" not in data:
         raise CheckpointError(f"{source} is not a run's configuration: it has no 'schema'.")
-    if data["schema"] not in (*_SINCE, SCHEMA):
-        raise CheckpointError(f"{source} has schema {data['schema']!r}; this version reads schemas 1 to {SCHEMA}.")
+    if not isinstance(data["schema"], int) or data["schema"] not in (*_SINCE, SCHEMA):
+        raise CheckpointError(f"{source} has schema {quote(data['schema'])}; this version reads schemas 1 to {SCHEMA}.")
     top = {k: v for k, v in data.items() if k != "schema"}
     _check_fields(RunConfig, top, source)
     for schema in range(data["schema"], SCHEMA):
@@ -313,7 +334,7 @@ def _upgrade(top: dict[str, Any], schema: int, source: str) -> dict[str, Any]:
         if not isinstance(top[part], dict):
             continue  # told by the check of fields
         for name in sorted(added.keys() & top[part].keys()):
-            raise CheckpointError(f"{source} has the unknown field {name!r}: schema {schema} did not know it.")
+            raise CheckpointError(f"{source} has the unknown field {quote(name)}: schema {schema} did not know it.")
         upgraded[part] = {**top[part], **added}
     return upgraded
 
@@ -321,7 +342,7 @@ def _upgrade(top: dict[str, Any], schema: int, source: str) -> dict[str, Any]:
 def _check_fields(kind: type, values: Any, source: str) -> None:
     expected = {f.name for f in dataclasses.fields(kind)}
     if not isinstance(values, dict):
-        raise CheckpointError(f"{source}: expected an object with the fields of {kind.__name__}, found {values!r}.")
+        raise CheckpointError(f"{source}: expected the fields of {kind.__name__}, found {quote(values)}.")
     for name in sorted(expected ^ set(values)):
         problem = "lacks" if name in expected else "has the unknown"
-        raise CheckpointError(f"{source} {problem} field {name!r} of {kind.__name__}.")
+        raise CheckpointError(f"{source} {problem} field {quote(name)} of {kind.__name__}.")

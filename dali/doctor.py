@@ -16,9 +16,7 @@ import torch
 
 from dali.envs import catalogue
 from dali.errors import CheckpointError, DaliError
-from dali.runs.checkpoint import load_agent
-from dali.runs.folder import ANALYSIS_FILE, CONFIG, is_current, load_analysis
-from dali.runs.scores import EVAL_FILE, load_evaluation
+from dali.runs.run import Run, open_runs
 
 PYTHON = (3, 11)  # the oldest that the project runs on
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements.txt"
@@ -46,11 +44,13 @@ def examine(checkpoints: Path) -> Iterator[Finding]:
     yield encoder()
     for name in catalogue.names():
         yield environment(name)
-    folders = [path for path in sorted(checkpoints.glob("*")) if (path / CONFIG).is_file()]
-    if not folders:
+    runs, unreadable = open_runs(checkpoints)
+    if not runs and not unreadable:
         yield Finding("checkpoints", f"none in {checkpoints}")
-    for folder in folders:
-        yield checkpoint(folder)
+    for run in runs:
+        yield checkpoint(run)
+    for item in unreadable:
+        yield Finding(item.folder.name, item.reason, True)
 
 
 def versions() -> Iterator[Finding]:
@@ -106,25 +106,21 @@ def environment(name: str) -> Finding:
     return Finding(name, f"steps ({spec.obs_dim} observations, {spec.action_dim} actions)")
 
 
-def checkpoint(folder: Path) -> Finding:
+def checkpoint(run: Run) -> Finding:
     """Whether a checkpoint loads, and whether the figures beside it are of its present weights."""
     try:
-        agent = load_agent(folder)
+        agent = run.agent()
         parts = [f"{agent.spec.name}, {agent.method.title}, {sum(p.numel() for p in agent.parameters()):,} parameters"]
-        if (folder / ANALYSIS_FILE).exists():
-            if not is_current(folder, load_analysis(folder)):
-                raise CheckpointError(f"its figures are of other weights: python -m dali analyse {folder}")
+        if run.analysis():
+            if not run.analysis_is_current():
+                raise CheckpointError(f"its figures are of other weights: python -m dali analyse {run.folder}")
             parts.append("analysis current")
         elif agent.method.infers_context:
             parts.append("not analysed")
-        if (folder / EVAL_FILE).exists():
-            load_evaluation(folder)
-            parts.append("evaluation current")
-        else:
-            parts.append("not evaluated")
+        parts.append("not evaluated" if run.evaluation() is None else "evaluation current")
     except DaliError as error:
-        return Finding(folder.name, str(error), True)
-    return Finding(folder.name, "; ".join(parts))
+        return Finding(run.name, str(error), True)
+    return Finding(run.name, "; ".join(parts))
 
 
 def _pins() -> dict[str, str]:

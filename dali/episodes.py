@@ -88,7 +88,7 @@ def collect(
     noise = exploratory_actions(rng, num, steps, spec.action_dim, spec.discrete)
     generator = torch.Generator().manual_seed(seed)
     scaled = torch.from_numpy(spec.scale_context(contexts))
-    memory, first = agent.initial(num), torch.ones(num, dtype=torch.bool)
+    memory, first = agent.initial(num, frozen=True), torch.ones(num, dtype=torch.bool)
     acts = not explored.all()  # what the agent would have done is asked where it does something
     view = agent.view(shown(sees, simulator, obs), first, torch.zeros(num, agent.obs_dim))
     views, observations, states, actions, rewards = [view], [obs], [simulator.get_state()], [], []

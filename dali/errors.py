@@ -1,8 +1,15 @@
 """Errors that a person can act on. The CLI and the app print their text alone, without a traceback."""
 
+from dali.files.text import quote, shorten
+
+LONGEST = 2000  # characters of a message, whatever it quotes
+
 
 class DaliError(Exception):
     """Something a user can put right: a name, a file or a value. The message says what was found and expected."""
+
+    def __str__(self) -> str:
+        return shorten(super().__str__(), LONGEST)
 
 
 class CheckpointError(DaliError):
@@ -13,9 +20,9 @@ class TrainingError(DaliError):
     """Training cannot go on; the last good checkpoint stands."""
 
 
-def unknown_name(kind: str, name: str, known) -> DaliError:
+def unknown_name(kind: str, name: object, known) -> DaliError:
     """The error for a name outside a catalogue, with what would have been accepted."""
-    return DaliError(f"Unknown {kind} {name!r}; expected one of: {', '.join(sorted(known))}.")
+    return DaliError(f"Unknown {kind} {quote(name)}; expected one of: {', '.join(sorted(known))}.")
 
 
 def missing_package(error: ModuleNotFoundError) -> DaliError:

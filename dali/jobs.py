@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from dali.errors import DaliError
-from dali.runs.checkpoint import write_text
+from dali.errors import CheckpointError, DaliError
+from dali.files.reading import read_json
+from dali.files.text import quote
+from dali.files.writing import write_text
 
 State = Literal["running", "done", "failed", "cancelled"]
 Report = Callable[[int, int, str], None]  # steps done, steps in all, what is being done
@@ -41,11 +43,16 @@ def read_status(path: Path) -> Status | None:
         DaliError: the file holds something else.
     """
     try:
-        return Status(**json.loads(path.read_text(encoding="utf-8")))
+        found = read_json(path)
     except FileNotFoundError:
         return None
-    except (json.JSONDecodeError, TypeError) as error:
-        raise DaliError(f"{path} is not the status of a job: {error}.") from error
+    except CheckpointError as error:
+        raise DaliError(f"{path} is not the status of a job: {error}") from error
+    kinds = {"state": str, "done": int, "total": int, "text": str}
+    fits = isinstance(found, dict) and {name: type(value) for name, value in found.items()} == kinds
+    if not fits or found["state"] not in get_args(State):
+        raise DaliError(f"{path} is not the status of a job: it holds {quote(found)}.")
+    return Status(**found)
 
 
 @contextmanager

@@ -38,13 +38,16 @@ def summary(r2: float, skill: float) -> dict:
     probe = {"r2_inside": r2, "r2_outside": 0.5, "r2_control": None, "unit": "m"}
     factor = {"g": probe, "l": probe}
     steering = {"skill_25": skill, "skill_50": skill}
-    return {
+    found = {
+        "engine": "rssm",
         "probe": factor,
         "steering": {"g": steering, "l": steering},
         "effective": {name: {"slope": 0.9} for name in factor},
         "contexts": {"train": 8, "interpolation": 8},
         "seed": 0,
     }
+    better = {name: {"skill_25": 0.91, "skill_50": 0.9, "skill_25_interval": [0.85, 0.95]} for name in factor}
+    return {"summary": found, "dynamics": {"summary": found | {"engine": "dynamics", "steering": better}}}
 
 
 def render(returns: list[float], training: dict | None = TRAINING, found: dict | None = None, **options) -> str:
@@ -57,7 +60,9 @@ def test_a_good_agent():
     # (-210 + 1100) / (-100 + 1100) = 89 % of the way.
     assert "89%" in text
     assert "1 h 6 min" in text
-    assert "| gravity | 0.95 | 0.50 | - | 0.80 | 0.80 | 0.90 |" in text
+    assert "| gravity | 0.95 | 0.50 | - |" in text
+    assert "| gravity | `rssm` | 0.80 | - | - | - | 0.80 | 0.90 | - |" in text
+    assert "| gravity | `dynamics` | 0.91 | 0.85 to 0.95 | - | - | 0.90 | 0.90 | - |" in text
     assert "Not reached" not in text
     assert "not clearly better" not in text
     assert "stopped after" not in text

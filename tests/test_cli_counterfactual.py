@@ -48,7 +48,7 @@ def test_the_manifest_s_line_makes_the_film_again(make_run, repo, tmp_path):
         (("--physics", "g=99"), "gravity 99 m/s² is out of range"),
         (("--latents", "best"), "Latents are 'best'"),
         (("--expect", "beef"), "is not the expected checkpoint"),
-        (("--pin", "g=4.9"), "is no JSON"),
+        (("--pin", "g=4.9"), "is not valid JSON"),
         (("--pin", '{"episode":1}'), "not a counterfactual's request: it lacks 't'"),
         (("--pin", PINNED.to_json(), "--horizon", 9), "--pin covers 8 steps, the film 9"),
         (("--extra", "x-ray", "--output", "film.mp4"), "Unknown extra pane 'x-ray'"),

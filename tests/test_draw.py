@@ -8,10 +8,17 @@ import pytest
 from dali.envs import catalogue
 from dali.envs.canvas import BACKGROUND, BLUE, ORANGE
 from dali.envs.draw import hanging
+from dali.envs.frames import draw_frames
 
 NAMES = catalogue.names()
-# The feature that a picture shows; the others are forces.
-VISIBLE = {"pendulum": "l", "cartpole": "length", "ball_in_cup": "string_length"}
+# The feature that a picture shows by shape, colour or texture; the others are forces.
+VISIBLE = {
+    "pendulum": "l",
+    "cartpole": "length",
+    "ball_in_cup": "string_length",
+    "cartpole_friction": "friction",
+    "ball_in_cup_drag": "viscosity",
+}
 
 
 def episode(name, steps: int = 30):
@@ -21,8 +28,10 @@ def episode(name, steps: int = 30):
     simulator.reset(np.array([2]), spec.default_context[None])
     rng = np.random.default_rng(0)
     states = []
-    for _ in range(steps):
-        simulator.step(rng.uniform(-1, 1, size=(1, spec.action_dim)))
+    for t in range(steps):
+        if t % 10 == 0:
+            action = rng.uniform(-1, 1, size=(1, spec.action_dim))
+        simulator.step(action)
         states.append(simulator.get_state()[0])
     return type(simulator), np.array(states), spec.default_context
 
@@ -72,6 +81,16 @@ def test_outline_is_another_style_of_the_same_picture(name):
     assert changed(solid, outline) > 0.004
     ink = changed(outline, np.full_like(outline, BACKGROUND))
     assert 0 < ink < changed(solid, np.full_like(solid, BACKGROUND))
+
+
+@pytest.mark.parametrize(("name", "feature"), [("cartpole_friction", "friction"), ("ball_in_cup_drag", "viscosity")])
+def test_what_only_people_are_shown_is_not_in_the_pictures_of_agents(name, feature):
+    """A colour that tells friction would hand the true physics to an agent of pixels."""
+    _, states, context = episode(name, 2)
+    spec = catalogue.spec(name)
+    other = context.copy()
+    other[spec.feature_index(feature)] = spec.feature(feature).limits[1]
+    np.testing.assert_array_equal(*(draw_frames(spec, states[:1], c[None]) for c in (context, other)))
 
 
 def test_pendulum_is_to_scale_and_turns_anticlockwise():
@@ -154,7 +173,7 @@ def test_walker_stays_in_view_and_the_ground_moves():
     assert changed(here[ground], there[ground]) > 0.01
 
 
-@pytest.mark.parametrize("name", ["pendulum", "cartpole", "ball_in_cup", "walker"])
+@pytest.mark.parametrize("name", [n for n in NAMES if catalogue.spec(n).planar])
 def test_a_diverged_dream_can_still_be_drawn(name):
     cls = catalogue.simulator_class(name)
     spec = catalogue.spec(name)

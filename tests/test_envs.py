@@ -125,7 +125,7 @@ def test_every_feature_changes_what_happens(name, feature):
         assert np.abs(observations[:, k] - observations[:, 0]).max() > 1e-2
 
 
-@pytest.mark.parametrize("name", ["pendulum", "cartpole", "ball_in_cup"])
+@pytest.mark.parametrize("name", ["pendulum", "cartpole", "cartpole_friction", "ball_in_cup", "ball_in_cup_drag"])
 def test_observation_determines_the_state(name):
     spec = catalogue.spec(name)
     simulator = catalogue.make(name, 1)

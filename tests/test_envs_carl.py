@@ -178,7 +178,7 @@ def test_limits_hold():
         env.set_context(np.array([np.nan, 0.3]))
 
 
-@pytest.mark.parametrize("name", ["pendulum", "cartpole", "ball_in_cup"])
+@pytest.mark.parametrize("name", ["pendulum", "cartpole", "cartpole_friction", "ball_in_cup", "ball_in_cup_drag"])
 def test_observation_gives_the_state_and_the_picture(name):
     env = carl.make(name)
     observation, _ = env.reset(seed=2)

@@ -130,7 +130,9 @@ def test_training_length_of_each_preset_entry():
     assert {n: catalogue.spec(n).train_steps for n in NAMES} == {
         "pendulum": 80_000,
         "cartpole": 80_000,
+        "cartpole_friction": 100_000,
         "ball_in_cup": 100_000,
+        "ball_in_cup_drag": 100_000,
         "walker": 500_000,
         "walker_friction": 500_000,
         "quadruped": 600_000,

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from dali.envs import catalogue
+from dali.envs.cartpole_friction import MOTOR
+from dali.envs.mujoco_simulator import HINGE_RADIUS
 from dali.envs.reward import tolerance
 
 
@@ -142,6 +144,81 @@ def test_ball_starts_where_its_string_lets_it(length):
     assert (distance <= length + 1e-12).all()
     if length >= 0.3:  # as dm_control draws it, where the string is no constraint
         assert distance.max() > 0.2
+
+
+def pole_momentum(state) -> float:
+    """Horizontal momentum (kg m/s) of cart (1 kg) and pole (0.1 kg, its centre 0.5 m from the hinge)."""
+    _, angle, cart_speed, turning = state[:4]
+    return 1.1 * cart_speed + 0.1 * 0.5 * turning * math.cos(angle)
+
+
+@pytest.mark.parametrize("gravity", [4.9, 14.7])
+@pytest.mark.parametrize("friction", [0.5, 1.5, 3.5])
+def test_cart_slides_to_rest_by_coulombs_law(gravity, friction):
+    """However the pole swings, the rail alone changes horizontal momentum: p(t) = p(0) - F t, then rest."""
+    simulator = catalogue.make("cartpole_friction", 1)
+    simulator.set_context(np.array([[gravity, friction]]))
+    speed = 1.2 * math.sqrt(friction)
+    simulator.set_state(np.array([[-1.5, math.pi, speed, 0.0, 0.0, 0.0]]))
+    t = 0
+    while simulator.get_state()[0, 2] > 0.25 * speed:
+        simulator.step(np.zeros((1, 1)))
+        t += 1
+        slowed = 1.1 * speed - pole_momentum(simulator.get_state()[0])
+        assert slowed == pytest.approx(friction * t * simulator.spec.timestep, rel=0.01)
+    assert t >= 5
+    for _ in range(400):
+        simulator.step(np.zeros((1, 1)))
+    x, angle, *speeds = simulator.get_state()[0, :4]
+    assert np.abs(speeds).max() < 0.01
+    # The hinge holds the pole where the torque of its weight is no larger than its friction.
+    assert 0.1 * gravity * 0.5 * abs(math.sin(angle)) <= 1.1 * HINGE_RADIUS * friction
+    for _ in range(50):
+        simulator.step(np.zeros((1, 1)))
+    assert simulator.get_state()[0, 0] == pytest.approx(x, abs=0.01)
+
+
+def test_a_push_below_the_friction_moves_nothing_and_one_above_moves_by_the_rest():
+    simulator = catalogue.make("cartpole_friction", 2)
+    simulator.set_context(np.array([[9.81, 2.0], [9.81, 2.0]]))
+    simulator.set_state(np.tile([0.0, math.pi, 0.0, 0.0, 0.0, 0.0], (2, 1)))
+    push = np.array([[1.8 / MOTOR], [3.0 / MOTOR]])  # 1.8 N and 3 N
+    for _ in range(10):
+        simulator.step(push)
+    held, moved = simulator.get_state()
+    assert abs(held[0]) < 0.005
+    assert pole_momentum(moved) == pytest.approx((3.0 - 2.0) * 10 * simulator.spec.timestep, rel=0.02)
+
+
+@pytest.mark.parametrize("gravity", [4.9, 14.7])
+@pytest.mark.parametrize("viscosity", [0.2, 1.0, 3.0])
+def test_ball_in_thick_air_falls_towards_its_terminal_velocity(gravity, viscosity):
+    """v(t) = v_T (1 - exp(-t / τ)), v_T = τ g, τ = m / (3π β d), d = r sqrt(12/5)."""
+    simulator = catalogue.make("ball_in_cup_drag", 1)
+    simulator.set_context(np.array([[gravity, viscosity]]))
+    state = np.zeros((1, 12))
+    state[0, 2], state[0, 3] = 0.1, 0.57  # beside the cup, on a slack string
+    simulator.set_state(state)
+    radius = 0.025
+    mass = 1000 * 4 / 3 * math.pi * radius**3
+    tau = mass / (3 * math.pi * viscosity * radius * math.sqrt(12 / 5))
+    for step in range(1, 12):
+        simulator.step(np.zeros((1, 2)))
+        speed = -simulator.get_state()[0, 7]
+        assert speed == pytest.approx(tau * gravity * (1 - math.exp(-step * 0.02 / tau)), rel=0.02)
+    if viscosity == 3.0:
+        assert speed == pytest.approx(tau * gravity, rel=0.03)  # terminal
+
+
+def test_the_swing_up_pays_upright_at_rest_in_the_middle_the_most():
+    simulator = catalogue.make("cartpole_friction", 4)
+    states = np.array([[0, 0, 0, 0, 0, 0], [0, math.pi, 0, 0, 0, 0], [1.5, 0, 0, 0, 0, 0], [0, 0, 0, 5, 0, 0]], float)
+    simulator.set_state(states)
+    reward = simulator.step(np.zeros((4, 1))).reward
+    assert reward[0] == pytest.approx(1.0, abs=0.01)
+    assert reward[1] == pytest.approx(0.0, abs=0.01)
+    assert 0.5 < reward[2] < 0.9
+    assert 0.5 < reward[3] < 0.8
 
 
 def test_walker_stands_higher_reward_than_lying():

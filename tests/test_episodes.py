@@ -15,8 +15,8 @@ from dali.errors import CheckpointError, DaliError
 from dali.model.agent import Agent
 from dali.runs.artifacts import fit_readout, load_episodes, save_analysis, save_episodes
 from dali.runs.checkpoint import save_agent
-from dali.runs.folder import is_current, load_analysis
 from dali.runs.report import analyse
+from dali.runs.run import Run
 
 
 def untrained(env="pendulum", method="dali_d_chi"):
@@ -24,15 +24,17 @@ def untrained(env="pendulum", method="dali_d_chi"):
     return Agent(make_config(env, method, "tiny", 0, 600), catalogue.spec(env)).requires_grad_(False).eval()
 
 
-def test_codes_of_recorded_episodes_are_those_that_acting_infers():
+@pytest.mark.parametrize("frozen", [False, True])
+def test_codes_of_recorded_episodes_are_those_that_acting_infers(frozen):
     agent = untrained()
     contexts = sample_contexts(agent.spec, 4, 0)
     episodes = collect(agent, contexts, np.full(4, "train"), 0, np.zeros(4, bool), 30)
-    memory, scaled = agent.initial(4), torch.from_numpy(agent.spec.scale_context(contexts))
+    memory, scaled = agent.initial(4, frozen), torch.from_numpy(agent.spec.scale_context(contexts))
     for t in range(30):
         obs = torch.from_numpy(episodes.obs[:, t])
-        _, memory, _ = agent.act(obs, torch.full((4,), t == 0), memory, scaled, None)
-        assert np.allclose(agent.code(memory).numpy(), episodes.code[:, t], rtol=2**-10, atol=1e-5), t  # half precision
+        _, memory, context = agent.act(obs, torch.full((4,), t == 0), memory, scaled, None)
+        code = context * agent.world_model.code_std + agent.world_model.code_mean
+        assert np.allclose(code.numpy(), episodes.code[:, t], rtol=2**-10, atol=1e-5), t  # half precision
         memory = agent.took(memory, memory.latent, torch.from_numpy(episodes.action[:, t]))
 
 
@@ -79,8 +81,9 @@ def test_analysis_round_trip_and_control(tmp_path):
     save_analysis(tmp_path, result)
     loaded = load_episodes(tmp_path / "latents.npz")
     assert all(np.array_equal(getattr(loaded, f.name), getattr(result.episodes, f.name)) for f in fields(loaded))
-    record = load_analysis(tmp_path)
-    assert is_current(tmp_path, record)
+    run = Run(tmp_path)
+    record = run.analysis()
+    assert run.analysis_is_current()
     readout = fit_readout(loaded, agent.spec)
     assert readout.code_std.shape == (agent.config.model.code,)
     assert (readout.code_std > 0).all()
@@ -91,7 +94,7 @@ def test_analysis_round_trip_and_control(tmp_path):
         assert abs(summary["steering"][feature.name]["skill_25"]) < 0.1
         assert summary["probe"][feature.name]["r2_control"] < 0.1
     (tmp_path / "config.json").write_text((tmp_path / "config.json").read_text() + " ")
-    assert not is_current(tmp_path, record)
+    assert not run.analysis_is_current()
 
 
 def test_what_cannot_be_analysed_says_so(tmp_path):
@@ -105,8 +108,8 @@ def test_what_cannot_be_analysed_says_so(tmp_path):
     episodes = collect(untrained(), sample_contexts(catalogue.spec("pendulum"), 2, 0), np.full(2, "train"), 0,
                        np.ones(2, bool), 60)  # fmt: skip
     save_episodes(tmp_path / "latents.npz", replace(episodes, anchor=episodes.anchor[:, :2]))
-    with pytest.raises(CheckpointError, match="it has 2 states an episode, expected 3"):
+    with pytest.raises(CheckpointError, match=r"anchor has shape \(2, 2, 2\), expected 3 where it has 2"):
         load_episodes(tmp_path / "latents.npz")
     (tmp_path / "analysis.json").write_text("{")
     with pytest.raises(CheckpointError, match="not valid JSON"):
-        load_analysis(tmp_path)
+        Run(tmp_path).analysis()

@@ -110,13 +110,6 @@ def test_one_run_has_no_interval_over_runs():
     assert means.low.tolist() == means.mean.tolist() == [1.0, 2.0]
 
 
-def test_regimes_are_aggregated_apart():
-    scores = np.array([[0.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
-    regimes = ["interpolation", "extrapolation", "interpolation"]
-    by_regime = gen.aggregate_by_regime(scores, regimes, ("iqm",), draws=10)
-    assert {k: v["iqm"].value for k, v in by_regime.items()} == {"interpolation": 0.0, "extrapolation": 1.0}
-
-
 def test_context_means_cover_their_mean():
     scores = np.random.default_rng(4).normal(size=(6, 3))
     means = gen.context_means(scores)

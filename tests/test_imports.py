@@ -15,15 +15,19 @@ REPO = Path(__file__).resolve().parent.parent
 
 # A part may import itself and the parts of lower layers, nothing else. Parts of one layer do not know each other.
 LAYERS = (
-    ("dali", "dali.errors"),
+    ("dali", "dali.files.text"),
+    ("dali.errors",),
+    ("dali.files",),  # reading, writing and locking files
     ("dali.methods", "dali.envs.spec"),  # what a method and an environment are, as data
     ("dali.config",),
     ("dali.envs", "dali.model", "dali.runs.folder"),
+    ("dali.runs.metrics",),
     ("dali.episodes", "dali.runs.checkpoint"),
     ("dali.codes", "dali.returns"),  # both are handed agents, episodes or returns; they open no folder
     ("dali.train", "dali.dreams"),
     ("dali.runs", "dali.jobs", "dali.video"),
-    ("dali.figures", "dali.export", "dali.bench", "dali.doctor"),
+    ("dali.figures", "dali.export", "dali.bench", "dali.doctor", "dali.train.sweep"),
+    ("dali.train.pool",),  # where the trainings of a sweep are run; they are processes of their own
     ("dali.library",),
     ("dali.studio", "dali.cli"),
     ("pages", "dali.__main__"),
@@ -33,7 +37,7 @@ RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 
 # What a machine that only trains need not have.
 DASHBOARD_PACKAGES = ("streamlit", "plotly", "sklearn", "umap", "imageio", "imageio_ffmpeg")
-TRAINING_PARTS = set().union(*LAYERS[:4]) | {"dali.runs.checkpoint", "dali.train", "dali.cli", "dali.__main__"}
+TRAINING_PARTS = set().union(*LAYERS[:7]) | {"dali.runs.checkpoint", "dali.train", "dali.cli", "dali.__main__"}
 
 
 def engine_modules() -> list[str]:

@@ -86,3 +86,41 @@ def test_a_job_that_dies_without_a_word_has_failed(tmp_path):
     assert jobs.read(status).text
     write_status(tmp_path / "orphan.json", Status("running", 1, 2, "counting"))  # of a server that is gone
     assert jobs.read(tmp_path / "orphan.json").text == "The job ended without saying why."
+
+
+def test_two_jobs_run_at_once_one_a_run_and_the_rest_wait(tmp_path, monkeypatch):
+    """Jobs that only sleep, so that the order alone decides."""
+    import subprocess
+    import sys
+
+    def launch(arguments, status):
+        write_status(status, Status("running", text="starting"))
+        return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+
+    monkeypatch.setattr(jobs, "_launch", launch)
+    paths = {name: tmp_path / f"{name}.json" for name in ("a", "again", "b", "c")}
+    words = {"a": ["embed", "a"], "again": ["evaluate", "a"], "b": ["embed", "b"], "c": ["embed", "c"]}
+    try:
+        for name, path in paths.items():
+            jobs.start(words[name], path)
+        assert {name: jobs.read(path).text.split(" ")[0] for name, path in paths.items()} == {
+            "a": "starting", "again": "waiting", "b": "starting", "c": "waiting",
+        }  # fmt: skip
+        jobs.cancel(paths["c"])
+        assert jobs.read(paths["c"]).state == "cancelled"
+        jobs.cancel(paths["a"])
+        assert jobs.read(paths["again"]).text == "starting"  # its turn
+    finally:
+        for path in paths.values():
+            jobs.cancel(path)
+
+
+def test_visitors_of_a_server_that_others_reach_start_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs.st, "get_option", lambda name: "0.0.0.0")
+    status = tmp_path / "status.json"
+    jobs.start(["embed", "run"], status)
+    assert jobs.read(status).state == "failed"
+    assert "python -m dali embed run" in jobs.read(status).text
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setenv(jobs.ALLOW, "1")
+    assert jobs.allowed()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dali.codes.grouped import subsample
 from dali.codes.points import (
     colour_names,
     colouring,
@@ -12,7 +13,6 @@ from dali.codes.points import (
     points_of,
     record_points,
     records_of,
-    thin,
 )
 from dali.envs import catalogue
 from dali.episodes import Episodes
@@ -112,8 +112,8 @@ def test_neighbours_are_settled_records_of_other_episodes_nearest_first(episodes
 
 
 def test_thinning_is_seeded_and_sorted():
-    kept = thin(1000, 100)
+    kept = subsample(1000, 100)
     assert len(set(kept.tolist())) == 100
     assert (np.diff(kept) > 0).all()
-    assert (kept == thin(1000, 100)).all()
-    assert (thin(5, 100) == np.arange(5)).all()
+    assert (kept == subsample(1000, 100)).all()
+    assert (subsample(5, 100) == np.arange(5)).all()

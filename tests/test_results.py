@@ -3,12 +3,11 @@
 import json
 import shutil
 
-import numpy as np
 import pytest
 
 from dali.cli.results import results
 from dali.errors import CheckpointError, DaliError
-from dali.export.results import load_results, results_page, sign_flip_p
+from dali.export.results import load_results, results_page
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +50,3 @@ def test_names_of_folders_cannot_break_the_table(repo, tmp_path):
     page = results_page(load_results(tmp_path), "")
     assert r"a\|b \<i\>" in page
     assert "a|b" not in page
-
-
-def test_sign_flips():
-    assert sign_flip_p(np.array([1.0, 2.0, 3.0])) == 0.25  # all patterns but (+, +, +) and (-, -, -) fall short
-    assert sign_flip_p(np.array([1.0, -1.0])) == 1.0
-    assert sign_flip_p(np.array([3.0, 2.0, -1.0])) == 0.5  # reached by ±(+, +, +) and ±(+, +, -)

@@ -14,9 +14,11 @@ from typer.testing import CliRunner
 from dali.__main__ import app
 from dali.cli.sweep import _parse_seeds
 from dali.errors import DaliError
+from dali.runs.folder import SWEEP_LOCK, TRAINER_STATE
+from dali.runs.run import Run
 from dali.train import sweep as sweep_run
 from dali.train.pool import run_here
-from dali.train.sweep import LOCK, Job, Outcome, plan, progress, run_job
+from dali.train.sweep import Job, Outcome, plan, run_job
 
 TINY = ["--preset", "tiny"]
 SHORT = [*TINY, "--steps", "240"]
@@ -57,8 +59,8 @@ def test_a_failure_ends_itself_alone_and_says_why(tmp_path):
     assert ended[good].state == "done"
     assert ended[bad].state == "failed"
     assert "nonsense" in ended[bad].text
-    assert progress(good.folder).complete
-    assert not progress(bad.folder).complete
+    assert good.run.progress().complete
+    assert not bad.run.progress().complete
 
     # Run again, the finished one is left as it is, to the byte.
     before = {path: path.stat().st_mtime_ns for path in good.folder.iterdir() if path.is_file()}
@@ -73,8 +75,8 @@ def test_a_killed_training_is_taken_up_again(tmp_path, monkeypatch):
 
     def execute(arguments, folder, lock, append):
         calls.append((arguments, append))
-        (folder / sweep_run.TRAINER_STATE).parent.mkdir(exist_ok=True)
-        (folder / sweep_run.TRAINER_STATE).touch()
+        (folder / TRAINER_STATE).parent.mkdir(exist_ok=True)
+        (folder / TRAINER_STATE).touch()
         return (-signal.SIGKILL, "") if len(calls) < 3 else (1, "error: enough")
 
     monkeypatch.setattr(sweep_run, "_execute", execute)
@@ -121,13 +123,13 @@ def test_a_ray_cluster_of_two_workers_survives_the_death_of_one(tmp_path, repo):
         )
     try:
         victim, other = runs / "pendulum-dreamer_dr-s0", runs / "pendulum-dali_d-s0"
-        _until(lambda: all(0 < progress(r).done < 900 for r in (victim, other)), sweep, log)
-        trainer = int((victim / LOCK).read_text())
+        _until(lambda: all(0 < Run(r).progress().done < 900 for r in (victim, other)), sweep, log)
+        trainer = int((victim / SWEEP_LOCK).read_text())
         # The worker is the trainer's parent; of "pid (name) state ppid ..." the name may hold blanks.
         worker = int(Path(f"/proc/{trainer}/stat").read_text().rpartition(")")[2].split()[1])
         os.kill(worker, signal.SIGKILL)
         os.kill(trainer, signal.SIGKILL)
-        reached = progress(victim).done
+        reached = Run(victim).progress().done
         assert reached < 900
         sweep.wait(DEADLINE)
     finally:
@@ -135,7 +137,7 @@ def test_a_ray_cluster_of_two_workers_survives_the_death_of_one(tmp_path, repo):
         sweep.wait()
     assert sweep.returncode == 0, log.read_text()
     assert log.read_text().count("done") == 4  # two as they ended, two in the table
-    assert progress(victim).complete
-    assert progress(other).complete
+    assert Run(victim).progress().complete
+    assert Run(other).progress().complete
     steps = [json.loads(line)["env_steps"] for line in (victim / "metrics.jsonl").read_text().splitlines()]
     assert steps == sorted(steps)

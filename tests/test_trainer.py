@@ -17,7 +17,7 @@ from dali.__main__ import app
 from dali.config import make_config
 from dali.errors import CheckpointError, DaliError
 from dali.runs.checkpoint import load_agent, load_config, load_trainer_state, save_trainer_state
-from dali.train.log import read_metrics
+from dali.runs.metrics import read_metrics
 from dali.train.monitor import probe_scores
 from dali.train.record import training_command
 from dali.train.trainer import Trainer, planned_updates

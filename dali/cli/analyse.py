@@ -6,12 +6,15 @@ from typing import Annotated, cast
 import typer
 
 from dali.cli.options import Run
+from dali.config import MAX_SEED
 
 
 def analyse(
     run: Run,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of held-out contexts, episodes and targets.")] = 0,
-    contexts: Annotated[int, typer.Option(min=10, help="Training contexts and held-out ones, each.")] = 100,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MAX_SEED, help="Seed of held-out contexts, episodes and targets.")
+    ] = 0,
+    contexts: Annotated[int, typer.Option(min=10, max=10_000, help="Training contexts and held-out ones, each.")] = 100,
     engine: Annotated[
         str, typer.Option(help="What dreams: rssm (the world model) or dynamics (its ensemble of one-step models).")
     ] = "rssm",

@@ -17,8 +17,8 @@ def train(
     env: Env = "pendulum",
     method: Annotated[str, typer.Option(help="Method of the table in the README.")] = "dali_d_chi",
     preset: Annotated[str, typer.Option(help="tiny, small or paper.")] = "small",
-    updates: Annotated[int, typer.Option(min=1, help="Updates timed.")] = 20,
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 leaves torch's choice.")] = 0,
+    updates: Annotated[int, typer.Option(min=1, max=100_000, help="Updates timed.")] = 20,
+    threads: Annotated[int, typer.Option(min=0, max=256, help="CPU threads; 0 leaves torch's choice.")] = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Updates a second, time by stage, memory, arithmetic."""
@@ -33,7 +33,7 @@ def train(
 
 
 @app.command("env")
-def env_(copies: Annotated[int, typer.Option(min=1, help="Copies stepped together.")] = 8) -> None:
+def env_(copies: Annotated[int, typer.Option(min=1, max=4096, help="Copies stepped together.")] = 8) -> None:
     """Environment steps a second."""
     from dali.bench import bench_env
     from dali.envs import catalogue
@@ -42,7 +42,7 @@ def env_(copies: Annotated[int, typer.Option(min=1, help="Copies stepped togethe
 
 
 @app.command("render")
-def render(size: Annotated[int, typer.Option(min=16, help="Pixels a side.")] = 256) -> None:
+def render(size: Annotated[int, typer.Option(min=16, max=2048, help="Pixels a side.")] = 256) -> None:
     """Frames drawn a second."""
     from dali.bench import bench_render
     from dali.envs import catalogue
@@ -53,7 +53,7 @@ def render(size: Annotated[int, typer.Option(min=16, help="Pixels a side.")] = 2
 @app.command("imagine")
 def imagine(
     run: Run,
-    horizon: Annotated[int, typer.Option(min=1, help="Steps dreamed.")] = 50,
+    horizon: Annotated[int, typer.Option(min=1, max=1000, help="Steps dreamed.")] = 50,
 ) -> None:
     """Milliseconds of a dream."""
     from dali.bench import bench_imagine
@@ -66,7 +66,7 @@ def imagine(
 def counterfactual(
     run: Run,
     horizon: Annotated[int, typer.Option(min=1, max=100, help="Steps dreamed.")] = 50,
-    changes: Annotated[int, typer.Option(min=1, help="Slider changes timed.")] = 20,
+    changes: Annotated[int, typer.Option(min=1, max=1000, help="Slider changes timed.")] = 20,
 ) -> None:
     """Milliseconds from a slider's change to a new film of four panes."""
     from dali.export.cost import bench_film

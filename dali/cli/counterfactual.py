@@ -1,12 +1,13 @@
 """``python -m dali counterfactual``."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dali.cli.options import Run
-from dali.errors import DaliError
+from dali.errors import DaliError, unknown_name
 
 if TYPE_CHECKING:
     from dali.dreams.request import Request
@@ -45,17 +46,20 @@ def counterfactual(
     from dali.dreams.film import make_film
     from dali.dreams.request import Request, parse_code, parse_latents, parse_physics
     from dali.export.bundle import Bundle
+    from dali.files.writing import write_bytes, write_text
     from dali.jobs import reporting
-    from dali.runs.checkpoint import write_text
     from dali.runs.film_source import open_film_source
-    from dali.runs.folder import ANALYSIS_FILE, digest, is_current, load_analysis
+    from dali.runs.run import open_run
 
+    films = {"mp4": output, "gif": gif, "png": strip}
+    check_exports(films, (csv, npz, manifest), extra or ())
     asked = parse_physics(physics or []), parse_code(code or [])
     request = Request(episode, t, horizon, *asked, actions, parse_latents(latents), engine)  # type: ignore[arg-type]
-    checkpoint = digest(run)
+    opened = open_run(run)
+    checkpoint = opened.digest()
     if expect is not None and not checkpoint.startswith(expect):
         raise DaliError(f"{run} is not the expected checkpoint: its digest is {checkpoint[:16]}, not {expect}.")
-    if (run / ANALYSIS_FILE).exists() and not is_current(run, load_analysis(run)):
+    if opened.analysis() and not opened.analysis_is_current():
         typer.echo(
             f"warning: the weights are newer than the episodes; record them anew: python -m dali analyse {run}",
             err=True,
@@ -69,14 +73,30 @@ def counterfactual(
     film, agent = make_film(source, request), source.agent
     bundle = Bundle(film, agent.spec, agent.method, size, tuple(extra or ()), pinned)  # type: ignore[arg-type]
     files = {}
-    for kind, path in {"mp4": output, "gif": gif, "png": strip, "csv": csv, "npz": npz}.items():
+    for kind, path in {**films, "csv": csv, "npz": npz}.items():
         if path is not None:
             files[path.name] = bundle.make(kind)
-            write_bytes(path, files[path.name])
+            write_bytes(path, files[path.name], make_parents=False)
     if manifest is not None:
         text = bundle.manifest(source.episodes, run, checkpoint, files, str(output or "film.mp4"))
-        write_text(manifest, text)
+        write_text(manifest, text, make_parents=False)
     typer.echo("\n".join(f"{name}: {value}" for name, value in bundle.numbers().items()))
+
+
+def check_exports(films: Mapping[str, Path | None], others: Sequence[Path | None], extras: Sequence[str]) -> None:
+    """Raises DaliError where an export could not be written, before anything is dreamt."""
+    from dali.export.pictures import EXTRAS
+    from dali.files.writing import check_target
+
+    for extra in extras:
+        if extra not in EXTRAS:
+            raise unknown_name("extra pane", extra, EXTRAS)
+    for kind, path in films.items():
+        if path is not None and path.suffix.lower() not in ("", f".{kind}"):
+            raise DaliError(f"{path} would hold {kind}; expected a name that ends in .{kind}.")
+    for path in (*films.values(), *others):
+        if path is not None:
+            check_target(path, make_parents=False)
 
 
 def fitting(pinned: "Request", request: "Request") -> "Request":
@@ -84,16 +104,6 @@ def fitting(pinned: "Request", request: "Request") -> "Request":
     if pinned.horizon != request.horizon:
         raise DaliError(f"--pin covers {pinned.horizon} steps, the film {request.horizon}; they must be as many.")
     return pinned
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Writes atomically. Raises CheckpointError where the disk does not let it."""
-    from dali.runs.checkpoint import write_atomic
-
-    def write(temporary: Path) -> None:
-        temporary.write_bytes(data)
-
-    write_atomic(path, write)
 
 
 def render_sweep(
@@ -108,7 +118,7 @@ def render_sweep(
 ) -> None:
     """Writes the film of a sweep and its table; an end that is None is the widest."""
     from dali.export.sweep import make_sweep, plan_sweep, sweep_frames, sweep_table, widest
-    from dali.runs.checkpoint import write_text
+    from dali.files.writing import write_bytes, write_text
     from dali.runs.film_source import open_film_source
     from dali.video import encode_mp4
 
@@ -119,8 +129,9 @@ def render_sweep(
     sweep = plan_sweep(axis, spec, size, count, (low, high))
     films = make_sweep(source, request, sweep, report)
     if output is not None:
-        write_bytes(output, encode_mp4(sweep_frames(films, sweep, spec), 1.0 / spec.timestep))
+        film = encode_mp4(sweep_frames(films, sweep, spec), 1.0 / spec.timestep)
+        write_bytes(output, film, make_parents=False)
     table = sweep_table(films, sweep, spec)
     if csv is not None:
-        write_text(csv, table)
+        write_text(csv, table, make_parents=False)
     typer.echo(table, nl=False)

@@ -5,11 +5,13 @@ from typing import Annotated
 
 import typer
 
+from dali.config import MAX_SEED
+
 
 def reference(
     env: Annotated[str, typer.Argument(help="Environment of the catalogue, such as pendulum.")],
-    episodes: Annotated[int, typer.Option(min=1, help="Episodes a context.")] = 50,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the start states.")] = 0,
+    episodes: Annotated[int, typer.Option(min=1, max=1000, help="Episodes a context.")] = 50,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the start states.")] = 0,
     output: Annotated[
         Path | None, typer.Option(help="JSON file; the one that ships with the package by default.")
     ] = None,
@@ -20,8 +22,8 @@ def reference(
     spec = catalogue.spec(env)
     from tqdm import tqdm
 
+    from dali.files.writing import write_text
     from dali.returns.reference import compute_references, reference_path, render_references
-    from dali.runs.checkpoint import write_text
 
     path = output or reference_path(env)
     with tqdm(unit="context") as bar:

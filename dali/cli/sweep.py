@@ -1,22 +1,28 @@
 """``python -m dali sweep``."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from dali.config import MAX_SEED
 from dali.errors import DaliError, unknown_name
+from dali.files.text import quote
 
 if TYPE_CHECKING:
+    from dali.config import RunConfig
     from dali.train.sweep import Job, Outcome
+
+MOST_RUNS = 10_000
 
 
 def sweep(
     env: Annotated[str, typer.Option(help="Environments of the catalogue, parted by commas; 'all' for all of them.")],
     methods: Annotated[str, typer.Option(help="Methods, parted by commas; 'all' for all seven.")],
     seeds: Annotated[str, typer.Option(help="Seeds, parted by commas, or a range such as 0-2.")] = "0",
-    workers: Annotated[int | None, typer.Option(min=1, help="Runs at once; this machine's cores by default.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=256, help="Runs at once; all cores by default.")] = None,
     ray_address: Annotated[
         str | None, typer.Option(help="Run on Ray: local, auto or HOST:PORT. Needs requirements-ray.txt.")
     ] = None,
@@ -44,15 +50,20 @@ def sweep(
         if name not in METHODS:
             raise unknown_name("method", name, METHODS)
     numbers = _parse_seeds(seeds)
+    if len(envs) * len(names) * len(numbers) > MOST_RUNS:
+        raise DaliError(f"A sweep of {len(envs) * len(names) * len(numbers):,} runs; expected at most {MOST_RUNS}.")
     from dali.jobs import reporting
     from dali.train.pool import run_here, run_on_ray
-    from dali.train.sweep import plan, progress
+    from dali.train.sweep import check_same, end_on_signals, plan
 
     jobs = plan(envs, names, numbers, output, options or [], None if evaluate == "none" else evaluate)
     outcomes: dict[Job, Outcome] = {}
     if show:
         typer.echo(_table(jobs, outcomes))
         return
+    for job in jobs:
+        check_same(job.folder, _asked_config(job))
+    end_on_signals()
     with reporting(status) as report:
         at_once = workers or os.cpu_count() or 1
         runs = run_here(jobs, at_once) if ray_address is None else run_on_ray(jobs, workers or at_once, ray_address)
@@ -60,7 +71,7 @@ def sweep(
             if ended is not None:
                 job, outcomes[job] = ended
                 typer.echo(f"[{len(outcomes)}/{len(jobs)}] {_line(job, outcomes)}")
-            stands = [progress(job.folder) for job in jobs]
+            stands = [job.run.progress() for job in jobs]
             percent = sum(round(100 * s.share) for s in stands)  # each run counts the same, however long it is
             training = sum(s.training for s in stands)
             report(percent, 100 * len(jobs), f"{training} running, {len(outcomes)} of {len(jobs)} ended")
@@ -70,19 +81,41 @@ def sweep(
             raise DaliError(f"{len(failed)} of {len(jobs)} runs failed: {', '.join(failed)}.")
 
 
+def _asked_config(job: "Job") -> "RunConfig":
+    """The configuration that a job's train command asks for.
+
+    An unknown option after -- ends the sweep as it would end the train command.
+
+    Raises:
+        DaliError: an option has a value that cannot work.
+    """
+    from dali.cli.train import asked_config, train
+
+    command = typer.Typer(add_completion=False)
+    command.command()(train)
+    asked = typer.main.get_command(command).make_context("train", job.arguments()[1:]).params
+    return asked_config(*(asked[name] for name in ("env", "method", "preset", "seed", "steps", "change")))
+
+
 def _parse_seeds(text: str) -> list[int]:
     """Seeds of "0,1,2" or "0-2"."""
+    problem = DaliError(
+        f"Seeds are {quote(text)}; expected numbers such as 0,1,2 or a range such as 0-2, at most {MOST_RUNS} of them."
+    )
     try:
-        if "-" in text:
-            first, last = (int(part) for part in text.split("-"))
-            seeds = list(range(first, last + 1))
+        seeds: Sequence[int]
+        first, dash, last = text.partition("-")
+        if dash:
+            seeds = range(int(first), int(last) + 1)  # its length is known before it is made
+            if seeds and (seeds[-1] - seeds[0] >= MOST_RUNS or seeds[-1] > MAX_SEED):
+                raise problem
         else:
-            seeds = [int(part) for part in text.split(",")]
+            seeds = sorted({int(part) for part in text.split(",", MOST_RUNS)})
     except ValueError:
-        seeds = []
-    if not seeds:
-        raise DaliError(f"Seeds are {text!r}; expected numbers such as 0,1,2 or a range such as 0-2.")
-    return seeds
+        raise problem from None
+    if not seeds or min(seeds) < 0 or max(seeds) > MAX_SEED:
+        raise problem
+    return list(seeds)
 
 
 def _table(jobs: "list[Job]", outcomes: "dict[Job, Outcome]") -> str:
@@ -91,9 +124,7 @@ def _table(jobs: "list[Job]", outcomes: "dict[Job, Outcome]") -> str:
 
 def _line(job: "Job", outcomes: "dict[Job, Outcome]") -> str:
     """A run, how it stands, and how far it is."""
-    from dali.train.sweep import progress
-
-    stands = progress(job.folder)
+    stands = job.run.progress()
     steps = f"{stands.done:>9,} of {stands.total:>9,} steps" if stands.total else "not begun"
     if job in outcomes:
         outcome = outcomes[job]

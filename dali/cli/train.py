@@ -6,21 +6,25 @@ from typing import Annotated
 
 import typer
 
-from dali.config import RunConfig, make_config
+from dali.config import MAX_SEED, MOST, RunConfig, make_config
 from dali.envs import catalogue
 from dali.envs.frames import check_observation
 from dali.errors import DaliError
-from dali.runs.folder import TRAINER_STATE, WEIGHTS
+from dali.runs.folder import TRAINER_STATE, WEIGHTS, exists
+from dali.train.checks import check_device, check_training, holding
 from dali.train.steps import default_steps
+
+# Fields of a configuration that options name, and the options.
+OWN_OPTIONS = {name: name for name in ("env", "method", "preset", "seed", "steps")} | {"method_name": "method"}
 
 
 def train(
     env: Annotated[str, typer.Option(help="Environment of the catalogue, such as pendulum.")],
     method: Annotated[str, typer.Option(help="Method of the table in the README.")] = "dali_d_chi",
     preset: Annotated[str, typer.Option(help="Sizes: tiny (tests), small (a laptop), pixels, paper.")] = "small",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of everything random.")] = 0,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Environment steps; the environment's own by default.")
+        int | None, typer.Option(min=1, max=MOST, help="Environment steps; the environment's own by default.")
     ] = None,
     output: Annotated[
         Path | None,
@@ -34,18 +38,38 @@ def train(
     ] = None,
 ) -> None:
     """Train an agent; its checkpoint can be opened in the dashboard while it trains."""
+    config = asked_config(env, method, preset, seed, steps, change)
+    folder = output or _default_folder(config)
+    if not resume:
+        _check_empty(folder)
+    if resume and not exists(folder / TRAINER_STATE):
+        raise DaliError(f"{folder} cannot be resumed: it holds no {TRAINER_STATE}.")
+    with holding(folder):
+        if not resume:
+            _check_empty(folder)  # again: another training may have ended in it meanwhile
+        check_device(config.train.device)
+        from dali.train.trainer import Trainer  # torch takes seconds to import; a wrong option is told at once
+
+        complete = Trainer(config, folder).run(resume)
+    typer.echo(f"{'Done' if complete else 'Interrupted and saved; go on with --resume'}: {folder}")
+
+
+def asked_config(
+    env: str, method: str, preset: str, seed: int, steps: int | None, change: list[str] | None
+) -> RunConfig:
+    """The configuration that the options ask for. Raises DaliError for the first of them that cannot work."""
     usual = default_steps(env, preset)
     config = make_config(env, method, preset, seed, steps or usual, **_parse_changes(change or []))
-    folder = output or _default_folder(config)
-    if not resume and (folder / TRAINER_STATE).exists():
-        raise DaliError(f"{folder} already holds a run; add --resume to go on with it, or choose another --output.")
-    if not resume and (folder / WEIGHTS).exists():
-        raise DaliError(f"{folder} already holds a trained agent; choose another --output.")
     check_observation(catalogue.spec(env), config.model.observation)
-    from dali.train.trainer import Trainer  # torch takes seconds to import; a wrong option is told at once
+    check_training(config)
+    return config
 
-    complete = Trainer(config, folder).run(resume)
-    typer.echo(f"{'Done' if complete else 'Interrupted and saved; go on with --resume'}: {folder}")
+
+def _check_empty(folder: Path) -> None:
+    if exists(folder / TRAINER_STATE):
+        raise DaliError(f"{folder} already holds a run; add --resume to go on with it, or choose another --output.")
+    if exists(folder / WEIGHTS):
+        raise DaliError(f"{folder} already holds a trained agent; choose another --output.")
 
 
 def _default_folder(config: RunConfig) -> Path:
@@ -54,7 +78,7 @@ def _default_folder(config: RunConfig) -> Path:
     name = f"{config.env}-{config.method_name}{pixels}-s{config.seed}"
     for number in itertools.count(1):
         folder = Path("checkpoints") / (name if number == 1 else f"{name}-{number}")
-        if (folder / TRAINER_STATE).exists() or not (folder / WEIGHTS).exists():
+        if exists(folder / TRAINER_STATE) or not exists(folder / WEIGHTS):
             break
     return folder
 
@@ -66,6 +90,8 @@ def _parse_changes(pairs: list[str]) -> dict[str, bool | int | float | str]:
         name, separator, text = pair.partition("=")
         if not separator:
             raise DaliError(f"--set {pair!r} is not of the form NAME=VALUE.")
+        if name in OWN_OPTIONS:
+            raise DaliError(f"--set {name}=... has an option of its own: --{OWN_OPTIONS[name]}.")
         changes[name] = _value(text)
     return changes
 

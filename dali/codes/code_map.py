@@ -60,48 +60,6 @@ class CodeMap:
         """The move (..., Z) of a code when the physics (..., F) goes from c_from to c_to; exactly 0 for no change."""
         return self.predict(c_to) - self.predict(c_from)
 
-    def to_arrays(self) -> dict[str, np.ndarray]:
-        """Plain arrays for np.savez; from_arrays gives the same map back."""
-        return {name: np.asarray(getattr(self, name)) for name in self.__dataclass_fields__}
-
-    @classmethod
-    def from_arrays(cls, arrays) -> "CodeMap":
-        """The map of a mapping written by to_arrays.
-
-        Raises:
-            DaliError: where an array is missing.
-        """
-        try:
-            return cls(
-                centres=arrays["centres"],
-                coefficients=arrays["coefficients"],
-                code_mean=arrays["code_mean"],
-                code_std=arrays["code_std"],
-                low=arrays["low"],
-                high=arrays["high"],
-                gamma=float(arrays["gamma"]),
-                alpha=float(arrays["alpha"]),
-                r2=arrays["r2"],
-            )
-        except KeyError as error:
-            raise DaliError(f"These arrays are not a code map: {error.args[0]!r} is missing.") from error
-
-
-@dataclass(frozen=True)
-class Move:
-    """What a change of physics does to the code.
-
-    Attributes:
-        dz: (Z,) the move. sigmas: (Z,) the same in the data's standard deviations ("which codes it moves").
-        share: (Z,) each dimension's share of the squared move in σ; sums to 1, or is 0 where nothing moves.
-        back_error: (F,) probe(z + dz) - c', in units: the error of the way back.
-    """
-
-    dz: np.ndarray
-    sigmas: np.ndarray
-    share: np.ndarray
-    back_error: np.ndarray
-
 
 def fit_code_map(codes, contexts, groups, low, high) -> CodeMap:
     """Fits m(c) to training codes.
@@ -141,25 +99,10 @@ def fit_code_map(codes, contexts, groups, low, high) -> CodeMap:
     return CodeMap(scaled, coefficients * scale, centre, std, low, high, float(gamma), float(alpha), r2)
 
 
-def way_back(code_map: CodeMap, probe: Probe, contexts: np.ndarray) -> np.ndarray:
+def round_trip_error(code_map: CodeMap, probe: Probe, contexts: np.ndarray) -> np.ndarray:
     """probe(m(c)) - c (..., F), in units: how far the map and the probe disagree about a physics."""
     contexts = np.asarray(contexts, float)
     return probe.predict(code_map.predict(contexts)) - contexts
-
-
-def plan_move(code_map: CodeMap, probe: Probe, c_from, c_to, code=None) -> Move:
-    """The move of a code for a change of physics, which dimensions it moves, and the error of the way back.
-
-    Args:
-        c_from, c_to: (F,) in units.
-        code: (Z,) the code that is moved; by default m(c_from), so that the way back starts from m(c_to).
-    """
-    dz = code_map.shift(c_from, c_to)
-    code = code_map.predict(c_from) if code is None else np.asarray(code, float)
-    sigmas = dz / np.where(code_map.code_std > 0, code_map.code_std, 1.0)
-    total = float((sigmas**2).sum())
-    share = sigmas**2 / total if total > 0 else np.zeros_like(sigmas)
-    return Move(dz, sigmas, share, probe.predict(code + dz) - np.asarray(c_to, float))
 
 
 def _kernel(a: np.ndarray, b: np.ndarray, gamma: float) -> np.ndarray:

@@ -87,28 +87,15 @@ def measure_disentanglement(
     state = int(rng.integers(2**31))
 
     predicted = out_of_bag(z, c, state)
-
-    def scores(counts: np.ndarray, importance: np.ndarray) -> np.ndarray:
-        """DCI's three, MIG and SAP with each context counted so often."""
-        rows = np.repeat(np.arange(len(z)), counts)
-        # Out-of-bag predictions stay those of the whole sample: refitted on a resample, a context's own copies would
-        # predict it.
-        r2 = [r if r is not None else 0.0 for r in weighted_r2(c[rows], predicted[rows], np.ones(len(rows)))]
-        values = (
-            dci_disentanglement(importance),
-            dci_completeness(importance),
-            np.clip(r2, 0.0, 1.0).mean(),
-            mig(*mutual_information(z[rows], c[rows], bins)).mean(),
-            sap(z[rows], c[rows]).mean(),
-        )
-        return np.array(values)
-
     importance = forest_importance(z, c, state)
-    values = scores(np.ones(len(z), int), importance)
+    values = _scores(z, c, predicted, importance, bins)
     drawn = []
     for counts in bootstrap_counts(len(z), draws, rng):
         rows = np.repeat(np.arange(len(z)), counts)
-        drawn.append(scores(counts, forest_importance(z[rows], c[rows], state, RESAMPLE_TREES)))
+        resampled = forest_importance(z[rows], c[rows], state, RESAMPLE_TREES)
+        # Out-of-bag predictions stay those of the whole sample: refitted on a resample, a context's own copies would
+        # predict it.
+        drawn.append(_scores(z[rows], c[rows], predicted[rows], resampled, bins))
     # A resample repeats contexts, which by itself inflates mutual information and correlations: the spread of the
     # draws is kept, their shift against the estimate is not.
     quantiles = np.quantile(drawn, (0.025, 0.975), axis=0)
@@ -131,6 +118,20 @@ def measure_disentanglement(
         sap=sap_score,
         contexts=len(z),
         bins=bins,
+    )
+
+
+def _scores(z: np.ndarray, c: np.ndarray, predicted: np.ndarray, importance: np.ndarray, bins: int) -> np.ndarray:
+    """DCI's three, MIG and SAP of codes (G, Z), contexts and their out-of-bag predictions (G, F)."""
+    r2 = [r if r is not None else 0.0 for r in weighted_r2(c, predicted, np.ones(len(c)))]
+    return np.array(
+        [
+            dci_disentanglement(importance),
+            dci_completeness(importance),
+            np.clip(r2, 0.0, 1.0).mean(),
+            mig(*mutual_information(z, c, bins)).mean(),
+            sap(z, c).mean(),
+        ]
     )
 
 

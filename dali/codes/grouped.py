@@ -98,3 +98,10 @@ def permute_between_groups(values: np.ndarray, index: np.ndarray, rng: np.random
 def bootstrap_counts(num_groups: int, draws: int, rng: np.random.Generator) -> np.ndarray:
     """(draws, G) how often each group is drawn when G groups are drawn with replacement."""
     return rng.multinomial(num_groups, np.full(num_groups, 1.0 / num_groups), size=draws)
+
+
+def subsample(size: int, limit: int, seed: int = 0) -> np.ndarray:
+    """Sorted indices of at most `limit` of `size` rows, drawn without replacement by the seed."""
+    if size <= limit:
+        return np.arange(size)
+    return np.sort(np.random.default_rng(seed).choice(size, limit, replace=False))

@@ -59,13 +59,6 @@ def episode_points(episodes: Episodes) -> Points:
     return Points(mean_codes(episodes), np.arange(len(episodes.obs)), episodes.length, means=True)
 
 
-def thin(size: int, limit: int, seed: int = 0) -> np.ndarray:
-    """Sorted indices of at most `limit` of `size` points, drawn without replacement by the seed."""
-    if size <= limit:
-        return np.arange(size)
-    return np.sort(np.random.default_rng(seed).choice(size, limit, replace=False))
-
-
 def returns(episodes: Episodes) -> np.ndarray:
     """(E,) sums of the rewards of the recorded steps."""
     return episodes.reward.sum(1)

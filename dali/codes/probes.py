@@ -27,8 +27,9 @@ from dali.errors import DaliError, unknown_name
 ProbeKind = Literal["ridge", "mlp"]
 KINDS: tuple[str, ...] = ("ridge", "mlp")
 INSIDE_REGIMES = ("train", "interpolation")
-
 FOLDS = 5
+SHUFFLES = 3  # permutations of the control
+DRAWS = 1000  # of the bootstrap
 
 
 @dataclass(frozen=True)
@@ -57,41 +58,6 @@ class Probe:
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = (np.maximum(x, 0.0) if i else x) @ weight + bias
         return x * self.context_scale + self.context_mean
-
-    def to_arrays(self) -> dict[str, np.ndarray]:
-        """Plain arrays for np.savez; from_arrays gives the same probe back."""
-        arrays = {
-            "alpha": np.array(self.alpha),
-            "code_mean": self.code_mean,
-            "code_scale": self.code_scale,
-            "context_mean": self.context_mean,
-            "context_scale": self.context_scale,
-        }
-        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            arrays |= {f"weight_{i}": weight, f"bias_{i}": bias}
-        return arrays
-
-    @classmethod
-    def from_arrays(cls, arrays) -> "Probe":
-        """The probe of a mapping written by to_arrays.
-
-        Raises:
-            DaliError: where an array is missing.
-        """
-        try:
-            layers = sum(1 for name in arrays if name.startswith("weight_"))
-            return cls(
-                kind="mlp" if layers > 1 else "ridge",
-                code_mean=arrays["code_mean"],
-                code_scale=arrays["code_scale"],
-                context_mean=arrays["context_mean"],
-                context_scale=arrays["context_scale"],
-                weights=tuple(arrays[f"weight_{i}"] for i in range(layers)),
-                biases=tuple(arrays[f"bias_{i}"] for i in range(layers)),
-                alpha=float(arrays["alpha"]),
-            )
-        except KeyError as error:
-            raise DaliError(f"These arrays are not a probe: {error.args[0]!r} is missing.") from error
 
 
 @dataclass(frozen=True)
@@ -155,8 +121,6 @@ def evaluate_probe(
     kind: ProbeKind = "ridge",
     names: tuple[str, ...] | None = None,
     seed: int = 0,
-    shuffles: int = 3,
-    draws: int = 1000,
 ) -> ProbeEvaluation:
     """Scores a kind of probe on held-out contexts inside the train range, outside it, and with shuffled contexts.
 
@@ -165,7 +129,7 @@ def evaluate_probe(
         regimes: (M,) strings; rows of "train" and "interpolation" lie inside the train range (default: all rows do).
         held_out: (M,) bool, the inside rows to judge on, whole groups. By default every inside context is held out
             once, in five grouped folds.
-        names: of the F features. shuffles: permutations of the control. draws: of the bootstrap.
+        names: of the F features.
 
     Raises:
         DaliError: malformed input, or fewer than 5 groups to fit on.
@@ -173,21 +137,11 @@ def evaluate_probe(
     if kind not in KINDS:
         raise unknown_name("probe", kind, KINDS)
     table = check_table(codes, contexts, groups)
-    size = len(table.codes)
-    inside = np.ones(size, bool) if regimes is None else np.isin(np.asarray(regimes), INSIDE_REGIMES)
-    held_out = np.zeros(size, bool) if held_out is None else np.asarray(held_out, bool)
-    if inside.shape != (size,) or held_out.shape != (size,):
-        raise DaliError(
-            f"Regimes and held_out must have one entry a row ({size}); found {inside.shape} and {held_out.shape}."
-        )
     names = tuple(names or (f"factor {i}" for i in range(table.contexts.shape[1])))
     if len(names) != table.contexts.shape[1]:
         raise DaliError(f"Found {len(names)} names for {table.contexts.shape[1]} context features.")
-    if set(table.index[held_out]) & set(table.index[inside & ~held_out]):
-        raise DaliError("A context lies both in the held-out rows and in the rows to fit on; hold out whole contexts.")
-
-    fit_rows = inside & ~held_out
-    fitted = table.rows(fit_rows)
+    inside, held_out = _split(table, regimes, held_out)
+    fitted, outside = table.rows(inside & ~held_out), table.rows(~inside)
     if fitted.num_groups < MIN_GROUPS:
         raise DaliError(f"Found {fitted.num_groups} contexts to fit a probe on; at least {MIN_GROUPS} are needed.")
     rng = np.random.default_rng(seed)
@@ -199,35 +153,53 @@ def evaluate_probe(
     truth = inside_table.contexts[judged]
     weights = group_weights(inside_table.index)[judged]
     r2 = weighted_r2(truth, predicted, weights)
-    intervals = _r2_intervals(truth, predicted, inside_table.index[judged], draws, rng)
+    intervals = _r2_intervals(truth, predicted, inside_table.index[judged], DRAWS, rng)
     mae = np.average(np.abs(predicted - truth), axis=0, weights=weights)
-
-    controls = []
-    for _ in range(shuffles):
-        contexts_shuffled = permute_between_groups(inside_table.contexts, inside_table.index, rng)
-        shuffled = GroupedTable(inside_table.codes, contexts_shuffled, inside_table.index, inside_table.num_groups)
-        guess, rows = _held_out_predictions(shuffled, held_inside, kind, rng)
-        controls.append(weighted_r2(contexts_shuffled[rows], guess, weights))
-
-    outside_table = table.rows(~inside)
-    features = len(names)
-    r2_outside: list[float | None] = [None] * features
-    mae_outside: list[float | None] = [None] * features
-    if outside_table.num_groups:
-        guess = probe.predict(outside_table.codes)
-        r2_outside = weighted_r2(outside_table.contexts, guess, outside_table.weights)
-        errors = np.abs(guess - outside_table.contexts)
-        mae_outside = [float(e) for e in np.average(errors, axis=0, weights=outside_table.weights)]
-
-    def control(i: int) -> float | None:
-        values = [r2 for r2 in (c[i] for c in controls) if r2 is not None]
-        return sum(values) / len(values) if values else None
-
+    control = _control_r2(inside_table, held_inside, kind, rng)
+    r2_outside, mae_outside = _outside_scores(outside, probe)
     factors = tuple(
-        FactorScore(name, r2[i], intervals[i], r2_outside[i], control(i), float(mae[i]), mae_outside[i])
+        FactorScore(name, r2[i], intervals[i], r2_outside[i], control[i], float(mae[i]), mae_outside[i])
         for i, name in enumerate(names)
     )
-    return ProbeEvaluation(kind, factors, probe, fitted.num_groups, outside_table.num_groups)
+    return ProbeEvaluation(kind, factors, probe, fitted.num_groups, outside.num_groups)
+
+
+def _split(table: GroupedTable, regimes, held_out) -> tuple[np.ndarray, np.ndarray]:
+    """Which rows (M,) lie inside the train range, and which are held out."""
+    size = len(table.codes)
+    inside = np.ones(size, bool) if regimes is None else np.isin(np.asarray(regimes), INSIDE_REGIMES)
+    held_out = np.zeros(size, bool) if held_out is None else np.asarray(held_out, bool)
+    if inside.shape != (size,) or held_out.shape != (size,):
+        raise DaliError(
+            f"Regimes and held_out must have one entry a row ({size}); found {inside.shape} and {held_out.shape}."
+        )
+    if set(table.index[held_out]) & set(table.index[inside & ~held_out]):
+        raise DaliError("A context lies both in the held-out rows and in the rows to fit on; hold out whole contexts.")
+    return inside, held_out
+
+
+def _control_r2(
+    table: GroupedTable, held_out: np.ndarray | None, kind: ProbeKind, rng: np.random.Generator
+) -> list[float | None]:
+    """R² per feature of the same procedure with contexts permuted between groups, the mean of SHUFFLES permutations."""
+    found = []
+    for _ in range(SHUFFLES):
+        contexts = permute_between_groups(table.contexts, table.index, rng)
+        shuffled = GroupedTable(table.codes, contexts, table.index, table.num_groups)
+        guess, rows = _held_out_predictions(shuffled, held_out, kind, rng)
+        found.append(weighted_r2(contexts[rows], guess, group_weights(table.index)[rows]))
+    known = [[r2 for r2 in column if r2 is not None] for column in zip(*found, strict=True)]
+    return [sum(values) / len(values) if values else None for values in known]
+
+
+def _outside_scores(table: GroupedTable, probe: Probe) -> tuple[list[float | None], list[float | None]]:
+    """R² and mean absolute error per feature of a probe on contexts outside the train range; None without any."""
+    if not table.num_groups:
+        nothing: list[float | None] = [None] * table.contexts.shape[1]
+        return nothing, nothing
+    guess = probe.predict(table.codes)
+    errors = np.average(np.abs(guess - table.contexts), axis=0, weights=table.weights)
+    return weighted_r2(table.contexts, guess, table.weights), [float(e) for e in errors]
 
 
 def weighted_r2(truth: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> list[float | None]:
@@ -236,22 +208,6 @@ def weighted_r2(truth: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -
     total = weights @ (truth - np.average(truth, axis=0, weights=weights)) ** 2
     constant = np.ptp(truth, axis=0) == 0
     return [None if constant[i] else float(1.0 - residual[i] / total[i]) for i in range(truth.shape[1])]
-
-
-def time_average(codes, contexts, groups, episodes) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Per-episode means of per-step codes.
-
-    Args:
-        codes: (M, Z). contexts: (M, F). groups: (M,) context ids. episodes: (M,) episode ids.
-
-    Returns:
-        Mean codes (E, Z), contexts (E, F), groups (E,) and the episode ids (E,) they belong to, in sorted order.
-    """
-    unique, first, index = np.unique(np.asarray(episodes), return_index=True, return_inverse=True)
-    codes = np.asarray(codes, float)
-    total = np.zeros((len(unique), codes.shape[1]))
-    np.add.at(total, index, codes)
-    return total / np.bincount(index)[:, None], np.asarray(contexts)[first], np.asarray(groups)[first], unique
 
 
 def error_over_time(probe: Probe, codes: np.ndarray, contexts: np.ndarray) -> np.ndarray:

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.neighbors import NearestNeighbors
 
+from dali.codes.grouped import subsample
 from dali.errors import DaliError, unknown_name
 
 Method = Literal["pca", "umap", "tsne"]
@@ -86,7 +88,7 @@ def project(
     distinct, index = np.unique(codes, axis=0, return_inverse=True)
     if len(distinct) < MIN_DISTINCT:
         raise DaliError(f"A {method} map needs at least {MIN_DISTINCT} distinct codes; found {len(distinct)}.")
-    chosen = _subsample(len(distinct), LIMITS[method], seed)
+    chosen = subsample(len(distinct), LIMITS[method], seed)
     embed = _umap if method == "umap" else _tsne
     points = np.empty((len(distinct), dimensions))
     points[chosen] = embed(distinct[chosen] - distinct[chosen].mean(0), dimensions, seed, report)
@@ -102,16 +104,10 @@ def project(
 def principal_axes(codes: np.ndarray, dimensions: int = 2) -> Axes:
     """Principal axes of codes (M, Z) by decreasing variance; the largest entry of each axis is positive."""
     codes = _check(codes, dimensions)
-    mean = codes.mean(0)
-    centred = codes - mean
-    variance, vectors = np.linalg.eigh(centred.T @ centred / len(codes))
-    order = np.argsort(-variance, kind="stable")[:dimensions]
-    components = vectors[:, order].T
-    largest = np.abs(components).argmax(1)
-    components = components * np.sign(components[np.arange(dimensions), largest])[:, None]
-    total = variance.sum()
-    explained = np.maximum(variance[order], 0.0) / total if total > 0 else np.zeros(dimensions)
-    return Axes(mean, components, explained)
+    if (np.ptp(codes, axis=0) == 0).all():
+        return Axes(codes.mean(0), np.eye(dimensions, codes.shape[1]), np.zeros(dimensions))
+    fitted = PCA(dimensions, svd_solver="full").fit(codes)  # it makes the largest entry of each axis positive
+    return Axes(fitted.mean_, fitted.components_, fitted.explained_variance_ratio_)
 
 
 def place(codes: np.ndarray, fitted_codes: np.ndarray, fitted_points: np.ndarray) -> np.ndarray:
@@ -138,13 +134,6 @@ def _check(codes: np.ndarray, dimensions: int) -> np.ndarray:
     if not np.isfinite(codes).all():
         raise DaliError("Some codes are not finite; all must be.")
     return codes
-
-
-def _subsample(size: int, limit: int, seed: int) -> np.ndarray:
-    """Sorted indices of at most `limit` of `size` points."""
-    if size <= limit:
-        return np.arange(size)
-    return np.sort(np.random.default_rng(seed).choice(size, limit, replace=False))
 
 
 class _Percent:

@@ -79,29 +79,6 @@ class Support:
             )
         return Verdict(distance, quantile, self.threshold, inside, text)
 
-    def to_arrays(self) -> dict[str, np.ndarray]:
-        """Plain arrays for np.savez; from_arrays gives the same support back."""
-        return {
-            "mean": self.mean,
-            "std": self.std,
-            "precision": self.precision,
-            "table": self.table,
-            "level": np.array(self.level),
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays) -> "Support":
-        """The support of a mapping written by to_arrays.
-
-        Raises:
-            DaliError: where an array is missing.
-        """
-        try:
-            parts = (arrays["mean"], arrays["std"], arrays["precision"], arrays["table"])
-            return cls(*parts, float(arrays["level"]))
-        except KeyError as error:
-            raise DaliError(f"These arrays are not a code support: {error.args[0]!r} is missing.") from error
-
 
 def fit_support(codes, level: float = 0.99) -> Support:
     """Fits the support to codes (M, Z); `level` is the share of them that counts as inside.

@@ -14,12 +14,12 @@ import numpy as np
 from dali.dreams.counterfactual import dream_pair
 from dali.dreams.observation import dream_scale
 from dali.dreams.plausibility import MIN_EPISODES, Plausibility, plausibility
+from dali.dreams.steering import HORIZONS, START
 from dali.episodes import Episodes
 from dali.errors import DaliError
 from dali.model.agent import Agent
 
-START = 60  # the record that dreams start from, as in the fidelity figures
-HORIZON = 25
+HORIZON = min(HORIZONS)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor
 
-from dali.codes.code_map import CodeMap, way_back
+from dali.codes.code_map import CodeMap, round_trip_error
 from dali.codes.probes import Probe
 from dali.codes.support import Support, Verdict
 from dali.dreams.counterfactual import Start, dream, held_context, infer_start, recorded_actions
@@ -208,7 +208,7 @@ def make_film(source: FilmSource, request: Request, factual: Factual | None = No
         effective=effective,
         effective_error=effective_error,
         read=steering.probe.predict(moved) if steering else None,
-        back_error=way_back(steering.code_map, steering.probe, context_to) if steering else None,
+        back_error=round_trip_error(steering.code_map, steering.probe, context_to) if steering else None,
         support=steering.support.verdict(moved) if steering else None,
         outside=tuple(f.name for f, c in zip(spec.features, context_to, strict=True) if not f.inside(c)),
     )

@@ -18,6 +18,8 @@ from dali.dreams.counterfactual import ACTION_SOURCES, ENGINES, ActionSource, En
 from dali.envs.spec import EnvSpec
 from dali.episodes import Episodes
 from dali.errors import DaliError, unknown_name
+from dali.files.reading import parse_json
+from dali.files.text import quote
 from dali.methods import Method
 
 MAX_HORIZON = 200  # steps
@@ -59,9 +61,10 @@ class Request:
     def from_json(cls, text: str) -> "Request":
         """The request of ``to_json``. Raises DaliError where it is none."""
         try:
-            return cls.from_dict(json.loads(text))
-        except json.JSONDecodeError as error:
-            raise DaliError(f"This is not a counterfactual's request: {text!r} is no JSON ({error}).") from error
+            data = parse_json(text, quote(text))
+        except DaliError as error:
+            raise DaliError(f"This is not a counterfactual's request: {error}") from error
+        return cls.from_dict(data)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Request":
@@ -79,14 +82,14 @@ class Request:
             )
         except KeyError as error:
             raise DaliError(f"This is not a counterfactual's request: it lacks {error}.") from error
-        except (TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
             raise DaliError(f"This is not a counterfactual's request: {error}.") from error
 
     def arguments(self) -> list[str]:
         """The options of ``python -m dali counterfactual`` that ask for the same."""
         options = ["--episode", str(self.episode), "--t", str(self.t), "--horizon", str(self.horizon)]
         for name, value in self.physics:
-            options += ["--physics", f"{name}={value!r}"]
+            options += ["--physics", f"{name}={float(value)!r}"]
         for j, k in self.code:
             options += ["--code", f"z{j}={k:+}"]
         return [*options, "--actions", self.actions, "--latents", str(self.latents), "--engine", self.engine]
@@ -108,8 +111,8 @@ class Request:
 
 def dimension(name: str) -> int:
     """The index of a code dimension's name: 3 of "z3". Raises DaliError for another form."""
-    if not re.fullmatch(r"z\d+", name):
-        raise DaliError(f"Unknown code dimension {name!r}; expected z0, z1, ...")
+    if not re.fullmatch(r"z\d{1,6}", name):
+        raise DaliError(f"Unknown code dimension {quote(name)}; expected z0, z1, ...")
     return int(name[1:])
 
 

@@ -13,6 +13,7 @@ from dali.envs.mujoco_simulator import MujocoSimulator
 CUP_HEIGHT, BALL_HEIGHT = 0.6, 0.2  # m, body positions of the model
 STRING_AT = -0.108  # m, where the string holds the cup, below its centre
 TARGET_AT = -0.05  # m, centre of the target, below the cup's centre
+STRING = 0.3  # m, the string of the model
 REACH = 0.025  # m, half the target's side (0.05) less the ball's radius (0.025)
 STRING_SHARE = 0.96  # of its length, to which a string that would start overstretched is relaxed
 
@@ -24,7 +25,7 @@ class BallInCup(MujocoSimulator):
 
     def _randomize(self, data, random, context):
         while True:  # dm_control's rule: draw until the ball touches nothing
-            data.qpos[2:] = draw_ball(random, context[1])
+            data.qpos[2:] = draw_ball(random, self.model.tendon_range[0, 1])
             self._forward(data)
             if data.ncon == 0:
                 return
@@ -47,6 +48,23 @@ class BallInCup(MujocoSimulator):
         from dali.envs import draw  # OpenCV is needed by who draws alone
 
         return draw.ball_in_cup(np.asarray(state[:4], dtype=np.float64), float(context[1]), size, style)
+
+
+class BallInCupDrag(BallInCup):
+    """Ball in cup in air that drags on the ball, under gravity and the air's viscosity; the string is the model's.
+
+    MuJoCo's inertia-box model of a fluid, at density 0 (https://mujoco.readthedocs.io/en/stable/computation/fluid.html):
+    a body of velocity v is dragged by -3π β d v, β the viscosity and d the mean side of the box of uniform density that
+    has the body's mass and inertia. For a ball of radius r that is d = r sqrt(12/5), so that it falls at most at
+    m g / (3π β d).
+    """
+
+    @staticmethod
+    def draw(state, context, size=256, style: DrawStyle = "solid"):
+        from dali.envs import draw  # OpenCV is needed by who draws alone
+
+        position = np.asarray(state[:4], dtype=np.float64)
+        return draw.ball_in_cup(position, STRING, size, style, viscosity=float(context[1]))
 
 
 def draw_ball(random: np.random.RandomState, string_length: float) -> tuple[float, float]:

@@ -7,7 +7,7 @@ adapters exist for whoever works through CARL. What they put right in carl-bench
   velocities in [0, 1], a quarter of gymnasium's start.
 - CARLCartPole leaves `total_mass` and `polemass_length` as they were when masses or `length` change.
 - DMC environments ignore `reset(seed=...)` and compile their model anew at each change of context.
-- There is no ball in cup.
+- There is no ball in cup, and no swing-up of the cartpole.
 - Contexts that name some features alone reach the selector without the defaults of the others.
 - A context that was set by hand stays in force after a reset under the selector's.
 """
@@ -24,11 +24,12 @@ from carl.envs.dmc.loader import load_dmc_env
 from carl.envs.dmc.wrappers import MujocoToGymWrapper
 from carl.envs.gymnasium.classic_control import CARLCartPole, CARLPendulum
 from dm_control.rl import control
-from dm_control.suite import ball_in_cup, base
+from dm_control.suite import ball_in_cup, base, cartpole
 
 from dali.envs import catalogue
 from dali.envs.ball_in_cup import draw_ball
 from dali.envs.base import DrawStyle
+from dali.envs.cartpole_friction import adapt_model
 from dali.envs.contexts import check_contexts
 from dali.envs.mujoco_simulator import PhysicsFields, read_state, write_state
 from dali.envs.spec import EnvSpec
@@ -224,14 +225,25 @@ class BallInCup(_Dmc):
 
     def _load(self):
         physics = ball_in_cup.Physics.from_xml_string(*ball_in_cup.get_model_and_assets())
-        spec = self.spec_of()
-        return control.Environment(
-            physics,
-            _Catch(),
-            time_limit=spec.episode_steps * spec.timestep,
-            control_timestep=spec.timestep,
-            flat_observation=True,
-        )
+        return _environment(self.spec_of(), physics, _Catch())
+
+
+class BallInCupDrag(BallInCup):
+    """dm_control's ball_in_cup (catch) under gravity and the viscosity of the air."""
+
+    catalogue_name = "ball_in_cup_drag"
+
+
+class CartPoleFriction(_Dmc):
+    """dm_control's cartpole swing-up, which CARL lacks, under gravity and Coulomb friction."""
+
+    catalogue_name = "cartpole_friction"
+    domain, task = "cartpole", "swingup"
+
+    def _load(self):
+        physics = cartpole.Physics.from_xml_string(*cartpole.get_model_and_assets())
+        adapt_model(physics.model.ptr)
+        return _environment(self.spec_of(), physics, cartpole.Balance(swing_up=True, sparse=False))
 
 
 class Walker(_Dmc, CARLDmcWalkerEnv):
@@ -252,6 +264,17 @@ class Quadruped(_Dmc, CARLDmcQuadrupedEnv):
     catalogue_name = "quadruped"
 
 
+def _environment(spec: EnvSpec, physics: Any, task: base.Task) -> control.Environment:
+    """An environment of dm_control with the catalogue's steps."""
+    return control.Environment(
+        physics,
+        task,
+        time_limit=spec.episode_steps * spec.timestep,
+        control_timestep=spec.timestep,
+        flat_observation=True,
+    )
+
+
 class _Catch(ball_in_cup.BallInCup):
     """The task, with a first position of the ball that the string can reach."""
 
@@ -264,7 +287,8 @@ class _Catch(ball_in_cup.BallInCup):
         base.Task.initialize_episode(self, physics)
 
 
-_ADAPTERS = {c.catalogue_name: c for c in (Pendulum, CartPole, BallInCup, Walker, WalkerFriction, Quadruped)}
+_CLASSES = (Pendulum, CartPole, BallInCup, BallInCupDrag, CartPoleFriction, Walker, WalkerFriction, Quadruped)
+_ADAPTERS = {c.catalogue_name: c for c in _CLASSES}
 
 
 def make(name: str, contexts: dict[Any, dict[str, float]] | None = None, **kwargs) -> CARLEnv:

@@ -131,6 +131,54 @@ _BALL_IN_CUP = EnvSpec(
     train_steps=100_000,
 )
 
+_CARTPOLE_FRICTION = EnvSpec(
+    name="cartpole_friction",
+    title="Cartpole with friction",
+    features=(
+        _GRAVITY,
+        ContextFeature(
+            name="friction",
+            label="friction of the rail",
+            unit="N",
+            default=1.5,
+            train=(0.5, 2.5),
+            interpolate_single=(0.5, 1.0, 1.5, 2.0, 2.5),
+            extrapolate_single=(0.0, 0.1, 0.2, 0.3, 0.4, 2.7, 2.9, 3.1, 3.3, 3.5),
+            interpolate_double=(0.5, 1.5, 2.5),
+            extrapolate_double=(0.0, 0.2, 0.4, 2.7, 3.1, 3.5),
+            cue=True,
+        ),
+    ),
+    observation_names=("cart position", "cos angle", "sin angle", "cart velocity", "pole angular velocity"),
+    observation_units=("m", "", "", "m/s", "rad/s"),
+    action_names=("force",),
+    discrete=False,
+    episode_steps=400,
+    timestep=0.03,
+    train_steps=100_000,
+)
+
+_BALL_IN_CUP_DRAG = replace(
+    _BALL_IN_CUP,
+    name="ball_in_cup_drag",
+    title="Ball in cup in thick air",
+    features=(
+        _GRAVITY,
+        ContextFeature(
+            name="viscosity",
+            label="viscosity of the air",
+            unit="Pa s",
+            default=1.0,
+            train=(0.2, 2.0),
+            interpolate_single=(0.2, 0.6, 1.0, 1.5, 2.0),
+            extrapolate_single=(0.0, 0.04, 0.08, 0.12, 0.16, 2.2, 2.4, 2.6, 2.8, 3.0),
+            interpolate_double=(0.2, 1.0, 2.0),
+            extrapolate_double=(0.0, 0.08, 0.16, 2.2, 2.6, 3.0),
+            cue=True,
+        ),
+    ),
+)
+
 _WALKER_JOINTS = ("z", "x", "torso", "right hip", "right knee", "right ankle", "left hip", "left knee", "left ankle")
 _WALKER_BODIES = ("torso", "right thigh", "right leg", "right foot", "left thigh", "left leg", "left foot")
 _WALKER = EnvSpec(
@@ -203,7 +251,17 @@ _QUADRUPED = EnvSpec(
 )
 
 CATALOGUE: dict[str, EnvSpec] = {
-    entry.name: entry for entry in (_PENDULUM, _CARTPOLE, _BALL_IN_CUP, _WALKER, _WALKER_FRICTION, _QUADRUPED)
+    entry.name: entry
+    for entry in (
+        _PENDULUM,
+        _CARTPOLE,
+        _BALL_IN_CUP,
+        _BALL_IN_CUP_DRAG,
+        _CARTPOLE_FRICTION,
+        _WALKER,
+        _WALKER_FRICTION,
+        _QUADRUPED,
+    )
 }
 
 # Imported only when made, so that the pendulum and the cartpole need no MuJoCo.
@@ -211,6 +269,8 @@ _SIMULATORS: dict[str, tuple[str, str]] = {
     "pendulum": ("dali.envs.pendulum", "Pendulum"),
     "cartpole": ("dali.envs.cartpole", "Cartpole"),
     "ball_in_cup": ("dali.envs.ball_in_cup", "BallInCup"),
+    "ball_in_cup_drag": ("dali.envs.ball_in_cup", "BallInCupDrag"),
+    "cartpole_friction": ("dali.envs.cartpole_friction", "CartpoleFriction"),
     "walker": ("dali.envs.walker", "Walker"),
     "walker_friction": ("dali.envs.walker", "Walker"),
     "quadruped": ("dali.envs.quadruped", "Quadruped"),

@@ -38,17 +38,47 @@ def cartpole(x: float, angle: float, half_length: float, size: int, style: str):
     return canvas.finish()
 
 
+_RAIL = 1.8  # m, half the length of dm_control's rail
+_ICE, _RUST = (176, 208, 226), (150, 78, 40)  # colours of a rail without friction and of one that grips
+_FULL_FRICTION = 4.0  # N
+
+
+def cartpole_friction(x: float, angle: float, friction: float, size: int, style: str):
+    """A cart at x metres on dm_control's rail, its pole at `angle` rad from upright, 1 m long.
+
+    The rail's friction (N) is told by its colour and by the height of its teeth.
+    """
+    canvas = _empty(size, (0.0, 0.0), 5.4, style)
+    if style == "solid":
+        share = min(1.0, friction / _FULL_FRICTION)
+        colour = _mix(_ICE, _RUST, share)
+        for tooth in range(-18, 19):
+            canvas.line([(tooth / 10, -0.2), (tooth / 10 + 0.05, -0.2 - 0.4 * share)], colour, 0.03)
+        canvas.line([(-_RAIL, -0.16), (_RAIL, -0.16)], colour, 0.1)
+        for end in (-_RAIL, _RAIL):
+            canvas.line([(end, -0.42), (end, 0.1)], VERMILION, 0.04)
+    canvas.polygon([(x - 0.2, -0.1), (x + 0.2, -0.1), (x + 0.2, 0.1), (x - 0.2, 0.1)], INK)
+    canvas.capsule((x, 0.0), (x + math.sin(angle), math.cos(angle)), 0.045, ORANGE)
+    canvas.disc((x, 0.0), 0.05, SKY)
+    return canvas.finish()
+
+
 # Centre lines of the model's five cup capsules, one path; metres from the cup's centre.
 _CUP = ((-0.05, 0.0), (-0.05, -0.075), (-0.025, -0.1), (0.025, -0.1), (0.05, -0.075), (0.05, 0.0))
 
 
-def ball_in_cup(position, string_length: float, size: int, style: str):
-    """Cup, string and ball at positions (4,): cup x, z from (0, 0.6) m, ball x, z from (0, 0.2) m."""
+def ball_in_cup(position, string_length: float, size: int, style: str, viscosity: float = 0.0):
+    """Cup, string and ball at positions (4,): cup x, z from (0, 0.6) m, ball x, z from (0, 0.2) m.
+
+    Air of a viscosity (Pa s) is tinted and full of dots, the more the thicker it is.
+    """
     canvas = _empty(size, (0.0, 0.52), 1.1, style)
     cup = (float(position[0]), 0.6 + float(position[1]))
     ball = (float(position[2]), 0.2 + float(position[3]))
     anchor = (cup[0], cup[1] - 0.108)
     if style == "solid":
+        if viscosity > 0:
+            _thick_air(canvas, viscosity)
         canvas.polygon([(-2.0, 0.0), (2.0, 0.0), (2.0, -1.0), (-2.0, -1.0)], GROUND)
         inside = [(-0.05, -0.1), (0.05, -0.1), (0.05, 0.0), (-0.05, 0.0)]
         canvas.polygon([(cup[0] + x, cup[1] + z) for x, z in inside], (205, 232, 222))  # the target: light green
@@ -62,6 +92,20 @@ def ball_in_cup(position, string_length: float, size: int, style: str):
             canvas.capsule(a, b, 0.008, BLUE)
     canvas.disc(ball, 0.025, ORANGE)
     return canvas.finish()
+
+
+_HAZE, _MOTE = (214, 230, 243), (140, 178, 206)
+_FULL_HAZE = 2.5  # Pa s
+_MOTES_PER_VISCOSITY = 40
+
+
+def _thick_air(canvas: Canvas, viscosity: float) -> None:
+    """A tint of the ball's window, and dots spread evenly over it (the R2 sequence), the same ones at every step."""
+    tint = _mix(BACKGROUND, _HAZE, min(1.0, viscosity / _FULL_HAZE))
+    canvas.polygon([(-2.0, -2.0), (2.0, -2.0), (2.0, 2.0), (-2.0, 2.0)], tint)
+    for k in range(round(_MOTES_PER_VISCOSITY * viscosity)):
+        at = ((0.5 + 0.7548776662 * k) % 1 * 1.1 - 0.55, (0.5 + 0.5698402910 * k) % 1 * 1.07)
+        canvas.disc(at, 0.007, _MOTE)
 
 
 def walker(limbs, x: float, size: int, style: str):
@@ -149,6 +193,12 @@ def _arc(dx: float, dz: float, sag: float) -> float:
         return 0.5 * (u * math.hypot(u, dx) + dx * dx * math.asinh(u / dx))
 
     return (primitive(dz + 4 * sag) - primitive(dz - 4 * sag)) / (8 * sag)
+
+
+def _mix(a, b, share: float) -> tuple[int, int, int]:
+    """The colour that lies `share` of the way from a to b."""
+    red, green, blue = (round(p + share * (q - p)) for p, q in zip(a, b, strict=True))
+    return red, green, blue
 
 
 def _empty(size: int, centre: tuple[float, float], span: float, style: str) -> Canvas:

@@ -1,7 +1,8 @@
 """What an agent is shown of an environment: its observation as numbers, or a small picture drawn from its state.
 
 A picture shows what a camera would: where bodies are and how large, so that physics with a shape (the length of a rod
-or a string) can be seen, and physics without one (gravity, motor strength, friction) and velocities cannot.
+or a string) can be seen, and physics without one (gravity, motor strength, friction) and velocities cannot. Where
+people are shown such physics by a colour (`ContextFeature.cue`), agents see its default's: it is theirs to infer.
 
 Shapes: N copies, S simulator state, F context features, O observation.
 """
@@ -28,6 +29,7 @@ def check_observation(spec: EnvSpec, observation: Observation) -> None:
 def draw_frames(spec: EnvSpec, states: np.ndarray, contexts: np.ndarray) -> np.ndarray:
     """(N, 64, 64, 3) uint8 pictures of N states (N, S), each under its own context (N, F)."""
     draw = catalogue.simulator_class(spec.name).draw
+    contexts = np.where([f.cue for f in spec.features], spec.default_context, contexts)
     frames = np.empty((len(states), *SHAPE), np.uint8)
     for i, (state, context) in enumerate(zip(states, contexts, strict=True)):
         frames[i] = draw(state, context, FRAME)

@@ -16,6 +16,9 @@ from dali.envs.base import Simulator
 from dali.envs.spec import EnvSpec
 from dali.errors import DaliError
 
+# m: Coulomb friction of a hinge (N m) over that of the rail that carries it (N), as of a pin of this radius.
+HINGE_RADIUS = 0.05
+
 
 def suite_file(name: str) -> Path:
     """Path of a file of dm_control's suite, such as "walker.xml"."""
@@ -45,11 +48,14 @@ class PhysicsFields:
         self._model = model
         self._gear = model.actuator_gear.copy()
         self._friction = model.geom_friction[:, 0].copy()
+        self._hinges = model.jnt_type[model.dof_jntid] == mujoco.mjtJoint.mjJNT_HINGE
         setters = {
             "gravity": self._set_gravity,
             "string_length": self._set_string_length,
             "actuator_strength": self._set_actuator_strength,
             "friction_tangential": self._set_friction_tangential,
+            "friction": self._set_joint_friction,
+            "viscosity": self._set_viscosity,
         }
         self._setters = [setters[f.name] for f in spec.features]
 
@@ -66,6 +72,12 @@ class PhysicsFields:
 
     def _set_actuator_strength(self, value: float) -> None:
         self._model.actuator_gear[:] = self._gear * value
+
+    def _set_joint_friction(self, value: float) -> None:
+        self._model.dof_frictionloss[:] = value * np.where(self._hinges, HINGE_RADIUS, 1.0)
+
+    def _set_viscosity(self, value: float) -> None:
+        self._model.opt.viscosity = value
 
     def _set_friction_tangential(self, value: float) -> None:
         self._model.geom_friction[:, 0] = self._friction * value

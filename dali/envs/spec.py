@@ -23,6 +23,7 @@ class ContextFeature:
     extrapolate_single: tuple[float, ...]
     interpolate_double: tuple[float, ...]
     extrapolate_double: tuple[float, ...]
+    cue: bool = False  # people are shown it by a colour or a texture, which the pictures that agents see leave out
 
     @property
     def title(self) -> str:

@@ -9,19 +9,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
-
 from dali.config import RunConfig
 from dali.envs import catalogue
 from dali.envs.contexts import evaluation_grid
 from dali.errors import CheckpointError
 from dali.export.comparison import render
 from dali.methods import METHODS
-from dali.returns.comparison import compare_methods, regime_masks, setting, setting_text
+from dali.returns.comparison import compare_methods, setting, setting_text
 from dali.returns.play import Evaluation
-from dali.returns.scoring import by_regime, compare, score
-from dali.runs.folder import ANALYSIS_FILE, is_current, list_runs, load_analysis, load_config
-from dali.runs.scores import EVAL_FILE, load_evaluation
+from dali.returns.scoring import by_regime, score
+from dali.runs.folder import ANALYSIS_FILE, list_runs
+from dali.runs.run import open_run
 
 BASELINE = "dreamer_dr"  # that other methods are held against
 NONE = "-"
@@ -60,14 +58,14 @@ def load_results(folder: Path) -> list[Result]:
 
 
 def _load(folder: Path) -> Result:
-    config = load_config(folder)
-    catalogue.spec(config.env)
-    analysis = load_analysis(folder) if (folder / ANALYSIS_FILE).is_file() else None
-    if analysis is not None and not is_current(folder, analysis):
+    run = open_run(folder)
+    catalogue.spec(run.config.env)
+    analysis = run.analysis()
+    if analysis is not None and not run.analysis_is_current():
         raise CheckpointError(
             f"{folder / ANALYSIS_FILE} is of other weights; make it anew with: python -m dali analyse {folder}"
         )
-    return Result(folder, config, analysis, load_evaluation(folder) if (folder / EVAL_FILE).is_file() else None)
+    return Result(folder, run.config, analysis, run.evaluation())
 
 
 def results_page(results: Sequence[Result], command: str, where: Path | None = None) -> str:
@@ -153,13 +151,13 @@ def _returns(results: Sequence[Result], where: Path | None) -> Iterator[str]:
         if scores.reference:
             references.add(f"{spec.title}: {scores.reference}")
         by_name = {row.regime: row.agent.value for row in by_regime(scores, draws=1)} if scores.reference else {}
-        agent, random = result.evaluation.mean_returns()
-        inside = np.array(result.evaluation.regimes) == "interpolation"
+        played = result.evaluation.by_context
+        inside = played[played["regime"] == "interpolation"]
         rows.append(
             [
                 _link(result, where),
                 result.config.method.source,
-                f"{np.nanmean(agent[inside]):.1f} ({np.nanmean(random[inside]):.1f})" if inside.any() else NONE,
+                f"{inside['return'].mean():.1f} ({inside['random_return'].mean():.1f})" if len(inside) else NONE,
                 *(_number(by_name.get(regime)) for regime in ("interpolation", "extrapolation", "mixed")),
                 _played(result),
             ]
@@ -180,12 +178,12 @@ def _returns(results: Sequence[Result], where: Path | None) -> Iterator[str]:
 def _played(result: Result) -> str:
     evaluation = result.evaluation
     assert evaluation is not None
-    counts = (~np.isnan(evaluation.returns)).sum(1)
+    counts = evaluation.by_context["episodes"]
     spec = catalogue.spec(result.config.env)
     sizes = {len(evaluation_grid(spec, size)[0]): size for size in ("quick", "paper")}
-    contexts = int((counts > 0).sum())
+    contexts = len(counts)
     grid = sizes.get(contexts, f"{contexts} contexts")
-    few, many = int(counts[counts > 0].min()), int(counts.max())
+    few, many = int(counts.min()), int(counts.max())
     return f"{grid}, {few if few == many else f'{few} to {many}'}, {evaluation.seed}"
 
 
@@ -207,42 +205,6 @@ def _generalisation(results: Sequence[Result]) -> Iterator[str]:
         yield f"### {spec.title}: {setting_text(config)}"
         yield "By `python -m dali compare " + " ".join(_escaped(str(r.folder)) for r in group) + " --markdown`:"
         yield render(compare_methods(spec, runs, BASELINE), markdown=True)
-        yield from _paired(config, runs)
-
-
-def _paired(config: RunConfig, runs: dict[str, list[tuple[int, Evaluation]]]) -> Iterator[str]:
-    """Each method against the baseline, seed by seed, where two seeds or more are shared."""
-    if BASELINE not in runs:
-        return
-    scores = compare(catalogue.spec(config.env), {name: [e for _, e in found] for name, found in runs.items()})
-    masks = regime_masks(scores[BASELINE])
-    base = {seed: scores[BASELINE].runs[i] for i, (seed, _) in enumerate(runs[BASELINE])}
-    rows, most = [], 0
-    for name, found in runs.items():
-        shared = [(i, seed) for i, (seed, _) in enumerate(found) if seed in base]
-        if name == BASELINE or len(shared) < 2:
-            continue
-        most = max(most, len(shared))
-        for regime, mask in masks.items():
-            gains = np.array([scores[name].runs[i][mask].mean() - base[seed][mask].mean() for i, seed in shared])
-            each = ", ".join(f"{_signed(gain)} (seed {seed})" for gain, (_, seed) in zip(gains, shared, strict=True))
-            better = f"{int((gains > 0).sum())} of {len(gains)}"
-            rows.append([METHODS[name].title, regime, each, _signed(gains.mean()), better, f"{sign_flip_p(gains):.2f}"])
-    if not rows:
-        return
-    title = METHODS[BASELINE].title
-    yield _table(["method", "contexts", f"mean score minus {title}'s, by seed", "mean", "better in", "p"], rows)
-    text = "Paired by seed: runs of one seed saw the same training contexts. p: two-sided sign-flip test over seeds."
-    if (least := 2 / 2**most) > 0.05:
-        text += f" With {most} seeds it cannot fall below {least:g}: they can show a direction, not significance."
-    yield text
-
-
-def sign_flip_p(gains: np.ndarray) -> float:
-    """Two-sided p-value of the mean of paired differences (R,): the share of all 2^R sign patterns that reach it."""
-    signs = np.array(list(itertools.product((1.0, -1.0), repeat=len(gains))))
-    means = np.abs(signs @ np.asarray(gains, float)) / len(gains)
-    return float((means >= means[0] - 1e-12).mean())
 
 
 def _number(value: float | None) -> str:

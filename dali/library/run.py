@@ -22,8 +22,9 @@ from dali.envs.spec import EnvSpec
 from dali.episodes import Episodes, recorded_states, replay_actions
 from dali.errors import CheckpointError, DaliError
 from dali.library.film import Film
+from dali.runs import run as stored
 from dali.runs.film_source import open_film_source
-from dali.runs.folder import load_analysis, load_config
+from dali.runs.folder import load_config
 from dali.runs.scores import load_evaluation
 
 
@@ -73,7 +74,10 @@ class Run:
         Raises:
             CheckpointError: the run was not analysed; says how to.
         """
-        summary = load_analysis(self.folder)["summary"]
+        analysis = stored.open_run(self.folder).analysis()
+        if analysis is None:
+            raise CheckpointError(f"{self.folder} was not analysed; do so with: python -m dali analyse {self.folder}")
+        summary = analysis["summary"]
         rows = {}
         for name, probe in summary["probe"].items():
             steering, effective = summary["steering"][name], summary["effective"][name]
@@ -90,20 +94,13 @@ class Run:
 
         Returns:
             A column for each context feature, ``regime`` (train, interpolation, extrapolation, mixed), ``grid``,
-            ``episode``, ``seed``, ``length`` (steps), ``return`` and ``random_return`` (the random policy from the same
-            start).
+            ``episode``, ``start_seed``, ``return``, ``return_10`` and ``return_25`` (of the first steps), ``steps`` and
+            ``random_return`` (the random policy from the same start).
 
         Raises:
             CheckpointError: the run was not evaluated; says how to.
         """
-        found = load_evaluation(self.folder)
-        rows, columns = np.nonzero(~np.isnan(found.returns))
-        table: dict[str, Any] = {f.name: found.contexts[rows, i] for i, f in enumerate(self.spec.features)}
-        table["regime"] = np.array(found.regimes)[rows]
-        table["grid"] = np.array(found.grids)[rows]
-        table |= {"episode": columns, "seed": found.seeds[rows, columns], "length": found.lengths[rows, columns]}
-        table |= {"return": found.returns[rows, columns], "random_return": found.random_returns[rows, columns]}
-        return pd.DataFrame(table)
+        return load_evaluation(self.folder).episodes.copy()
 
     def episodes(self) -> pd.DataFrame:
         """The recorded episodes, a row each; the index is the number that other methods ask for.

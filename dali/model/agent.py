@@ -6,7 +6,8 @@ into observations (N, O) of its own. Everything else reads those, and knows noth
 Shapes: N copies, T time, O observation, A action, F context features, K context window.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,9 +16,27 @@ from torch import Tensor, nn
 from dali.config import ModelConfig, RunConfig
 from dali.envs.spec import EnvSpec
 from dali.model.behavior import Behavior
+from dali.model.context import Kept
 from dali.model.conv import with_change
 from dali.model.rssm import LatentState
 from dali.model.world_model import WorldModel
+
+
+@dataclass(frozen=True)
+class History:
+    """The last K + 1 records of N running episodes: a code of them is of the weights of the day."""
+
+    obs: Tensor  # (N, K + 1, O) raw, newest last
+    action: Tensor  # (N, K + 1, A), the action that led to each observation
+    first: Tensor  # (N, K + 1) bool: an episode's start, or nothing remembered yet
+
+    def with_record(self, obs: Tensor, action: Tensor, first: Tensor) -> "History":
+        """The history one record, (N, O), (N, A) and (N,), later."""
+        return History(
+            obs=torch.cat([self.obs[:, 1:], obs[:, None]], 1),
+            action=torch.cat([self.action[:, 1:], action[:, None]], 1),
+            first=torch.cat([self.first[:, 1:] | first[:, None], first[:, None]], 1),
+        )
 
 
 @dataclass(frozen=True)
@@ -25,10 +44,9 @@ class AgentState:
     """What an agent remembers of N running episodes."""
 
     latent: LatentState  # (N, ...)
+    obs: Tensor  # (N, O) raw, the last one seen
     action: Tensor  # (N, A), the last one taken
-    obs_history: Tensor  # (N, K + 1, O) raw, newest last
-    action_history: Tensor  # (N, K + 1, A), the action that led to each observation
-    first_history: Tensor  # (N, K + 1) bool: an episode's start, or nothing remembered yet
+    window: History | Kept | None  # what the code is inferred from: records, or, of frozen weights, their projections
 
 
 class Agent(nn.Module):
@@ -45,15 +63,30 @@ class Agent(nn.Module):
     def device(self) -> torch.device:
         return self.world_model.support.device
 
-    def initial(self, num: int) -> AgentState:
-        """The memory before N episodes."""
-        remembered = self.config.model.context_window + 1
+    def initial(self, num: int, frozen: bool = False) -> AgentState:
+        """The memory before N episodes.
+
+        Args:
+            frozen: the weights stay as they are while the episodes run. Each transition is then encoded once, instead
+                of at every step that has it in its window.
+        """
         return AgentState(
             latent=self.world_model.rssm.initial(num, self.device),
+            obs=torch.zeros(num, self.obs_dim, device=self.device),
             action=torch.zeros(num, self.spec.action_dim, device=self.device),
-            obs_history=torch.zeros(num, remembered, self.obs_dim, device=self.device),
-            action_history=torch.zeros(num, remembered, self.spec.action_dim, device=self.device),
-            first_history=torch.ones(num, remembered, dtype=torch.bool, device=self.device),
+            window=self._initial_window(num, frozen),
+        )
+
+    def _initial_window(self, num: int, frozen: bool) -> History | Kept | None:
+        if not self.method.infers_context:
+            return None
+        if frozen:
+            return self.world_model.context_encoder.nothing_kept(num)
+        remembered = self.config.model.context_window + 1
+        return History(
+            obs=torch.zeros(num, remembered, self.obs_dim, device=self.device),
+            action=torch.zeros(num, remembered, self.spec.action_dim, device=self.device),
+            first=torch.ones(num, remembered, dtype=torch.bool, device=self.device),
         )
 
     @torch.inference_mode()
@@ -79,6 +112,8 @@ class Agent(nn.Module):
         state: AgentState,
         true_context: Tensor,
         generator: torch.Generator | None,
+        change: Callable[[Tensor], Tensor] | None = None,
+        forget: bool = False,
     ) -> tuple[Tensor, AgentState, Tensor]:
         """Takes in N observations and chooses N actions.
 
@@ -86,19 +121,28 @@ class Agent(nn.Module):
             obs: (N, O) of ``view``. first: (N,) bool, where an episode starts and memory is dropped.
             true_context: (N, F) scaled; only methods whose source is "given" read it.
             generator: draws latents and actions; None takes their modes.
+            change: gives the context (N, X) that the networks read in place of the one found; None leaves it.
+            forget: the world model's state is that of an episode's first step; the window of the context stays.
 
         Returns:
             Actions (N, A), the new memory, and the context (N, X) that was used, as the networks read it.
         """
-        state = self._remember(obs, first, state)
-        context = self.context(state, true_context)
+        keep = ~first
+        before, prev_action = state.latent.masked(keep), state.action * keep.unsqueeze(-1)
+        code, window = self._infer(obs, prev_action, first, state)
+        context = self._context(code, true_context)
+        if change is not None:
+            context = change(context)
+        if forget:
+            before, prev_action = before.masked(torch.zeros_like(first)), torch.zeros_like(prev_action)
         noise = self.world_model.latent_noise(obs.shape[0], generator=generator)
         latent, _ = self.world_model.observe(
             obs[:, None],
-            state.action[:, None],
+            prev_action[:, None],
             context[:, None],
-            state.latent,
+            before,
             noise[:, None] if isinstance(noise, Tensor) else noise,
+            prev_obs=state.obs,
         )
         latent = latent.index(slice(None), 0)
         action_noise = None
@@ -107,37 +151,38 @@ class Agent(nn.Module):
                 obs.shape[0], action_dim=self.spec.action_dim, generator=generator, device=self.device
             )
         action = self.behavior.act(self.world_model.features(latent, context), action_noise)
-        return action, self.took(state, latent, action), context
+        return action, AgentState(latent, obs, action, window), context
 
     def took(self, state: AgentState, latent: LatentState, action: Tensor) -> AgentState:
         """The memory after the actions (N, A) really taken, which may differ from those ``act`` chose."""
-        return AgentState(latent, action, state.obs_history, state.action_history, state.first_history)
+        return replace(state, latent=latent, action=action)
 
-    def context(self, state: AgentState, true_context: Tensor) -> Tensor:
+    def _context(self, code: Tensor | None, true_context: Tensor) -> Tensor:
         """The context (N, X) of N episodes as the networks read it: none, the true one, or the inferred code."""
         if self.method.source == "none":
-            return state.action.new_zeros(state.action.shape[0], 0)
-        if self.method.source == "given":
-            return true_context
-        return self.world_model.condition(self.code(state))
+            return true_context[:, :0]
+        return true_context if code is None else self.world_model.condition(code)
 
-    def code(self, state: AgentState) -> Tensor:
+    def _infer(
+        self, obs: Tensor, prev_action: Tensor, first: Tensor, state: AgentState
+    ) -> tuple[Tensor | None, History | Kept | None]:
+        """z (N, Z) with the transitions up to observations (N, O), and what is remembered of them."""
+        window = state.window
+        if window is None:
+            return None, None
+        if isinstance(window, History):
+            window = window.with_record(obs, prev_action, first)
+            return self._code(window), window
+        pair, actions = torch.stack([state.obs, obs], 1), torch.stack([prev_action, prev_action], 1)
+        token = self.world_model.tokens(pair, actions, torch.stack([first, first], 1))[:, 1]
+        return self.world_model.context_encoder.step(token, first, window)
+
+    def _code(self, window: History) -> Tensor:
         """z (N, Z) of the last K transitions remembered."""
-        tokens = self.world_model.tokens(state.obs_history, state.action_history, state.first_history)
+        tokens = self.world_model.tokens(window.obs, window.action, window.first)
         # The oldest record only gives the first transition its start; without it the K tokens fill one block.
         last = torch.full((len(tokens), 1), tokens.shape[1] - 2, device=tokens.device)
-        return self.world_model.context_encoder.at(tokens[:, 1:], state.first_history[:, 1:], last).squeeze(1)
-
-    def _remember(self, obs: Tensor, first: Tensor, state: AgentState) -> AgentState:
-        keep = ~first
-        action = state.action * keep.unsqueeze(-1)
-        return AgentState(
-            latent=state.latent.masked(keep),
-            action=action,
-            obs_history=torch.cat([state.obs_history[:, 1:], obs[:, None]], 1),
-            action_history=torch.cat([state.action_history[:, 1:], action[:, None]], 1),
-            first_history=torch.cat([state.first_history[:, 1:] | first[:, None], first[:, None]], 1),
-        )
+        return self.world_model.context_encoder.at(tokens[:, 1:], window.first[:, 1:], last).squeeze(1)
 
 
 def observed(config: ModelConfig, spec: EnvSpec) -> int:

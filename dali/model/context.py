@@ -13,12 +13,48 @@ the physics takes far longer (docs/experiments.md).
 Shapes: B batch, T time, O observation, A action, Z code, W block width, K window.
 """
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dali.model.nets import MLP, init_weights
 from dali.model.normalizer import Normalizer
+
+
+@dataclass
+class _Projections:
+    """Room for the keys and values of 2 K tokens of N episodes, filled from the front."""
+
+    key_value: Tensor  # (N, heads, 2 K, 2 W / heads)
+    filled: int
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of N episodes so that a step need not encode the window's tokens again."""
+
+    seen: Tensor  # (N, K) bool: tokens of the running episode that are not blank, newest last
+    projections: _Projections
+    end: int  # of the window among them
+
+    def with_token(self, key_value: Tensor, before: Tensor, blank: Tensor) -> "Kept":
+        """What is kept one token later: its keys and values (N, heads, 2 W / heads), and who has seen what (N, .)."""
+        room, end, window = self.projections, self.end, self.seen.shape[1]
+        # Moved to the front once in K steps. What another future of this state has written stays its own.
+        if end == room.key_value.shape[2] or room.filled != end:
+            moved = torch.empty_like(room.key_value)
+            moved[:, :, : window - 1] = room.key_value[:, :, end - window + 1 : end]
+            room, end = _Projections(moved, window - 1), window - 1
+        room.key_value[:, :, end] = key_value
+        room.filled = end + 1
+        return Kept(torch.cat([before, ~blank], 1), room, end + 1)
+
+    def keys_and_values(self) -> tuple[Tensor, Tensor]:
+        """Of the window: (N, heads, K, W / heads) each."""
+        keys, values = self.projections.key_value[:, :, self.end - self.seen.shape[1] : self.end].chunk(2, -1)
+        return keys, values
 
 
 class ContextEncoder(nn.Module):
@@ -88,6 +124,31 @@ class ContextEncoder(nn.Module):
         q, k, v = (y.unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in (q, k, v))  # (B, heads, N or T, .)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=seen.unsqueeze(1))
         return self._read(x.gather(1, chosen), mixed.transpose(1, 2).flatten(2))
+
+    def nothing_kept(self, num: int) -> Kept:
+        """What is kept before N episodes."""
+        like = self.query_key_value.weight
+        each = 2 * like.shape[1] // self.heads
+        room = _Projections(like.new_zeros(num, self.heads, 2 * self.window, each), self.window)
+        seen = torch.zeros(num, self.window, dtype=torch.bool, device=like.device)
+        return Kept(seen, room, self.window)
+
+    def step(self, token: Tensor, first: Tensor, kept: Kept) -> tuple[Tensor, Kept]:
+        """The codes (N, Z) of ``forward`` at the newest step, from what was kept of those before it.
+
+        Holds while the weights stay as they are: keys and values are of the weights of their own step.
+
+        Args:
+            token: (N, .), the newest of ``tokens``. first: (N,) bool, where an episode starts.
+        """
+        x = self.project(token)  # (N, W)
+        q, k, v = self.query_key_value(self.norm_in(x)).view(len(x), 3, self.heads, -1).transpose(1, 2).unbind(2)
+        before = kept.seen[:, 1:] & ~first.unsqueeze(1)
+        kept = kept.with_token(torch.cat([k, v], -1), before, token[:, -1:] > 0.5)
+        keys, values = kept.keys_and_values()
+        seen = F.pad(before, (0, 1), value=True)  # a blank token serves itself alone
+        mixed = F.scaled_dot_product_attention(q.unsqueeze(2), keys, values, attn_mask=seen[:, None, None])
+        return self._read(x, mixed.flatten(1)), kept
 
     def _read(self, x: Tensor, mixed: Tensor) -> Tensor:
         """Codes (B, N, Z) of tokens (B, N, W) and of what each attended to (B, N, W): the rest of the block."""

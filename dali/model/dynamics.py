@@ -49,13 +49,14 @@ class DynamicsEnsemble(nn.Module):
         )
 
     def first_change(self, obs: Tensor, action: Tensor, context: Tensor) -> Tensor:
-        """(N, O): the change, in sigma_Delta, that the first member expects of normalized observations (N, O)."""
+        """(..., O): the change, in sigma_Delta, that the first member expects of normalized observations (..., O)."""
         x = torch.cat([obs, action, context], -1)
+        shape, x = x.shape[:-1], x.flatten(0, -2)
         last = len(self.weights) - 1
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = torch.addmm(bias[0], x, weight[0])
             x = F.silu(x) if layer < last else x
-        return x
+        return x.unflatten(0, shape)
 
     def loss(self, obs: Tensor, action: Tensor, following: Tensor, context: Tensor, scales: Normalizer) -> Tensor:
         """(M, N): mean over O of || (o_{t+1} - ô_{t+1}) / sigma_Delta ||^2, of each member's own transitions."""

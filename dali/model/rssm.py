@@ -1,17 +1,18 @@
 """The recurrent state-space model: h_t = f(h_{t-1}, s_{t-1}, a_{t-1}), posterior q(s | h, o), prior p(s | h).
 
-Where the model has an expectation, h_t also carries e_t, the observation that the dynamics ensemble expects of what
-(h_{t-1}, s_{t-1}) decodes to (normalized, O numbers): a deterministic function of the same arguments, which the GRU,
-the prior, the posterior and all heads read. It is zero where nothing came before.
+Where the model has an expectation, h_t also carries e_t, the observation (normalized, O numbers) that the dynamics
+ensemble expects after the one before: in a dream after what (h_{t-1}, s_{t-1}) decodes to, while filtering after the
+observation o_{t-1} itself. GRU, prior, posterior and all heads read it; the posterior also reads the innovation
+o_t - e_t, and what the decoder says is added to e_t. At a first record, before which nothing is known, e_t = o_t.
 
 Shapes: B batch, T time, D deterministic state, S x C stochastic groups x classes, A action, E embedding, X context,
 O observation. A context of width 0 is a method that does not use it there; so is an expectation.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dali.config import ModelConfig
@@ -38,10 +39,6 @@ class LatentState:
         return LatentState(self.deter[where], self.stoch[where])
 
 
-# What is expected (B, O) after states (B, ...) and step t of the sequence, or () where it is known.
-Expectation = Callable[["LatentState", int], Tensor]
-
-
 class RSSM(nn.Module):
     """Sequence model, posterior and prior.
 
@@ -64,6 +61,7 @@ class RSSM(nn.Module):
         self.gru_norm = nn.LayerNorm(3 * self.deter, eps=1e-3)
         self.posterior_deter = nn.Linear(self.deter + expected, hidden, bias=False)
         self.posterior_given = nn.Linear(embed + shallow, hidden, bias=False)
+        self.posterior_innovation = nn.Parameter(torch.zeros(hidden, expected)) if expected else None
         self.posterior_norm = NormAct(hidden)
         self.posterior_out = nn.Linear(hidden, self.stoch)
         self.prior_deter = nn.Linear(self.deter + expected, hidden, bias=False)
@@ -83,7 +81,8 @@ class RSSM(nn.Module):
         shallow: Tensor,
         state: LatentState,
         noise: Draw,
-        expect: Expectation | None = None,
+        expected: Tensor | None = None,
+        innovation: Tensor | None = None,
     ) -> tuple[LatentState, Tensor]:
         """Filters a sequence.
 
@@ -91,19 +90,20 @@ class RSSM(nn.Module):
             embed: (B, T, E). prev_action: (B, T, A), a_{t-1} at index t. deep, shallow: (B, T, X), X may be 0.
             state: the posterior before the first step.
             noise: (B, T, S) uniform, None for the mode, or "mean".
-            expect: what is expected after each state, of a model with an expectation.
+            expected, innovation: (B, T, O) e_t, and o_t - e_t in sigma_Delta, of a model with an expectation.
 
         Returns:
             Posterior states (B, T, ...) and posterior probabilities (B, T, S, C).
         """
         # Everything that does not depend on the recurrence is projected for all steps at once.
-        given = self.input_given(torch.cat([prev_action, deep], -1)).unbind(1)
-        seen = self.posterior_given(torch.cat([embed, shallow], -1)).unbind(1)
+        projected = self.posterior_given(torch.cat([embed, shallow], -1))
+        if innovation is not None and self.posterior_innovation is not None:
+            projected = projected + F.linear(innovation, self.posterior_innovation)
+        given, seen = self._project_given(prev_action, deep, expected).unbind(1), projected.unbind(1)
         deter, stoch = state.deter, state.stoch
         deters, stochs, probs = [], [], []
         for t in range(len(given)):
-            expected = None if expect is None else expect(LatentState(deter, stoch), t)
-            deter = self._sequence_step(deter, stoch, given[t], expected)
+            deter = self._sequence_step(deter, stoch, given[t], None if expected is None else expected[:, t])
             logits = self.posterior_out(self.posterior_norm(self.posterior_deter(deter) + seen[t]))
             prob = self._probs(logits)
             stoch = sample_onehot(prob, draw_at(noise, t)).flatten(-2)
@@ -116,7 +116,7 @@ class RSSM(nn.Module):
         self, state: LatentState, action: Tensor, deep: Tensor, noise: Draw, expected: Tensor | None = None
     ) -> LatentState:
         """One step of the prior: (B, ...) states under actions (B, A) and a context (B, X); noise is (B, S) here."""
-        given = self.input_given(torch.cat([action, deep], -1))
+        given = self._project_given(action, deep, expected)
         deter = self._sequence_step(state.deter, state.stoch, given, expected)
         return LatentState(deter, sample_onehot(self.prior(deter), noise).flatten(-2))
 
@@ -124,13 +124,15 @@ class RSSM(nn.Module):
         """Prior probabilities (..., S, C) for (..., D)."""
         return self._probs(self.prior_out(self.prior_norm(self.prior_deter(deter))))
 
+    def _project_given(self, action: Tensor, deep: Tensor, expected: Tensor | None) -> Tensor:
+        """What the GRU reads of actions (..., A), a context (..., X) and an expectation (..., O), if there is one."""
+        given = self.input_given(torch.cat([action, deep], -1))
+        return given if expected is None else given + self.input_expected(expected)
+
     def _sequence_step(self, deter: Tensor, stoch: Tensor, given: Tensor, expected: Tensor | None) -> Tensor:
         """h_t from h_{t-1}, s_{t-1} and the projected action and context, a GRU with layer norm; and e_t behind it."""
-        x = self.input_stoch(stoch) + given
-        if expected is not None:
-            x = x + self.input_expected(expected)
-            deter = deter[..., : self.deter]
-        x = self.input_norm(x)
+        x = self.input_norm(self.input_stoch(stoch) + given)
+        deter = deter[..., : self.deter]
         reset, candidate, update = self.gru_norm(self.gru(torch.cat([x, deter], -1))).chunk(3, -1)
         candidate = torch.tanh(torch.sigmoid(reset) * candidate)
         deter = torch.lerp(deter, candidate, torch.sigmoid(update - 1.0))

@@ -59,6 +59,8 @@ class WorldModel(nn.Module):
         self.rssm = RSSM(config, config.units, action_dim, self.deep, self.shallow, expected)
         self.feature_dim = config.deter + expected + self.rssm.stoch + self.deep
         self.decoder = MLP(self.feature_dim, obs_dim, config.units, config.layers)
+        if expected:  # it corrects an expectation, and begins by leaving it as it is
+            nn.init.zeros_(self.decoder.out.weight)
         self.reward = MLP(self.feature_dim, config.bins, config.units, config.head_layers, out_scale=0.0)
         self.cont = MLP(self.feature_dim, 1, config.units, config.head_layers)
         self.sight = Sight(config.embedding, config.conv_depth) if config.observation == "pixels" else None
@@ -121,39 +123,62 @@ class WorldModel(nn.Module):
     # Inference -------------------------------------------------------------------------------------------------
 
     def observe(
-        self, obs: Tensor, prev_action: Tensor, context: Tensor, state: LatentState, noise: Draw
+        self,
+        obs: Tensor,
+        prev_action: Tensor,
+        context: Tensor,
+        state: LatentState,
+        noise: Draw,
+        prev_obs: Tensor | None = None,
     ) -> tuple[LatentState, Tensor]:
         """Posterior states (B, T, ...) and probabilities (B, T, S, C) of raw observations (B, T, O).
 
-        ``context`` is (B, T, X) and already conditioned.
+        Args:
+            context: (B, T, X), already conditioned.
+            prev_obs: (B, O) raw, the observation of ``state``; None where it is only known from what that decodes to.
         """
         deep, shallow = self.split_context(context)
-        embed = self.encoder(self.normalizer.normalize(obs))
-        expect = None
+        normalized = self.normalizer.normalize(obs)
+        expected = innovation = None
         if self.rssm.expected:
-
-            def expect(before: LatentState, t: int) -> Tensor:
-                return self._expected(before, prev_action[:, t], deep[:, t])
-
-        return self.rssm.observe(embed, prev_action, deep, shallow, state, noise, expect)
+            expected = self._expected(normalized, prev_action, deep, state, prev_obs)
+            innovation = (normalized - expected) / self._step_scale()
+        embed = self.encoder(normalized)
+        return self.rssm.observe(embed, prev_action, deep, shallow, state, noise, expected, innovation)
 
     @torch.no_grad()
-    def _expected(self, before: LatentState, action: Tensor, deep: Tensor) -> Tensor:
-        """e_t (B, O), normalized: what the ensemble's first member expects of what states (B, ...) decode to.
+    def _expected(
+        self, obs: Tensor, prev_action: Tensor, deep: Tensor, state: LatentState, prev_obs: Tensor | None
+    ) -> Tensor:
+        """e_t (B, T, O) of a filtered sequence of normalized observations (B, T, O); no gradient is handed on."""
+        before = self._decode_state(state, deep[:, 0]) if prev_obs is None else self.normalizer.normalize(prev_obs)
+        expected = self._expect(torch.cat([before.unsqueeze(1), obs[:, :-1]], 1), prev_action, deep)
+        known = state.stoch.sum(-1, keepdim=True) > 0  # of the initial state alone the latents are all zero
+        return torch.cat([torch.where(known, expected[:, 0], obs[:, 0]).unsqueeze(1), expected[:, 1:]], 1)
 
-        Zero where nothing came before: of the initial state alone the latents are all zero. It hands no gradient on,
-        so that the ensemble learns from L_FD alone.
+    @torch.no_grad()
+    def _expect(self, obs: Tensor, action: Tensor, deep: Tensor) -> Tensor:
+        """(..., O), normalized: what the ensemble's first member expects after observations (..., O).
+
+        It hands no gradient on, so that the ensemble learns from L_FD alone.
         """
         assert self.ensemble is not None
-        obs = self._decode_normalized(torch.cat([before.deter, before.stoch, deep], -1))
-        change = self.ensemble.first_change(obs, action, deep)
-        expected = obs + change * (self.normalizer.delta_std / self.normalizer.obs_std)
-        return expected * (before.stoch.sum(-1, keepdim=True) > 0)
+        return obs + self.ensemble.first_change(obs, action, deep) * self._step_scale()
+
+    def _decode_state(self, state: LatentState, deep: Tensor) -> Tensor:
+        """Normalized observations (B, O) that states (B, ...) decode to."""
+        return self._decode_normalized(torch.cat([state.deter, state.stoch, deep], -1))
+
+    def _step_scale(self) -> Tensor:
+        """(O,) sigma_Delta in normalized observations."""
+        return self.normalizer.delta_std / self.normalizer.obs_std
 
     def imagine_step(self, state: LatentState, action: Tensor, context: Tensor, noise: Draw) -> LatentState:
         """One dreamed step of (B, ...) states under a held context (B, X)."""
         deep = self.split_context(context)[0]
-        expected = self._expected(state, action, deep) if self.rssm.expected else None
+        expected = None
+        if self.rssm.expected:
+            expected = self._expect(self._decode_state(state, deep), action, deep)
         return self.rssm.imagine_step(state, action, deep, noise, expected)
 
     def features(self, state: LatentState, context: Tensor) -> Tensor:
@@ -165,11 +190,12 @@ class WorldModel(nn.Module):
         return self.normalizer.denormalize(self._decode_normalized(features))
 
     def _decode_normalized(self, features: Tensor) -> Tensor:
-        """Normalized observations (..., O): the decoder's output, added to the expectation where there is one."""
+        """Normalized observations (..., O): the decoder's output, or the expectation corrected by it in sigma_Delta."""
         decoded = self.decoder(features)
-        if self.rssm.expected:
-            decoded = decoded + features[..., self.rssm.deter : self.rssm.deter + self.rssm.expected]
-        return decoded
+        if not self.rssm.expected:
+            return decoded
+        expected = features[..., self.rssm.deter : self.rssm.deter + self.rssm.expected]
+        return expected + decoded * self._step_scale()
 
     def picture(self, obs: Tensor) -> Tensor:
         """uint8 pictures (..., 64, 64, 3) of observations (..., O) that ``decode`` gave, of an agent of pixels."""

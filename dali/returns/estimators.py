@@ -149,16 +149,6 @@ def aggregate(
     }
 
 
-def aggregate_by_regime(
-    scores: np.ndarray, regimes: np.ndarray, metrics: tuple[str, ...] = tuple(METRICS), **options
-) -> dict[str, dict[str, Estimate]]:
-    """`aggregate` of each regime's contexts apart; regimes: (C,) names. In order of first appearance."""
-    scores, regimes = np.asarray(scores, float), np.asarray(regimes)
-    if scores.ndim != 2 or regimes.shape != scores.shape[1:]:
-        raise DaliError(f"Expected scores (R, C) and regimes (C,); found {scores.shape} and {regimes.shape}.")
-    return {str(r): aggregate(scores[:, regimes == r], metrics, **options) for r in dict.fromkeys(regimes.tolist())}
-
-
 def performance_profile(
     scores: np.ndarray,
     thresholds: np.ndarray,

@@ -4,24 +4,26 @@ import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
-from dali.codes.code_map import CodeMap
+from dali.codes.code_map import CodeMap, fit_steering
 from dali.codes.probes import Probe, fit_probe
 from dali.codes.settled import mean_codes, settled_codes
-from dali.codes.code_map import fit_steering
-from dali.runs.report import Analysis
-from dali.episodes import ANCHOR, Episodes
 from dali.codes.support import Support, fit_support
 from dali.codes.typical import TypicalCodes
-from dali.runs.checkpoint import digest, write_atomic, write_text
+from dali.config import RunConfig
 from dali.envs.spec import EnvSpec
+from dali.episodes import Episodes
 from dali.errors import CheckpointError
-from dali.runs.folder import ANALYSIS_FILE, is_current, load_analysis
-
-EPISODES_FILE = "latents.npz"
+from dali.files.arrays import read_arrays
+from dali.files.reading import read_object
+from dali.files.writing import reason, write_atomic, write_text
+from dali.runs.checkpoint import digest
+from dali.runs.episodes_check import episodes_problem
+from dali.runs.folder import ANALYSIS_FILE
+from dali.runs.folder import EPISODES_FILE as EPISODES_FILE  # of the interface of what analysis leaves
+from dali.runs.report import Analysis
 
 
 @dataclass(frozen=True)
@@ -63,25 +65,25 @@ def save_episodes(path: Path, episodes: Episodes) -> None:
     write_atomic(path, write)
 
 
-def load_episodes(path: Path) -> Episodes:
+def load_episodes(path: Path, config: RunConfig | None = None) -> Episodes:
     """Reads what ``save_episodes`` wrote.
 
+    Args:
+        config: of the run that the episodes are of; what does not fit it is refused.
+
     Raises:
-        CheckpointError: no such file, or not one of episodes.
+        CheckpointError: no such file, or not one of episodes: another name, shape, kind or value is in it.
     """
+    again = f"Make it anew with: python -m dali analyse {path.parent}"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {f.name: file[f.name] for f in fields(Episodes)}
-            anchors = arrays["action"].shape[1] // ANCHOR + 1
-            if arrays["anchor"].shape[1] != anchors:
-                raise ValueError(f"it has {arrays['anchor'].shape[1]} states an episode, expected {anchors}")
-            return Episodes(**{**arrays, "code": arrays["code"].astype(np.float32)})
+        arrays = read_arrays(path, [f.name for f in fields(Episodes)])
     except FileNotFoundError:
         raise CheckpointError(f"There is no {path}; make it with: python -m dali analyse {path.parent}") from None
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise CheckpointError(
-            f"{path} does not hold recorded episodes: {error}. Make it anew with: python -m dali analyse {path.parent}"
-        ) from error
+    except CheckpointError as error:
+        raise CheckpointError(f"{path} does not hold recorded episodes: {error} {again}") from error
+    if problem := episodes_problem(arrays, config):
+        raise CheckpointError(f"{path} does not hold recorded episodes: {problem}. {again}")
+    return Episodes(**{**arrays, "code": arrays["code"].astype(np.float32)})
 
 
 def load_typical(folder: Path) -> TypicalCodes | None:
@@ -90,20 +92,22 @@ def load_typical(folder: Path) -> TypicalCodes | None:
     Raises:
         CheckpointError: the file of figures holds something else in their place.
     """
-    if not (folder / ANALYSIS_FILE).exists():
+    path = folder / ANALYSIS_FILE
+    try:
+        record = read_object(path)
+    except FileNotFoundError:
         return None
-    record = load_analysis(folder)
-    if "typical" not in record or not is_current(folder, record):
+    if "typical" not in record or record.get("weights") != digest(folder):
         return None
     try:
         context, code = (np.array(record["typical"][name], float) for name in ("context", "code"))
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{folder / ANALYSIS_FILE} holds no typical codes: {error}.") from error
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(f"{path} holds no typical codes: {reason(error)}.") from error
+    shapes = f"{context.shape} and {code.shape}"
     if context.ndim != 2 or code.ndim != 2 or len(context) != len(code):
-        raise CheckpointError(
-            f"{folder / ANALYSIS_FILE} holds typical codes of shapes {context.shape} and {code.shape}; expected as many "
-            "codes as contexts."
-        )
+        raise CheckpointError(f"{path} holds typical codes of shapes {shapes}; expected as many codes as contexts.")
+    if not (np.isfinite(context).all() and np.isfinite(code).all()):
+        raise CheckpointError(f"{path} holds typical codes that are not finite.")
     return TypicalCodes(context, code)
 
 

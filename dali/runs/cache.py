@@ -8,20 +8,24 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
-from dali.dreams.effects import DimensionEffect, dimension_effects
 from dali.codes.points import Points, episode_points, record_points
-from dali.dreams.plausibility import Plausibility
 from dali.codes.projection import Method, Projection, project
+from dali.dreams.effects import DimensionEffect, dimension_effects
+from dali.dreams.plausibility import Plausibility
+from dali.errors import CheckpointError, DaliError
+from dali.files.arrays import read_arrays
+from dali.files.reading import read_object
+from dali.files.writing import write_atomic, write_text
 from dali.runs.artifacts import EPISODES_FILE, fit_readout, load_episodes, load_typical
-from dali.runs.checkpoint import digest, load_agent, write_atomic, write_text
-from dali.errors import DaliError
+from dali.runs.checkpoint import digest, load_agent
+from dali.runs.folder import CACHE as CACHE  # of the interface of the cache
 
-CACHE = "cache"
 EFFECTS_FILE = "plausibility.json"
+MOST_DIMENSIONS = 1024  # of a code
+MAX_CACHE = 64 * 2**20  # bytes of a run's maps
 MOVE = 2.0  # size of the moves of the plausibility test, in σ
 
 Report = Callable[[int, int, str], None]
@@ -53,12 +57,16 @@ def map_path(folder: Path, request: MapRequest) -> Path:
 def load_map(folder: Path, request: MapRequest, points: Points) -> Projection | None:
     """The stored map of these very points; None where there is none."""
     try:
-        with map_path(folder, request).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            if str(file["made_from"]) != points_digest(points):
-                return None
-            return Projection(request.method, file["points"], None, file["fitted"])
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        arrays = read_arrays(map_path(folder, request), ("points", "fitted", "made_from"))
+    except (FileNotFoundError, CheckpointError):
         return None  # absent, or not a map: it can be made anew
+    place, fitted = arrays["points"], arrays["fitted"]
+    count = len(points.code)
+    fits = place.shape == (count, request.dimensions) and place.dtype.kind == "f" and np.isfinite(place).all()
+    fits = fits and fitted.shape == (count,) and fitted.dtype.kind == "b" and fitted.any()
+    if not fits or str(arrays["made_from"]) != points_digest(points):
+        return None
+    return Projection(request.method, place, None, fitted)
 
 
 def make_map(folder: Path, request: MapRequest, report: Report) -> Path:
@@ -79,18 +87,40 @@ def make_map(folder: Path, request: MapRequest, report: Report) -> Path:
             np.savez_compressed(file, points=coordinates, fitted=projection.fitted, made_from=made_from)
 
     write_atomic(path, write)
+    _trim(path)
     return path
+
+
+def _trim(newest: Path) -> None:
+    """Deletes the oldest maps of a cache until all take less than 64 MB; the newest stays."""
+    maps = sorted((p for p in newest.parent.glob("map-*.npz") if p != newest), key=lambda p: p.stat().st_mtime)
+    size = sum(p.stat().st_size for p in (*maps, newest))
+    for path in maps:
+        if size <= MAX_CACHE:
+            return
+        size -= path.stat().st_size
+        path.unlink()
 
 
 def load_effects(folder: Path) -> list[DimensionEffect] | None:
     """The stored plausibility test of the present weights; None where there is none."""
     try:
-        record = json.loads((folder / CACHE / EFFECTS_FILE).read_text(encoding="utf-8"))
+        record = read_object(folder / CACHE / EFFECTS_FILE)
         if record["weights"] != digest(folder) or record["move"] != MOVE:
             return None
-        return [DimensionEffect(e["dimension"], e["shift"], Plausibility(**e["test"])) for e in record["effects"]]
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        return [_effect(e) for e in record["effects"]]
+    except (FileNotFoundError, CheckpointError, KeyError, TypeError):
         return None  # absent, or of another version: it can be made anew
+
+
+def _effect(record: dict) -> DimensionEffect:
+    """Raises KeyError or TypeError where it is none."""
+    test = Plausibility(**record["test"])
+    if type(record["dimension"]) is not int or not 0 <= record["dimension"] < MOST_DIMENSIONS:
+        raise TypeError("no number of a dimension")
+    if not all(isinstance(value, (int, float)) for value in (record["shift"], *asdict(test).values())):
+        raise TypeError("no number")
+    return DimensionEffect(record["dimension"], record["shift"], test)
 
 
 def make_effects(folder: Path, report: Report, seed: int = 0) -> list[DimensionEffect]:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from dali.returns.play import evaluate, return_at_default
-from dali.returns.reference import card_contexts, load_references
 from dali.envs.contexts import check_held_out, sample_contexts
 from dali.model.agent import Agent
+from dali.returns.play import evaluate, plan_episodes, return_at_default
+from dali.returns.reference import card_contexts, load_references
 from dali.runs.folder import analysis_command
 
 
@@ -34,7 +34,9 @@ def measure_returns(agent: Agent, episodes: int, seed: int) -> tuple[PlayedRetur
     references = load_references(spec.name)
     held_out = card_contexts(spec)
     check_held_out(spec, held_out, sample_contexts(spec, agent.config.train.contexts, agent.config.seed))
-    result = evaluate(agent, held_out, ["interpolation"] * len(held_out), ["card"] * len(held_out), episodes, seed)
+    regimes, grids = ["interpolation"] * len(held_out), ["card"] * len(held_out)
+    asked = plan_episodes(spec, held_out, regimes, grids, episodes, seed)
+    result = evaluate(agent, asked, seed).episodes
 
     def played(contexts: np.ndarray, ours: np.ndarray, random: np.ndarray) -> PlayedReturns:
         reference = np.nan if references is None else references.at(contexts)[1].mean()
@@ -44,7 +46,7 @@ def measure_returns(agent: Agent, episodes: int, seed: int) -> tuple[PlayedRetur
 
     return (
         played(spec.default_context[None], *return_at_default(agent, episodes, seed)),
-        played(held_out, result.returns, result.random_returns),
+        played(held_out, result["return"].to_numpy(), result["random_return"].to_numpy()),
     )
 
 
@@ -54,14 +56,14 @@ def render_card(
     training: dict[str, Any] | None,
     default: PlayedReturns,
     held_out: PlayedReturns,
-    summary: dict[str, Any] | None,
+    analysis: dict[str, Any] | None,
     command: str,
 ) -> str:
     """The card as Markdown.
 
     Args:
         training: training.json, or None where the run was made without.
-        summary: the summary of ``python -m dali analyse`` on these weights, or None.
+        analysis: what ``python -m dali analyse`` left of these weights, or None.
         command: what writes this card anew.
     """
     spec, method = agent.spec, agent.method
@@ -74,7 +76,7 @@ def render_card(
         "## Return",
         _returns(agent, default, held_out),
         "## Code",
-        _code(name, agent, summary),
+        _code(name, agent, analysis),
         "## Recompute",
         f"`{command}` writes this page anew from the weights. The agent acts by the modes of latents and actions, so "
         "that the same machine gives the same returns each time.",
@@ -148,36 +150,84 @@ def _return_row(label: str, played: PlayedReturns) -> str:
     return f"| {label} | {len(played.agent)} | {agent} | {random} | {reference} |"
 
 
-def _code(name: str, agent: Agent, summary: dict[str, Any] | None) -> str:
+def _code(name: str, agent: Agent, analysis: dict[str, Any] | None) -> str:
     if not agent.method.infers_context:
         return f"{agent.method.title} infers no code, so there is nothing to probe or to steer."
+    summary = analysis["summary"] if analysis else None
     command = f"`{analysis_command(Path('checkpoints') / name, summary)}`"
-    if summary is None:
+    if analysis is None or summary is None:
         return f"Not analysed yet: {command}."
-    head = (
-        "| | probe R² inside | outside | shuffled control | steering skill, 25 steps | 50 steps | effective slope |\n"
-        "|---|---|---|---|---|---|---|"
-    )
-    rows, weak = [], []
-    for feature in agent.spec.features:
-        probe, steering = summary["probe"][feature.name], summary["steering"][feature.name]
-        effective = summary["effective"][feature.name]
-        values = [probe["r2_inside"], probe["r2_outside"], probe["r2_control"], steering["skill_25"]]
-        values += [steering["skill_50"], effective["slope"]]
-        rows.append(f"| {feature.label} | " + " | ".join("-" if v is None else f"{v:.2f}" for v in values) + " |")
-        if _below(probe["r2_inside"], 0.5):
-            weak.append(f"the code does not tell {feature.label} well (R² {_shown(probe['r2_inside'])})")
-        if _below(steering["skill_25"], 0.25):
-            weak.append(f"steering {feature.label} changes its dreams little (skill {_shown(steering['skill_25'])})")
+    summaries = [summary, *([analysis["dynamics"]["summary"]] if "dynamics" in analysis else [])]
+    probes = [_row(f.label, [summary["probe"][f.name][k] for k in _PROBE]) for f in agent.spec.features]
+    dreams = [
+        _row(f"{f.label} | `{found.get('engine', 'rssm')}`", _dream_cells(found, f.name))
+        for f in agent.spec.features
+        for found in summaries
+    ]
     counts = ", ".join(f"{count} {regime}" for regime, count in summary["contexts"].items())
-    text = "\n".join([head, *rows]) + (
-        f"\n\nFrom {command}; contexts: {counts}. "
-        "On exploratory episodes; `--json` gives those of the policy's own episodes apart. "
-        "Probe: ridge regression from the code to the physics, fitted on training contexts and judged on others. "
-        "Skill: 1 - error of the steered dream / error of the unsteered one, against the simulator at the requested "
-        "physics; at 0 steering is of no use. Slope: physics found in the dream against physics asked for; 1 is ideal."
-    )
-    return text + (f" **Not reached: {'; '.join(weak)}.**" if weak else "")
+    parts = [
+        "\n".join(["| | probe R² inside | outside | shuffled control |", "|---|---|---|---|", *probes]),
+        "\n".join(
+            [
+                "| | engine | steering skill, 25 steps | 95 % interval | of medians | shuffled moves | 50 steps "
+                "| effective physics: slope | R² |",
+                "|" + "---|" * 9,
+                *dreams,
+            ]
+        ),
+        f"From {command}; contexts: {counts}; `--engine` picks what dreams. On exploratory episodes, acted by smooth "
+        "noise; `--json` gives those of the policy's own episodes apart. Probe: ridge regression from the code to the "
+        "physics, fitted on training contexts and judged on others; outside the range it depends on how the episodes "
+        "are excited. Dreams hand on the means of their latents. Skill: 1 - error of the steered dream / error of the "
+        "unsteered one, against the simulator at the requested physics, mean errors over contexts; at 0 steering is of "
+        "no use. Interval: bootstrap over contexts. Slope: effective physics against physics asked for; 1 is ideal. "
+        "`rssm` dreams with the world model, in which the policy was trained, `dynamics` with its ensemble of one-step "
+        "models; neither is told the physics.",
+        *[line for found in summaries if (line := _laws(found))],
+    ]
+    weak = [reason for f in agent.spec.features for reason in _missed(f.label, f.name, summary)]
+    return "\n\n".join(parts) + (f" **Not reached: {'; '.join(weak)}.**" if weak else "")
+
+
+_PROBE = ("r2_inside", "r2_outside", "r2_control")
+
+
+def _row(head: str, values: list[Any]) -> str:
+    cells = [v if isinstance(v, str) else "-" if v is None else f"{v:.2f}" for v in values]
+    return f"| {head} | " + " | ".join(cells) + " |"
+
+
+def _dream_cells(summary: dict[str, Any], feature: str) -> list[Any]:
+    """Figures of one engine's dreams; those that older analyses lack are None."""
+    steering, effective = summary["steering"][feature], summary["effective"][feature]
+    interval = steering.get("skill_25_interval")
+    return [
+        steering["skill_25"],
+        None if interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}",
+        steering.get("skill_25_median"),
+        steering.get("control_25"),
+        steering["skill_50"],
+        effective["slope"],
+        effective.get("r2"),
+    ]
+
+
+def _laws(summary: dict[str, Any]) -> str:
+    """Dreams against closed forms, in a sentence; empty where the environment has none."""
+    found = summary.get("closed_form") or {}
+    parts = [f"{law} {f['error_mean']:.1%} off in the mean, at most {f['error_max']:.1%}" for law, f in found.items()]
+    return f"`{summary['engine']}` against closed forms: {'; '.join(parts)}." if parts else ""
+
+
+def _missed(label: str, feature: str, summary: dict[str, Any]) -> list[str]:
+    """What a reader should be warned of."""
+    r2, skill = summary["probe"][feature]["r2_inside"], summary["steering"][feature]["skill_25"]
+    missed = []
+    if _below(r2, 0.5):
+        missed.append(f"the code does not tell {label} well (R² {_shown(r2)})")
+    if _below(skill, 0.25):
+        missed.append(f"steering {label} changes its dreams little (skill {_shown(skill)})")
+    return missed
 
 
 def _below(value: float | None, limit: float) -> bool:

@@ -10,48 +10,29 @@ Every file is written under a temporary name and renamed, so that a reader never
 """
 
 import json
-import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from dali.envs import catalogue
 from dali.errors import CheckpointError, DaliError
+from dali.files.reading import parse_json
+from dali.files.text import quote
+from dali.files.writing import reason, write_atomic, write_text
 from dali.model.agent import Agent
 from dali.runs.folder import CONFIG, WEIGHTS, load_config
-from dali.runs.folder import TRAINER_STATE as TRAINER_STATE  # of the interface of a checkpoint, like the next two
+from dali.runs.folder import METRICS as METRICS  # of the interface of a checkpoint, like the next three
+from dali.runs.folder import TRAINER_STATE as TRAINER_STATE
 from dali.runs.folder import digest as digest
 from dali.runs.folder import list_runs as list_runs
 
-METRICS = "metrics.jsonl"
+WIDENED = (torch.float16, torch.bfloat16, torch.float32)  # kinds of numbers that weights may be stored as
 
-
-def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
-    """Calls ``write`` with a temporary path beside ``path`` and renames the result; leaves nothing behind on failure.
-
-    Raises:
-        CheckpointError: the disk is full or the folder cannot be written; the file that was there stands.
-    """
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:  # safetensors wraps a full disk in its own error
-        temporary.unlink(missing_ok=True)
-        raise CheckpointError(f"Could not write {path}: {error}. What was saved before still stands.") from error
-
-
-def write_text(path: Path, text: str) -> None:
-    def write(temporary: Path) -> None:
-        temporary.write_text(text, encoding="utf-8")
-
-    write_atomic(path, write)
+Shapes = dict[str, tuple[int, ...]]
 
 
 def save_agent(folder: Path, agent: Agent) -> None:
@@ -64,6 +45,9 @@ def save_agent(folder: Path, agent: Agent) -> None:
 def load_agent(folder: Path, device: str = "cpu") -> Agent:
     """The trained agent, in evaluation mode, whatever device trained it.
 
+    The sizes that the configuration asks for are compared with those that the weights' header states before anything
+    of either is allocated.
+
     Raises:
         CheckpointError: the folder is not a readable checkpoint of this schema; says which file and why.
     """
@@ -73,16 +57,37 @@ def load_agent(folder: Path, device: str = "cpu") -> Agent:
         spec = catalogue.spec(config.env)
     except DaliError as error:
         raise CheckpointError(f"{folder / CONFIG}: {error}") from error
+    with torch.device("meta"):  # shapes alone
+        expected = Agent(config, spec).state_dict()
+    tensors = _read_tensors(path, expected)
     agent = Agent(config, spec)
-    try:
-        tensors = load_file(path)
-    except FileNotFoundError:
-        raise CheckpointError(f"{folder} holds no {WEIGHTS}: the run has not been saved yet.") from None
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path} cannot be read as safetensors: {error}.") from error
-    check_tensors(path, tensors, agent.state_dict())
     agent.load_state_dict(tensors)
     return agent.requires_grad_(False).eval().to(device)
+
+
+def _read_tensors(path: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, as wide as those they are for.
+
+    Raises:
+        CheckpointError: they are not those expected, by name, shape and kind, or hold what is no number.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path.parent} holds no {WEIGHTS}: the run has not been saved yet.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            check_shapes(path, shapes, {name: tuple(value.shape) for name, value in expected.items()})
+            tensors = {name: file.get_tensor(name) for name in shapes}
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} cannot be read as safetensors: {reason(error)}.") from error
+    for name, value in tensors.items():
+        wanted = expected[name].dtype
+        if value.dtype != wanted and not (value.dtype in WIDENED and wanted.is_floating_point):
+            raise CheckpointError(f"{path} does not fit its {CONFIG}: {name!r} holds {value.dtype}, expected {wanted}.")
+        tensors[name] = value.to(wanted)
+        if not torch.isfinite(tensors[name]).all():
+            raise CheckpointError(f"{path} is damaged: {name!r} holds values that are not finite.")
+    return tensors
 
 
 def compact_agent(folder: Path) -> tuple[int, int]:
@@ -108,16 +113,15 @@ def compact_agent(folder: Path) -> tuple[int, int]:
     return before, path.stat().st_size
 
 
-def check_tensors(path: Path, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+def check_shapes(path: Path, found: Shapes, expected: Shapes) -> None:
     """Raises CheckpointError where names or shapes differ, naming the first."""
     for name in sorted(set(found) ^ set(expected)):
         state = "lacks" if name in expected else "holds an unknown"
-        raise CheckpointError(f"{path} does not fit its {CONFIG}: it {state} tensor {name!r}.")
-    for name, value in expected.items():
-        if found[name].shape != value.shape:
+        raise CheckpointError(f"{path} does not fit its {CONFIG}: it {state} tensor {quote(name)}.")
+    for name, shape in expected.items():
+        if found[name] != shape:
             raise CheckpointError(
-                f"{path} does not fit its {CONFIG}: {name!r} has shape {tuple(found[name].shape)}, "
-                f"expected {tuple(value.shape)}."
+                f"{path} does not fit its {CONFIG}: {name!r} has shape {found[name]}, expected {shape}."
             )
 
 
@@ -139,8 +143,8 @@ def load_trainer_state(folder: Path) -> tuple[dict[str, Tensor], dict]:
         raise CheckpointError(f"{folder} cannot be resumed: it holds no {TRAINER_STATE}.")
     try:
         with safe_open(path, framework="pt") as file:
-            numbers = json.loads(file.metadata()["state"])
+            numbers = parse_json(file.metadata()["state"], str(path))
             tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}.") from error
     return tensors, numbers

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from dali.dreams.film import FilmSource, make_film_source
 from dali.episodes import Episodes, collect_standard
+from dali.model.agent import Agent
 from dali.runs.artifacts import EPISODES_FILE, fit_readout, load_episodes, load_typical
 from dali.runs.checkpoint import load_agent
-from dali.model.agent import Agent
 
 CONTEXTS = 20  # training contexts that episodes are collected on where analysis has left none
 
@@ -31,5 +31,5 @@ def find_episodes(run: Path, agent: Agent) -> Episodes:
     """
     path = run / EPISODES_FILE
     if agent.method.infers_context or path.exists():
-        return load_episodes(path)
+        return load_episodes(path, agent.config)
     return collect_standard(agent, 0, CONTEXTS)

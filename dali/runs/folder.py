@@ -1,25 +1,54 @@
-"""What a run's folder tells without its agent: its configuration, its figures, what they were made from.
+"""The files of a run's folder: their names, the configuration, and the digest of what figures are made from.
 
-Lists of checkpoints need no more, and importing this takes no torch.
+Lists of runs need no more, and importing this takes no torch.
 """
 
+import errno
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 from dali.config import RunConfig, parse_config
 from dali.errors import CheckpointError
+from dali.files.reading import read_json
+from dali.files.writing import reason
 
-CONFIG, WEIGHTS, ANALYSIS_FILE = "config.json", "model.safetensors", "analysis.json"
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+METRICS, RECORD, CARD = "metrics.jsonl", "training.json", "README.md"  # of training, and the card on it
+EPISODES_FILE, ANALYSIS_FILE, EVAL_FILE = "latents.npz", "analysis.json", "eval.json"  # made from the weights
 TRAINER_STATE = Path("trainer") / "state.safetensors"
+CACHE = "cache"  # maps, tests, logs: may be deleted at any time
+TRAINING_LOCK, SWEEP_LOCK = Path(CACHE) / "train.lock", Path(CACHE) / "sweep.lock"
 
 
 def list_runs(folder: Path) -> list[Path]:
-    """Folders below ``folder`` that hold a config.json, by name; an absent folder gives none."""
-    if not folder.is_dir():
+    """Folders below ``folder`` that hold a config.json, by name; an absent folder gives none.
+
+    What cannot be looked into, such as another user's folder, is in the list: opening it says why.
+
+    Raises:
+        CheckpointError: ``folder`` itself cannot be read.
+    """
+    try:
+        return sorted(child for child in folder.iterdir() if exists(child / CONFIG))
+    except FileNotFoundError:
         return []
-    return sorted(child for child in folder.iterdir() if (child / CONFIG).is_file())
+    except OSError as error:
+        raise CheckpointError(f"{folder} cannot be read: {reason(error)}.") from error
+
+
+def exists(path: Path) -> bool:
+    """True where there is something at a path, whatever it is: reading it says what is wrong with it.
+
+    Unlike ``Path.exists``, which raises where a folder may not be entered and says no to a link that leads nowhere.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG  # of which there can be none
+    return True
 
 
 def load_config(folder: Path) -> RunConfig:
@@ -29,38 +58,33 @@ def load_config(folder: Path) -> RunConfig:
         CheckpointError: no such folder, not a checkpoint, or one of another schema.
     """
     path = folder / CONFIG
-    if not folder.is_dir():
-        raise CheckpointError(f"There is no checkpoint folder {folder}.")
-    if not path.is_file():
-        raise CheckpointError(f"{folder} is not a checkpoint: it holds no {CONFIG}.")
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} is not valid JSON: {error}.") from error
+        data = read_json(path)
+    except FileNotFoundError:
+        if exists(folder):
+            raise CheckpointError(f"{folder} is not a checkpoint: it holds no {CONFIG}.") from None
+        raise CheckpointError(f"There is no checkpoint folder {folder}.") from None
     return parse_config(data, str(path))
 
 
 def digest(folder: Path) -> str:
-    """SHA-256 of the weights and the configuration: what a figure or film was made from."""
-    sha = hashlib.sha256()
-    for name in (CONFIG, WEIGHTS):
-        sha.update((folder / name).read_bytes())
-    return sha.hexdigest()
-
-
-def load_analysis(folder: Path) -> dict[str, Any]:
-    """The record that ``save_analysis`` wrote: ``weights``, ``summary`` and ``scatter``.
+    """SHA-256 of the weights and the configuration: what a figure or film was made from.
 
     Raises:
-        CheckpointError: there is none, or it is not JSON.
+        CheckpointError: one of them is missing, or cannot be read.
     """
-    path = folder / ANALYSIS_FILE
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"There is no {path}; make it with: python -m dali analyse {folder}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} is not valid JSON: {error}.") from error
+    sha = hashlib.sha256()
+    for name in (CONFIG, WEIGHTS):
+        path = folder / name
+        if not path.is_file():
+            raise CheckpointError(f"{folder} holds no {name}: the run has not been saved yet.")
+        try:
+            with path.open("rb") as file:
+                while block := file.read(2**20):
+                    sha.update(block)
+        except OSError as error:
+            raise CheckpointError(f"{path} cannot be read: {reason(error)}.") from error
+    return sha.hexdigest()
 
 
 def analysis_command(folder: Path, summary: dict[str, Any] | None) -> str:
@@ -69,8 +93,3 @@ def analysis_command(folder: Path, summary: dict[str, Any] | None) -> str:
     if summary is None:
         return command
     return f"{command} --contexts {summary['contexts']['interpolation']} --seed {summary['seed']}"
-
-
-def is_current(folder: Path, record: dict[str, Any]) -> bool:
-    """False where the weights have changed since the figures were computed."""
-    return record.get("weights") == digest(folder)

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 from dali.codes.code_map import CodeMap, fit_steering
-from dali.dreams.closed_form import LawCheck, check_laws
-from dali.dreams.counterfactual import Engine, check_engine, dream_from_observations
-from dali.dreams.steering import HORIZONS, FactorFidelity, evaluate_fidelity, steerable
-from dali.dreams.observation import make_metric
 from dali.codes.probes import ProbeEvaluation, evaluate_probe
-from dali.episodes import Episodes, collect_exploration, collect_standard
 from dali.codes.settled import informative, mean_codes, settled_codes
 from dali.codes.support import Support, fit_support
 from dali.codes.typical import REPEATS, TypicalCodes, typical_codes
+from dali.dreams.closed_form import LawCheck, check_laws
+from dali.dreams.counterfactual import Engine, check_engine, dream_from_observations
+from dali.dreams.observation import make_metric
+from dali.dreams.steering import HORIZONS, FactorFidelity, evaluate_fidelity, steerable
 from dali.envs.spec import ContextFeature, EnvSpec
+from dali.episodes import Episodes, collect_exploration, collect_standard
 from dali.errors import DaliError
 from dali.model.agent import Agent
 

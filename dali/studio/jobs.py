@@ -3,35 +3,104 @@
 import atexit
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
 
 import dali
+from dali.files.text import markdown, plain
 from dali.jobs import Status, read_status, write_status
 
 REFRESH = 0.5  # seconds between looks at a running job
 PATIENCE = 3.0  # seconds from asking a process to end to ending it
 
-_processes: dict[Path, subprocess.Popen] = {}  # by status file; of this server
+LOCAL = ("127.0.0.1", "localhost", "::1")
+ALLOW = "DALI_ALLOW_JOBS"  # environment variable of whoever starts a server that others reach
+AT_ONCE = 2  # jobs of all sessions
+
+# By status file; of this server, whose sessions are threads.
+_processes: dict[Path, subprocess.Popen] = {}
+_waiting: dict[Path, list[str]] = {}  # arguments, in the order of asking
+_refused: dict[Path, Status] = {}
+_runs: dict[Path, str] = {}  # what each job works on
+_lock = threading.RLock()
+
+
+def allowed() -> bool:
+    """True where visitors may start processes: only this machine reaches the server, or who started it allows it."""
+    return st.get_option("server.address") in LOCAL or os.environ.get(ALLOW) == "1"
 
 
 def start(arguments: Sequence[str], status: Path) -> None:
     """Runs ``python -m dali ARGUMENTS`` in the background; a job that runs under the same status file is cancelled.
 
+    At most two jobs of all sessions run at once, and one that works on the same run; more wait for their turn. Where
+    jobs are not allowed, the job has failed at once, and says how it can be run.
+
     The command itself writes the status file (dali.jobs.reporting); what it prints goes into a .log file beside it.
     """
     cancel(status)
+    if not allowed():
+        command = shlex.join(["python", "-m", "dali", *arguments])
+        text = f"This server starts no jobs for its visitors (its owner can allow them with {ALLOW}=1). Run: {command}"
+        with _lock:
+            _refused[status] = Status("failed", text=text)
+        return
+    with _lock:
+        _refused.pop(status, None)
+        _waiting[status] = list(arguments)
+    _begin_waiting()
+
+
+def read(status: Path) -> Status | None:
+    """How the job stands, or None where there was none. A process that died without a word has failed."""
+    _begin_waiting()
+    with _lock:
+        if status in _refused:
+            return _refused[status]
+        if status in _waiting:
+            place = list(_waiting).index(status) + 1
+            return Status("running", text=f"waiting for another job to end (number {place} in the queue)")
+        process = _processes.get(status)
+    ended = process is None or process.poll() is not None  # asked before the file is read, so that none is missed
+    found = read_status(status)
+    if found is None or found.state != "running" or not ended:
+        return found
+    lines = _log(status).read_text(errors="replace").strip().splitlines() if _log(status).exists() else []
+    return Status("failed", found.done, found.total, plain(lines[-1]) if lines else "The job ended without saying why.")
+
+
+def _begin_waiting() -> None:
+    """Starts the jobs whose turn it is."""
+    with _lock:
+        for status, arguments in list(_waiting.items()):
+            at_work = [other for other, process in _processes.items() if process.poll() is None]
+            if len(at_work) >= AT_ONCE:
+                return
+            if not any(_runs.get(other) == _run_of(arguments) for other in at_work):
+                del _waiting[status]
+                _runs[status] = _run_of(arguments)
+                _processes[status] = _launch(arguments, status)
+
+
+def _run_of(arguments: Sequence[str]) -> str:
+    """What a job works on: the run that its command names first, or, of a sweep, all of its words."""
+    return arguments[1] if len(arguments) > 1 and not arguments[1].startswith("-") else shlex.join(arguments)
+
+
+def _launch(arguments: Sequence[str], status: Path) -> subprocess.Popen:
     status.parent.mkdir(parents=True, exist_ok=True)
     write_status(status, Status("running", text="starting"))
     root = str(Path(dali.__file__).resolve().parents[1])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
     with _log(status).open("wb") as log:
-        _processes[status] = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "dali", *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -41,20 +110,13 @@ def start(arguments: Sequence[str], status: Path) -> None:
         )
 
 
-def read(status: Path) -> Status | None:
-    """How the job stands, or None where there was none. A process that died without a word has failed."""
-    process = _processes.get(status)
-    ended = process is None or process.poll() is not None  # asked before the file is read, so that none is missed
-    found = read_status(status)
-    if found is None or found.state != "running" or not ended:
-        return found
-    lines = _log(status).read_text(errors="replace").strip().splitlines() if _log(status).exists() else []
-    return Status("failed", found.done, found.total, lines[-1] if lines else "The job ended without saying why.")
-
-
 def cancel(status: Path) -> None:
     """Ends a running job and all it started, and says so in its status file; a job that has ended is left alone."""
-    process = _processes.pop(status, None)
+    with _lock:
+        if _waiting.pop(status, None) is not None:
+            write_status(status, Status("cancelled", text="Cancelled."))
+            return
+        process = _processes.pop(status, None)
     if process is None or process.poll() is not None:
         return
     _end(process)
@@ -80,7 +142,7 @@ def _follow(status: Path, label: str) -> None:
     if found is None or found.state != "running":
         st.rerun()
     else:
-        st.progress(found.share, f"{label}: {found.text}")
+        st.progress(found.share, markdown(f"{label}: {found.text}"))
 
 
 def _end(process: subprocess.Popen) -> None:
@@ -99,6 +161,6 @@ def _log(status: Path) -> Path:
 @atexit.register
 def _end_all() -> None:
     """No job outlives the server that somebody watched it from."""
-    for process in _processes.values():
+    for process in list(_processes.values()):
         if process.poll() is None:
             _end(process)

@@ -6,19 +6,20 @@ screen needs neither; functions that do import them.
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from dali.config import PRESETS, RunConfig
+from dali.config import PRESETS
 from dali.envs import catalogue
 from dali.envs.spec import EnvSpec
 from dali.errors import CheckpointError, DaliError
+from dali.files.text import code_span, markdown
+from dali.files.writing import reason
 from dali.methods import METHODS
-from dali.runs import folder as run_folder
-from dali.runs.folder import ANALYSIS_FILE, CONFIG, WEIGHTS, list_runs, load_config
+from dali.runs.folder import ANALYSIS_FILE, CONFIG, EPISODES_FILE, WEIGHTS, exists, list_runs
+from dali.runs.run import Run, Unreadable, open_run
 from dali.studio.style import require_app
 
 if TYPE_CHECKING:
@@ -33,56 +34,31 @@ CHOSEN = "run"  # the key of the session state and of the URL that holds the cho
 Stamp = tuple[tuple[str, int, int], ...]  # path, modification time in ns and size of each file
 
 
-@dataclass(frozen=True)
-class Run:
-    """A checkpoint whose configuration is readable."""
-
-    folder: Path
-    config: RunConfig
-
-    @property
-    def name(self) -> str:
-        return self.folder.name
-
-    @property
-    def spec(self) -> EnvSpec:
-        return catalogue.spec(self.config.env)
-
-    @property
-    def title(self) -> str:
-        """What it is, for people."""
-        c = self.config
-        return f"{self.spec.title} · {c.method.title} · preset {c.preset} · seed {c.seed}"
-
-
-@dataclass(frozen=True)
-class Damaged:
-    """A folder that looks like a checkpoint and cannot be read, with the reason."""
-
-    folder: Path
-    reason: str
-
-
 def checkpoints_folder() -> Path:
     """The folder of runs: DALI_CHECKPOINTS, or checkpoints/ beside app.py."""
     return Path(os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_FOLDER)
 
 
-def list_checkpoints(folder: Path | None = None) -> tuple[list[Run], list[Damaged]]:
+def list_checkpoints(folder: Path | None = None) -> tuple[list[Run], list[Unreadable]]:
     """The runs of a folder by environment, method, preset and seed, and those that this version cannot read."""
     runs: list[Run] = []
-    damaged = []
-    for path in list_runs(folder or checkpoints_folder()):
+    unreadable = []
+    folder = folder or checkpoints_folder()
+    try:
+        paths = list_runs(folder)
+    except CheckpointError as error:
+        return [], [Unreadable(folder, str(error))]
+    for path in paths:
         try:
-            runs.append(Run(path, _load_config(stamp(path, CONFIG))))
-        except DaliError as error:
-            damaged.append(Damaged(path, str(error)))
-    return sorted(runs, key=_order), damaged
+            runs.append(_open_run(stamp(path, CONFIG)))
+        except CheckpointError as error:
+            unreadable.append(Unreadable(path, str(error)))
+    return sorted(runs, key=_order), unreadable
 
 
 def first_choice(runs: list[Run]) -> Run:
     """The run that a page opens with: of the first environment that has figures, the last method, the first seed."""
-    analysed = [run for run in runs if (run.folder / ANALYSIS_FILE).is_file()] or runs
+    analysed = [run for run in runs if exists(run.folder / ANALYSIS_FILE)] or runs
     env = analysed[0].config.env
     return max((run for run in analysed if run.config.env == env), key=lambda run: (_order(run)[1], -run.config.seed))
 
@@ -91,7 +67,7 @@ def stamp(folder: Path, *names: str) -> Stamp:
     """What a cache entry made from a folder's files is keyed by.
 
     Raises:
-        CheckpointError: a file is missing.
+        CheckpointError: a file is missing, or cannot be looked at.
     """
     entries = []
     for name in names:
@@ -99,7 +75,7 @@ def stamp(folder: Path, *names: str) -> Stamp:
         try:
             status = path.stat()
         except OSError as error:
-            raise CheckpointError(f"There is no {path}: {error.strerror}.") from error
+            raise CheckpointError(f"{path} cannot be read: {reason(error)}.") from error
         entries.append((str(path), status.st_mtime_ns, status.st_size))
     return tuple(entries)
 
@@ -119,11 +95,11 @@ def load_episodes(run: Run) -> "Episodes":
     Raises:
         CheckpointError: there are none, or they are damaged; names the command that makes them.
     """
-    from dali.runs.artifacts import EPISODES_FILE
-    from dali.runs.artifacts import load_episodes as load
-
-    path = run.folder / EPISODES_FILE
-    return _load_episodes(stamp(run.folder, EPISODES_FILE)) if path.exists() else load(path)
+    return (
+        _load_episodes(stamp(run.folder, CONFIG, EPISODES_FILE))
+        if exists(run.folder / EPISODES_FILE)
+        else run.episodes()
+    )
 
 
 def load_readout(run: Run) -> "Readout":
@@ -132,8 +108,6 @@ def load_readout(run: Run) -> "Readout":
     Raises:
         DaliError: no recorded episodes, too few of them, or no codes in them.
     """
-    from dali.runs.artifacts import EPISODES_FILE
-
     episodes = load_episodes(run)
     if not run.config.method.infers_context:
         raise DaliError(f"{run.config.method.title} infers no context code, so there is nothing to read physics from.")
@@ -147,7 +121,7 @@ def load_analysis(run: Run) -> dict[str, Any] | None:
     Raises:
         CheckpointError: the file is damaged.
     """
-    if not (run.folder / ANALYSIS_FILE).exists():
+    if not exists(run.folder / ANALYSIS_FILE):
         return None
     return _load_analysis(stamp(run.folder, ANALYSIS_FILE))
 
@@ -173,30 +147,31 @@ def choose_run() -> Run:
     wanted = st.query_params.get(CHOSEN, st.session_state.get(CHOSEN))
     if wanted not in names:
         if wanted is not None:
-            st.warning(f"There is no readable checkpoint {wanted!r}; this is {first!r}.", icon=":material/warning:")
+            text = f"There is no readable checkpoint {wanted!r}; this is {first!r}."
+            st.warning(markdown(text), icon=":material/warning:")
         wanted = first
     # The widget follows the choice, which outlives it: a page that does not show the picker would drop its own value.
     st.session_state[CHOSEN] = st.session_state["run_picker"] = st.query_params[CHOSEN] = wanted
     st.sidebar.selectbox("Checkpoint", names, key="run_picker", on_change=_follow_picker)
     chosen = runs[names.index(wanted)]
-    st.sidebar.caption(chosen.title)
+    st.sidebar.caption(markdown(chosen.title))
     if damaged:
         with st.sidebar.expander(f"{len(damaged)} cannot be opened", icon=":material/error:"):
             show_damaged(damaged)
     return chosen
 
 
-def show_damaged(damaged: list[Damaged]) -> None:
+def show_damaged(damaged: list[Unreadable]) -> None:
     """Why each of these folders is not offered."""
     for item in damaged:
-        st.error(f"**{item.folder.name}** cannot be opened. {item.reason}")
+        st.error(f"**{markdown(item.folder.name)}** cannot be opened. {markdown(item.reason)}")
 
 
-def explain_no_checkpoints(damaged: list[Damaged]) -> None:
+def explain_no_checkpoints(damaged: list[Unreadable]) -> None:
     """What to do next where no run can be opened."""
     st.info(
-        f"No {'readable ' if damaged else ''}checkpoint in `{checkpoints_folder()}`. Train one (about 40 minutes on "
-        "two CPU cores for the pendulum), then compute its figures:",
+        f"No {'readable ' if damaged else ''}checkpoint in {code_span(checkpoints_folder())}. "
+        "Train one (about 40 minutes on two CPU cores for the pendulum), then compute its figures:",
         icon=":material/info:",
     )
     st.code(
@@ -208,7 +183,7 @@ def explain_no_checkpoints(damaged: list[Damaged]) -> None:
 
 def stop_with(error: DaliError) -> None:
     """Shows what a user can put right and ends the page, not the app."""
-    st.error(str(error), icon=":material/error:")
+    st.error(markdown(error), icon=":material/error:")
     st.stop()
 
 
@@ -226,25 +201,19 @@ def _folder(files: Stamp) -> Path:
     return Path(files[0][0]).parent
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _load_config(files: Stamp) -> RunConfig:
-    config = load_config(_folder(files))
-    catalogue.spec(config.env)  # a run of an environment that this version lacks cannot be opened
-    return config
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _open_run(files: Stamp) -> Run:
+    return open_run(_folder(files))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the agent …")
 def _load_agent(files: Stamp) -> "Agent":
-    from dali.runs.checkpoint import load_agent
-
-    return load_agent(_folder(files))
+    return open_run(_folder(files)).agent()
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading recorded episodes …")
 def _load_episodes(files: Stamp) -> "Episodes":
-    from dali.runs.artifacts import load_episodes
-
-    return load_episodes(Path(files[0][0]))
+    return open_run(_folder(files)).episodes()
 
 
 @st.cache_resource(max_entries=4, show_spinner="Fitting the probe and the code map …")
@@ -256,10 +225,11 @@ def _fit_readout(files: Stamp, _episodes: "Episodes", _spec: EnvSpec) -> "Readou
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _load_analysis(files: Stamp) -> dict[str, Any]:
-    return run_folder.load_analysis(_folder(files))
+    found = open_run(_folder(files)).analysis()
+    assert found is not None  # it is stamped, so it was there a moment ago
+    return found
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _is_current(files: Stamp) -> bool:
-    folder = _folder(files)
-    return run_folder.is_current(folder, run_folder.load_analysis(folder))
+    return open_run(_folder(files)).analysis_is_current()

@@ -1,6 +1,5 @@
 """What the overview tells of each checkpoint: a row of the table, and the figures of the chosen one."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -8,11 +7,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dali.errors import CheckpointError
+from dali.files.text import code_span, markdown, without_images
 from dali.methods import Method
+from dali.runs.folder import EVAL_FILE, exists
 from dali.studio.loaders import CHOSEN, Run, figures_are_current, load_analysis
 from dali.studio.style import MISSING, amount, listed, number, train_range
-
-TRAINING_FILE, CARD_FILE, EVAL_FILE = "training.json", "README.md", "eval.json"
 
 CONTEXTS = {"none": "none", "given": "the true physics", "inferred": "inferred code z"}
 PAGES = (
@@ -126,7 +125,7 @@ def show_way_on(run: Run) -> None:
 
 def is_evaluated(run: Run) -> bool:
     """True where returns were recorded, of whatever weights."""
-    return (run.folder / EVAL_FILE).is_file()
+    return exists(run.folder / EVAL_FILE)
 
 
 def default_return(run: Run) -> tuple[float, float] | None:
@@ -140,32 +139,34 @@ def default_return(run: Run) -> tuple[float, float] | None:
     at_default = np.flatnonzero(np.isclose(evaluation.contexts, run.spec.default_context).all(1))
     if not len(at_default):
         return None
-    agent, random = (float(returns[at_default[0]]) for returns in evaluation.mean_returns())
-    return None if np.isnan(agent) else (agent, random)
+    row = evaluation.by_context.iloc[at_default[0]]
+    return float(row["return"]), float(row["random_return"])
 
 
 def show_training(run: Run) -> None:
     """How the run was trained, as far as it says so itself."""
     try:
-        record = json.loads((run.folder / TRAINING_FILE).read_text(encoding="utf-8"))
-        seconds, steps, machine, command = (record[k] for k in ("wall_seconds", "env_steps", "machine", "command"))
-        text = f"{steps:,} environment steps in {seconds / 60:.0f} minutes on {machine}."
-    except FileNotFoundError:
+        record = run.record()
+    except CheckpointError as error:
+        st.warning(markdown(error))
         return
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        st.warning(f"{run.folder / TRAINING_FILE} cannot be read: {error!r}")
+    if record is None:
         return
-    st.caption(f"{text} Train it anew with `{command}`")
+    seconds, steps, machine, command = (record[k] for k in ("wall_seconds", "env_steps", "machine", "command"))
+    text = f"{steps:,} environment steps in {seconds / 60:.0f} minutes on {markdown(machine)}."
+    st.caption(f"{text} Train it anew with {code_span(command)}")
 
 
 def show_card(run: Run) -> None:
-    """The model card, if the run has one."""
+    """The model card, if the run has one; its images are links, so that looking at it fetches nothing."""
     try:
-        text = (run.folder / CARD_FILE).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        text = run.card()
+    except CheckpointError as error:
+        st.warning(markdown(error))
         return
-    with st.expander("Model card", icon=":material/description:"):
-        st.markdown(text)
+    if text is not None:
+        with st.expander("Model card", icon=":material/description:"):
+            st.markdown(without_images(text))
 
 
 def _by_factor(run: Run, values: dict[str, dict[str, Any]], key: str) -> str:

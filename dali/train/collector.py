@@ -10,7 +10,7 @@ from dali.config import RunConfig
 from dali.envs import catalogue
 from dali.envs.contexts import sample_contexts
 from dali.envs.frames import check_observation, draw_frames
-from dali.model.agent import Agent, AgentState
+from dali.model.agent import Agent, AgentState, History
 from dali.train.replay import Replay
 
 NOISE_MEMORY = 0.9  # correlation of exploratory actions from step to step; a discrete one is kept with it
@@ -163,14 +163,15 @@ class Collector:
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         arrays["simulator"] = self.simulator.get_state()
         memory = self.memory
+        window = memory.window if isinstance(memory.window, History) else None
         tensors = {
             "memory.deter": memory.latent.deter,
             "memory.stoch": memory.latent.stoch,
             "memory.action": memory.action,
-            "memory.obs": memory.obs_history,
-            "memory.actions": memory.action_history,
-            "memory.first": memory.first_history,
+            "memory.obs": memory.obs.unsqueeze(1) if window is None else window.obs,  # newest last
         }
+        if window is not None:
+            tensors |= {"memory.actions": window.action, "memory.first": window.first}
         return {**{k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in arrays.items()}, **tensors}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
@@ -180,9 +181,11 @@ class Collector:
         self.simulator.set_state(state["simulator"].numpy(), elapsed=self.lengths)
         device = self.agent.device
         latent = type(self.memory.latent)(state["memory.deter"].to(device), state["memory.stoch"].to(device))
-        self.memory = AgentState(
-            latent, *(state[f"memory.{k}"].to(device) for k in ("action", "obs", "actions", "first"))
-        )
+        window = None
+        if isinstance(self.memory.window, History):
+            window = History(*(state[f"memory.{k}"].to(device) for k in ("obs", "actions", "first")))
+        obs, action = state["memory.obs"][:, -1].to(device), state["memory.action"].to(device)
+        self.memory = AgentState(latent, obs, action, window)
 
 
 _ARRAYS = ("order", "assigned", "exploring", "noise", "returns", "lengths", "obs", "first")

@@ -1,43 +1,72 @@
 """The log of a run: metrics.jsonl for analysis, TensorBoard for watching."""
 
 import json
+import sys
+import threading
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
-from dali.runs.checkpoint import METRICS, write_text
+from dali.errors import TrainingError
+from dali.files.text import plain
+from dali.files.writing import reason, write_text
+from dali.runs.folder import METRICS
+from dali.runs.metrics import read_log
+
+WRITER = "_AsyncWriterThread"  # TensorBoard's own; it hands its error on to the next row, besides printing it
 
 
 class Log:
-    """Appends rows; on resume drops those written after the checkpoint that the run goes on from."""
+    """Appends rows; on resume drops those written after the checkpoint that the run goes on from.
+
+    What cannot be written, such as on a full disk, raises TrainingError.
+    """
 
     def __init__(self, folder: Path, update_count: int):
-        folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / METRICS
-        kept = [row for row in read_metrics(folder) if row["update"] <= update_count]
+        rows, problems = read_log(folder)
+        for problem in problems:
+            print(plain(problem), file=sys.stderr)
+        kept = [row for row in rows if row["update"] <= update_count]
         write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
-        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=update_count + 1)
+        self.hook = threading.excepthook
+        threading.excepthook = self._quiet
+        try:
+            self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=update_count + 1)
+        except OSError as error:
+            threading.excepthook = self.hook
+            raise self._error(error) from error
 
     def __enter__(self) -> "Log":
-        self.file = self.path.open("a", encoding="utf-8")
+        try:
+            self.file = self.path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise self._error(error) from error
         return self
 
-    def __exit__(self, *exception) -> None:
-        self.file.close()
-        self.board.close()
+    def __exit__(self, kind: type | None, raised: BaseException | None, trace: object) -> None:
+        try:
+            self.file.close()
+            self.board.close()
+        except OSError as error:
+            if raised is None:  # else the first error is the one to tell
+                raise self._error(error) from error
+        finally:
+            threading.excepthook = self.hook
 
     def write(self, row: dict[str, float]) -> None:
         """One row: scalars, among them env_steps and update."""
-        self.file.write(json.dumps(row) + "\n")
-        self.file.flush()
-        for name, value in row.items():
-            self.board.add_scalar(name, value, row["update"])
+        try:
+            self.file.write(json.dumps(row) + "\n")
+            self.file.flush()
+            for name, value in row.items():
+                self.board.add_scalar(name, value, row["update"])
+        except OSError as error:
+            raise self._error(error) from error
 
+    def _error(self, error: OSError) -> TrainingError:
+        return TrainingError(f"The log {self.path} cannot be written: {reason(error)}. The last checkpoint stands.")
 
-def read_metrics(folder: Path) -> list[dict[str, float]]:
-    """All rows of a run's metrics.jsonl; none where there is no file. A last line cut short by a kill is left out."""
-    path = folder / METRICS
-    if not path.is_file():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    def _quiet(self, failure: threading.ExceptHookArgs) -> None:
+        if not (type(failure.thread).__name__ == WRITER and isinstance(failure.exc_value, OSError)):
+            self.hook(failure)

@@ -27,7 +27,7 @@ def run_here(jobs: list[Job], workers: int) -> Iterator[tuple[Job, Outcome] | No
                     yield pending.pop(future), future.result()
                 if not finished:
                     yield None
-        finally:  # after Ctrl-C, or where the caller stops iterating, start nothing more
+        finally:  # after a signal, or where the caller stops iterating, start nothing more
             pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -11,10 +11,9 @@ import torch
 
 from dali import __version__
 from dali.config import FREE_TO_CHANGE, PRESETS, RunConfig
-from dali.runs.checkpoint import write_text
+from dali.files.writing import write_text
+from dali.runs.folder import RECORD
 from dali.train.steps import default_steps
-
-RECORD = "training.json"
 
 
 def write_record(folder: Path, config: RunConfig, wall_seconds: float, **progress: int) -> None:

@@ -1,24 +1,25 @@
 """One training of a sweep: its command, how its folder stands, and running it to its end in a process of its own."""
 
-import fcntl
-import json
+import dataclasses
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import IO, Literal
 
+from dali.config import FREE_TO_CHANGE, RunConfig
 from dali.errors import CheckpointError
-from dali.runs.folder import TRAINER_STATE, load_config
-from dali.train.log import read_metrics
-from dali.train.record import RECORD
+from dali.files import lock
+from dali.runs.folder import CACHE, CONFIG, SWEEP_LOCK, exists, load_config
+from dali.runs.run import Run
 
 State = Literal["waiting", "running", "done", "failed"]
-LOCK, LOG = Path("cache") / "sweep.lock", Path("cache") / "train.log"  # what git ignores
+LOG = Path(CACHE) / "train.log"
 ATTEMPTS = 3  # of a training that a signal ended; an error of its own ends it at once
 
 
@@ -37,11 +38,15 @@ class Job:
     def name(self) -> str:
         return self.folder.name
 
+    @property
+    def run(self) -> Run:
+        return Run(self.folder)
+
     def arguments(self) -> list[str]:
         """Of ``python -m dali``; goes on from the folder's last checkpoint if there is one."""
         words = ["train", "--env", self.env, "--method", self.method, "--seed", str(self.seed)]
         words += ["--output", str(self.folder), *self.options]
-        return [*words, "--resume"] if (self.folder / TRAINER_STATE).exists() else words
+        return [*words, "--resume"] if self.run.can_resume else words
 
 
 @dataclass(frozen=True)
@@ -51,24 +56,6 @@ class Outcome:
     state: Literal["done", "failed"]
     seconds: float
     text: str = ""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a folder is, in environment steps."""
-
-    done: int
-    total: int  # 0: not begun
-    training: bool  # a process is at work in it now
-
-    @property
-    def share(self) -> float:
-        """0 to 1; 0 before the first checkpoint, which alone tells the total."""
-        return min(1.0, self.done / self.total) if self.total else 0.0
-
-    @property
-    def complete(self) -> bool:
-        return self.total > 0 and self.done >= self.total
 
 
 def plan(
@@ -83,16 +70,46 @@ def plan(
     ]
 
 
-def progress(folder: Path) -> Progress:
-    """Reads a run's folder; one that is absent, or not written yet, has not begun."""
-    try:
-        total = load_config(folder).train.steps
-        done = json.loads((folder / RECORD).read_text(encoding="utf-8"))["env_steps"]
-    except (CheckpointError, FileNotFoundError, json.JSONDecodeError, KeyError):
-        total = done = 0
-    if rows := read_metrics(folder):
-        done = max(done, int(rows[-1]["env_steps"]))
-    return Progress(done, total, _locked(folder))
+def check_same(folder: Path, asked: RunConfig) -> None:
+    """Raises CheckpointError where a folder holds a run of another configuration than the one asked for.
+
+    What a resumed run may change may differ; nothing may that decides what is learnt.
+    """
+    if not exists(folder / CONFIG):
+        return
+    found = load_config(folder)
+    pairs = [(name, getattr(found, name), getattr(asked, name)) for name in ("env", "method_name", "preset", "seed")]
+    for part in ("model", "train"):
+        before, now = getattr(found, part), getattr(asked, part)
+        pairs += [(f.name, getattr(before, f.name), getattr(now, f.name)) for f in dataclasses.fields(before)]
+    for name, then, now in pairs:
+        if then != now and name not in FREE_TO_CHANGE:
+            raise CheckpointError(
+                f"{folder} holds another run: it was trained with {name} = {then!r}, asked for {now!r}. "
+                "Choose another --output."
+            )
+
+
+_running: set[subprocess.Popen] = set()  # trainings and evaluations of this process
+_stopping = threading.Event()
+
+
+def stop_all() -> None:
+    """Asks every training of this process to save and end, and lets none begin."""
+    _stopping.set()
+    for process in list(_running):
+        process.terminate()
+
+
+def end_on_signals() -> None:
+    """Ends this process and its trainings on SIGTERM and SIGINT: a training never outlives its sweep."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        stop_all()
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
 
 
 def run_job(job: Job) -> Outcome:
@@ -102,25 +119,26 @@ def run_job(job: Job) -> Outcome:
     is at work in the folder, such as one whose sweep was killed, is waited for.
     """
     began = time.monotonic()
-    (job.folder / LOCK).parent.mkdir(parents=True, exist_ok=True)
-    with _lock(job.folder) as lock:
-        if not progress(job.folder).complete:
+    if _stopping.is_set():
+        return Outcome("failed", 0.0, "the sweep was stopped")
+    with lock.hold(job.folder / SWEEP_LOCK, wait=True) as held:
+        if not job.run.progress().complete:
             for attempt in range(ATTEMPTS):
-                code, text = _execute(job.arguments(), job.folder, lock, append=attempt > 0)
-                if code >= 0:
+                code, text = _execute(job.arguments(), job.folder, held, append=attempt > 0)
+                if code >= 0 or _stopping.is_set():
                     break
             if code != 0:
                 return Outcome("failed", time.monotonic() - began, text)
-        if not progress(job.folder).complete:
+        if not job.run.progress().complete:
             return Outcome("failed", time.monotonic() - began, "it stopped before its last step")
         if job.grid is not None:
-            code, text = _execute(["evaluate", str(job.folder), "--grid", job.grid], job.folder, lock, append=True)
+            code, text = _execute(["evaluate", str(job.folder), "--grid", job.grid], job.folder, held, append=True)
             if code != 0:
                 return Outcome("failed", time.monotonic() - began, text)
     return Outcome("done", time.monotonic() - began)
 
 
-def _execute(arguments: list[str], folder: Path, lock: IO, append: bool) -> tuple[int, str]:
+def _execute(arguments: list[str], folder: Path, held: IO, append: bool) -> tuple[int, str]:
     """Runs ``python -m dali ARGUMENTS`` on one thread; its exit status and the last line it printed."""
     root = Path(__file__).resolve().parents[2]
     path = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))
@@ -132,35 +150,18 @@ def _execute(arguments: list[str], folder: Path, lock: IO, append: bool) -> tupl
             stdout=log,
             stderr=subprocess.STDOUT,
             # The child holds the lock as well: if this process is killed, the folder is free only when both are gone.
-            pass_fds=(lock.fileno(),),
+            pass_fds=() if sys.platform == "win32" else (held.fileno(),),
         )
-        lock.truncate(0)
-        lock.write(str(process.pid).encode())
-        lock.flush()
+        lock.write_holder(held, process.pid)
+        _running.add(process)
+        if _stopping.is_set():  # it began while all were being ended
+            process.terminate()
         try:
             code = process.wait()
         finally:  # no training may outlive its sweep, whatever ends that
             if process.poll() is None:
                 process.terminate()  # the trainer saves, then ends
                 process.wait()
+            _running.discard(process)
     printed = (folder / LOG).read_text(encoding="utf-8", errors="replace").strip()
     return code, printed.splitlines()[-1] if printed else f"it ended with status {code}"
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[IO]:
-    """Holds a run's folder, after waiting for whoever holds it."""
-    with (folder / LOCK).open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield file
-
-
-def _locked(folder: Path) -> bool:
-    if not (folder / LOCK).exists():
-        return False
-    with (folder / LOCK).open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False

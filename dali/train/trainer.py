@@ -18,6 +18,7 @@ from tqdm import tqdm
 from dali.config import FREE_TO_CHANGE, RunConfig, parse_config
 from dali.envs import catalogue
 from dali.errors import CheckpointError
+from dali.files.text import quote
 from dali.model.agent import Agent
 from dali.runs.checkpoint import TRAINER_STATE, load_trainer_state, save_agent, save_trainer_state
 from dali.train.collector import Collector
@@ -143,8 +144,10 @@ class Trainer:
         self.interrupted = True
 
     def save(self) -> None:
-        """Writes the agent, then the trainer's state, each file atomically."""
-        save_agent(self.folder, self.agent)
+        """Writes the trainer's state, then the agent, each file atomically.
+
+        In this order a run that is killed at any moment can go on: whatever folder holds weights holds a state too.
+        """
         tensors = {f"agent.{k}": v for k, v in self.agent.state_dict().items()}
         for part in ("replay", "collector", "learner"):
             tensors |= {f"{part}.{k}": v for k, v in getattr(self, part).state().items()}
@@ -158,6 +161,7 @@ class Trainer:
             "wall_seconds": self._elapsed(),
         }
         save_trainer_state(self.folder, tensors, numbers)
+        save_agent(self.folder, self.agent)
         progress = {
             "env_steps": self.env_steps,
             "updates": self.learner.update_count,
@@ -172,9 +176,16 @@ class Trainer:
         """Takes up the run where its last checkpoint left it.
 
         Raises:
-            CheckpointError: nothing to resume, or it was trained under another configuration.
+            CheckpointError: nothing to resume, it was trained under another configuration, or its state is damaged.
         """
         tensors, numbers = load_trainer_state(self.folder)
+        try:
+            self._take_up(tensors, numbers)
+        except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
+            path = self.folder / TRAINER_STATE
+            raise CheckpointError(f"{path} does not hold the state of this training: {quote(error)}.") from error
+
+    def _take_up(self, tensors: dict[str, Tensor], numbers: dict) -> None:
         saved = parse_config(numbers["config"], str(self.folder / TRAINER_STATE))  # it may be of an older schema
         mine, theirs = (json.loads(json.dumps(config.to_dict())) for config in (self.config, saved))
         check_same_config(self.folder, theirs, mine)

@@ -7,6 +7,7 @@ from typing import cast
 import numpy as np
 import streamlit as st
 
+from dali.codes.grouped import subsample
 from dali.codes.points import (
     Points,
     colour_names,
@@ -16,7 +17,6 @@ from dali.codes.points import (
     points_of,
     record_points,
     records_of,
-    thin,
 )
 from dali.codes.projection import Method
 from dali.episodes import Episodes
@@ -99,7 +99,7 @@ def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
     """The map with its lasso, and in a sentence what is drawn."""
     points = episode_points(episodes) if chosen.means else record_points(episodes)
     grid = chosen.method == PAIRS
-    rows = thin(len(points.code), min(chosen.drawn, PAIR_LIMIT) if grid else chosen.drawn)
+    rows = subsample(len(points.code), min(chosen.drawn, PAIR_LIMIT) if grid else chosen.drawn)
     shown = points.take(rows)
     colour = colouring(chosen.colour, shown, episodes, run.spec)
     held = _baked_selection(run, episodes, chosen)

@@ -1,10 +1,7 @@
 """The training page: logs of runs, trained or in training, and trainings started from the page."""
 
 import tempfile
-import time
 from collections import Counter
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import streamlit as st
@@ -15,69 +12,50 @@ from dali.errors import CheckpointError
 from dali.figures import training as figures
 from dali.methods import METHODS
 from dali.returns.comparison import setting
-from dali.runs.checkpoint import METRICS
-from dali.runs.folder import CONFIG, load_config
+from dali.runs.folder import METRICS, exists
+from dali.runs.run import Run
 from dali.studio import jobs
 from dali.studio.loaders import checkpoints_folder
-from dali.train.log import read_metrics
-from dali.train.sweep import progress
 
-LIVE = 60.0  # seconds since the last row, within which a run counts as training; rows come every ten
 REFRESH = 3.0  # seconds between looks at a run in training
-LOCAL = ("127.0.0.1", "localhost", "::1")
 # Session state: names chosen, names that have been offered, methods whose runs were chosen together.
 CHOSEN, SEEN, BY_METHOD = "training_runs", "training_seen", "training_methods"
 CHART_WIDTH = 500  # px: two beside each other on a wide screen, one on a narrow one
 MANY = 4  # runs, beyond which methods choose them and colour them
 
 
-@dataclass(frozen=True)
-class LoggedRun:
-    """A folder with a log; it may not hold weights yet."""
-
-    folder: Path
-    age: float  # seconds since its last row
-
-    @property
-    def name(self) -> str:
-        return self.folder.name
-
-    @property
-    def live(self) -> bool:
-        """A row came lately, and more are to come; files that were just copied are new as well."""
-        return self.age < LIVE and not progress(self.folder).complete
-
-    @property
-    def method(self) -> str | None:
-        """None before the first checkpoint, or where the configuration cannot be read."""
-        return self._config.method_name if self._config else None
-
-    @property
-    def setting(self) -> RunConfig | None:
-        """What it has in common with runs that it may be compared with; None as for ``method``."""
-        return setting(self._config) if self._config else None
-
-    @cached_property
-    def _config(self) -> RunConfig | None:
-        try:
-            return load_config(self.folder)
-        except CheckpointError:
-            return None
+def logged_runs() -> list[Run]:
+    """All folders with a log, by name; those before their first checkpoint hold no configuration yet."""
+    folder = checkpoints_folder()
+    try:
+        return [run for run in map(Run, sorted(folder.iterdir())) if exists(run.folder / METRICS)]
+    except OSError:
+        return []  # there is none, or the list of checkpoints says what is wrong with it
 
 
-def logged_runs() -> list[LoggedRun]:
-    """All folders with a log, by name."""
-    folder, now = checkpoints_folder(), time.time()
-    if not folder.is_dir():
-        return []
-    logs = sorted(child / METRICS for child in folder.iterdir() if (child / METRICS).is_file())
-    return [LoggedRun(log.parent, now - log.stat().st_mtime) for log in logs]
+def method_of(run: Run) -> str | None:
+    """A run's method; None before the first checkpoint, or where the configuration cannot be read."""
+    config = _config(run)
+    return config.method_name if config else None
 
 
-def choose_runs(runs: list[LoggedRun]) -> list[LoggedRun]:
+def setting_of(run: Run) -> RunConfig | None:
+    """What a run has in common with runs that it may be compared with; None as for ``method_of``."""
+    config = _config(run)
+    return setting(config) if config else None
+
+
+def _config(run: Run) -> RunConfig | None:
+    try:
+        return run.config
+    except CheckpointError:
+        return None
+
+
+def choose_runs(runs: list[Run]) -> list[Run]:
     """The picker; runs in training are chosen at first, later all that appear, since a short one may have ended."""
     by_name, session = {run.name: run for run in runs}, st.session_state
-    live = [name for name, run in by_name.items() if run.live]
+    live = [name for name, run in by_name.items() if run.is_live()]
     before = session.get(CHOSEN)
     if before is None:
         chosen = live or _one_of_each(runs)
@@ -91,27 +69,27 @@ def choose_runs(runs: list[LoggedRun]) -> list[LoggedRun]:
         list(by_name),
         key="training_picker",
         on_change=lambda: session.update({CHOSEN: session["training_picker"], BY_METHOD: []}),
-        format_func=lambda name: f"{name} (in training)" if by_name[name].live else name,
+        format_func=lambda name: f"{name} (in training)" if by_name[name].is_live() else name,
     )
     return [by_name[name] for name in session[CHOSEN]]
 
 
-def many(runs: list[LoggedRun]) -> bool:
+def many(runs: list[Run]) -> bool:
     """True where runs are better told apart by their method."""
     return len(runs) > MANY
 
 
-def _one_of_each(runs: list[LoggedRun]) -> list[str]:
+def _one_of_each(runs: list[Run]) -> list[str]:
     """The first run of each method, among those that differ in method and seed alone, where most runs do."""
-    usual = Counter(run.setting for run in runs).most_common(1)[0][0]
-    return list({run.method: run.name for run in reversed(runs) if run.setting == usual}.values())[::-1]
+    usual = Counter(setting_of(run) for run in runs).most_common(1)[0][0]
+    return list({method_of(run): run.name for run in reversed(runs) if setting_of(run) == usual}.values())[::-1]
 
 
-def _choose_by_method(runs: list[LoggedRun]) -> None:
+def _choose_by_method(runs: list[Run]) -> None:
     """Buttons that choose all runs of some methods together, where there are enough runs to make that worth it."""
     if not many(runs):
         return
-    methods = {run.name: run.method for run in runs}
+    methods = {run.name: method_of(run) for run in runs}
 
     def choose() -> None:
         wanted = st.session_state[BY_METHOD]
@@ -127,16 +105,14 @@ def _choose_by_method(runs: list[LoggedRun]) -> None:
     )
 
 
-def styles(runs: list[LoggedRun], by_method: bool) -> dict[str, figures.Style]:
+def styles(runs: list[Run], by_method: bool) -> dict[str, figures.Style]:
     """How every run is drawn: in a colour of its own, or in its method's."""
     if by_method:
-        return figures.styles_by_method({run.name: run.method for run in runs})
+        return figures.styles_by_method({run.name: method_of(run) for run in runs})
     return figures.styles_by_run([run.name for run in runs])
 
 
-def show_curves(
-    runs: list[LoggedRun], keys: list[str], axis: str, weight: float, drawn_as: dict[str, figures.Style]
-) -> None:
+def show_curves(runs: list[Run], keys: list[str], axis: str, weight: float, drawn_as: dict[str, figures.Style]) -> None:
     """The curves, drawn anew every few seconds while any run trains; the page follows as runs come and end."""
     before = _standing()
     following = any(before.values()) or training_now()
@@ -145,7 +121,7 @@ def show_curves(
     def draw() -> None:
         if _standing() != before:
             st.rerun()
-        logs = {run.name: read_metrics(run.folder) for run in runs}
+        logs = {run.name: run.log().rows for run in runs}
         row = st.container(horizontal=True)
         for key in keys:
             place = row.container(width=CHART_WIDTH if len(keys) > 1 else "stretch")
@@ -158,7 +134,7 @@ def show_curves(
                 place.caption(f"Nothing logged yet: {figures.title_of(key)}.")
         if any(key.startswith("probe/") for key in keys):
             st.caption(figures.PROBE_TEXT)
-        last = {run.name: logs[run.name][-1] for run in runs if run.live and logs[run.name]}
+        last = {run.name: logs[run.name][-1] for run in runs if run.is_live() and logs[run.name]}
         if last:
             steps = "; ".join(f"{name} at {row['env_steps']:,} environment steps" for name, row in last.items())
             st.caption(f"In training, read every {REFRESH:g} s: {steps}.")
@@ -172,15 +148,13 @@ def training_now() -> bool:
     return found is not None and found.state == "running"
 
 
-def local_server() -> bool:
-    """True where only this machine reaches the server, so that starting processes from the page is safe."""
-    return st.get_option("server.address") in LOCAL
-
-
 def show_start() -> None:
     """The form that starts trainings in the background, and their progress with a cancel button."""
-    if not local_server():
-        st.info("Trainings start from this page only where the server's address is this machine's own.")
+    if not jobs.allowed():
+        st.info(
+            "Trainings start from this page only where the server's address is this machine's own, or where "
+            f"whoever starts it allows jobs with {jobs.ALLOW}=1."
+        )
         return
     status = _status_file()
     running = jobs.watch(status, "Training")
@@ -220,14 +194,14 @@ def show_start() -> None:
     )
 
 
-def has_weights(run: LoggedRun) -> bool:
+def has_weights(run: Run) -> bool:
     """False before a run's first checkpoint."""
-    return (run.folder / CONFIG).is_file()
+    return run.has_weights
 
 
 def _standing() -> dict[str, bool]:
     """Run name -> whether it trains now."""
-    return {run.name: run.live for run in logged_runs()}
+    return {run.name: run.is_live() for run in logged_runs()}
 
 
 def _status_file() -> Path:

@@ -1,0 +1,1 @@
+"""Files as what they are: made by somebody, perhaps damaged, perhaps being written by another process just now."""
