@@ -83,3 +83,10 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)", path.read_text(encoding="utf-8")):
         if not target.startswith("http"):
             assert (path.parent / target).exists(), f"{page} links to {target}"
+
+
+def test_the_api_page_agrees_with_the_docstrings():
+    done = subprocess.run(
+        [sys.executable, "tools/api_page.py", "--check"], cwd=REPO, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

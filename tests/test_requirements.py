@@ -10,8 +10,8 @@ import pytest
 
 REPO = Path(__file__).resolve().parent.parent
 PROJECT = {"dali", "pages", "app", "tests"}
-# Run, not imported: by make or by pytest.
-TOOLS = {"ipykernel", "mypy", "pdoc", "pre-commit", "pytest-xdist", "ruff"}
+# Run, not imported: by make, by pytest or by the notebooks.
+TOOLS = {"ipykernel", "matplotlib", "mypy", "pdoc", "pre-commit", "pytest-xdist", "ruff"}
 # CARL's environments are gymnasium's, so that its version is ours to choose.
 INTERFACES = {"gymnasium"}
 # Extras of their own, imported where they are asked for.

@@ -58,7 +58,7 @@ def _signature(function: Callable[..., Any]) -> str:
     """Parameters with their defaults; types stand in the text."""
     signature = inspect.signature(function)
     parameters = [p.replace(annotation=p.empty) for p in signature.parameters.values() if p.name != "self"]
-    return str(inspect.Signature(parameters))
+    return str(inspect.Signature(parameters)).replace("'", '"')  # as ruff formats it
 
 
 def _text(doc: str) -> str:
@@ -80,9 +80,14 @@ def _text(doc: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=REPO / "docs" / "library.md")
-    output = parser.parse_args().output
-    output.write_text(page(), encoding="utf-8")
-    print(f"Wrote {output}")
+    parser.add_argument("--check", action="store_true", help="fail if the page differs; nothing is written")
+    asked = parser.parse_args()
+    if asked.check:
+        if asked.output.read_text(encoding="utf-8") != page():
+            sys.exit(f"{asked.output.name} differs from the docstrings; write it anew: python tools/api_page.py")
+        return
+    asked.output.write_text(page(), encoding="utf-8")
+    print(f"Wrote {asked.output.name}")
 
 
 if __name__ == "__main__":
