@@ -32,6 +32,7 @@ from dali.envs.base import DrawStyle
 from dali.envs.cartpole_friction import adapt_model
 from dali.envs.contexts import check_contexts
 from dali.envs.mujoco_simulator import PhysicsFields, read_state, write_state
+from dali.envs.pendulum import MAX_TORQUE
 from dali.envs.spec import EnvSpec
 from dali.errors import unknown_name
 
@@ -144,6 +145,29 @@ class Pendulum(_ClassicControl, CARLPendulum):
     def _observation(self):
         angle, speed = self._bare.state
         return np.array([np.cos(angle), np.sin(angle), speed], dtype=np.float32)
+
+
+class PendulumInvertedMotor(Pendulum):
+    """The pendulum with a motor whose strength, negative where it is inverted, multiplies the torque of an action."""
+
+    catalogue_name = "pendulum_inverted_motor"
+
+    @staticmethod
+    def get_context_features() -> dict[str, ContextFeature]:
+        feature = catalogue.spec("pendulum_inverted_motor").feature("motor_strength")
+        motor = UniformFloatContextFeature(
+            feature.name, lower=feature.limits[0], upper=feature.limits[1], default_value=feature.default
+        )
+        return {**Pendulum.get_context_features(), feature.name: motor}
+
+    def _update_context(self) -> None:
+        super()._update_context()
+        self._bare.max_torque = MAX_TORQUE * abs(self.context["motor_strength"])
+
+    def step(self, action: np.ndarray):
+        """As gymnasium's, with the torque in N m that the motor makes of the action."""
+        asked = np.clip(np.asarray(action, dtype=np.float64), -MAX_TORQUE, MAX_TORQUE)
+        return super().step(self.context["motor_strength"] * asked)
 
 
 class CartPole(_ClassicControl, CARLCartPole):
@@ -287,7 +311,17 @@ class _Catch(ball_in_cup.BallInCup):
         base.Task.initialize_episode(self, physics)
 
 
-_CLASSES = (Pendulum, CartPole, BallInCup, BallInCupDrag, CartPoleFriction, Walker, WalkerFriction, Quadruped)
+_CLASSES = (
+    Pendulum,
+    PendulumInvertedMotor,
+    CartPole,
+    BallInCup,
+    BallInCupDrag,
+    CartPoleFriction,
+    Walker,
+    WalkerFriction,
+    Quadruped,
+)
 _ADAPTERS = {c.catalogue_name: c for c in _CLASSES}
 
 
