@@ -16,6 +16,7 @@ VISIBLE = {
     "pendulum": "l",
     "cartpole": "length",
     "ball_in_cup": "string_length",
+    "pendulum_inverted_motor": "motor_strength",
     "cartpole_friction": "friction",
     "ball_in_cup_drag": "viscosity",
 }
@@ -83,13 +84,15 @@ def test_outline_is_another_style_of_the_same_picture(name):
     assert 0 < ink < changed(solid, np.full_like(solid, BACKGROUND))
 
 
-@pytest.mark.parametrize(("name", "feature"), [("cartpole_friction", "friction"), ("ball_in_cup_drag", "viscosity")])
+@pytest.mark.parametrize(
+    ("name", "feature"), [(s.name, f.name) for s in catalogue.CATALOGUE.values() for f in s.features if f.cue]
+)
 def test_what_only_people_are_shown_is_not_in_the_pictures_of_agents(name, feature):
     """A colour that tells friction would hand the true physics to an agent of pixels."""
     _, states, context = episode(name, 2)
     spec = catalogue.spec(name)
     other = context.copy()
-    other[spec.feature_index(feature)] = spec.feature(feature).limits[1]
+    other[spec.feature_index(feature)] = spec.feature(feature).limits[0]
     np.testing.assert_array_equal(*(draw_frames(spec, states[:1], c[None]) for c in (context, other)))
 
 

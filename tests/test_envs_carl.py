@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from gymnasium.utils.env_checker import check_env
 
 from dali.envs import catalogue
 from dali.envs.contexts import sample_contexts
@@ -167,6 +168,21 @@ def test_dmc_model_is_compiled_once():
         gravities.add(float(physics.model.opt.gravity[2]))
         assert env.env.env.physics is physics
     assert gravities == {-5.0, -6.0, -7.0}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.filterwarnings("ignore::UserWarning:gymnasium")
+@pytest.mark.parametrize("as_dict", [True, False])
+def test_gymnasiums_checker_passes(name, as_dict):
+    check_env(carl.make(name, obs_context_as_dict=as_dict), skip_render_check=True)
+
+
+@pytest.mark.parametrize("name", ["pendulum", "pendulum_inverted_motor", "ball_in_cup"])
+def test_actions_that_are_not_finite_are_refused(name):
+    env = carl.make(name)
+    env.reset(seed=0)
+    with pytest.raises(DaliError, match=f"Action of {name} .* expected finite"):
+        env.step(np.full(env.action_space.shape, np.nan))
 
 
 def test_limits_hold():

@@ -24,7 +24,11 @@ def test_training_contexts_fill_the_train_box(name):
     contexts = sample_contexts(spec, 500, seed=0)
     low, high = np.array([f.train for f in spec.features]).T
     assert contexts.shape == (500, 2)
-    unit = (contexts - low) / (high - low)
+    gaps = np.array([f.gap or (0.0, 0.0) for f in spec.features])
+    assert not ((contexts > gaps[:, 0]) & (contexts < gaps[:, 1])).any()
+    width = gaps[:, 1] - gaps[:, 0]
+    pushed_together = contexts - np.where((contexts >= gaps[:, 1]) & (width > 0), width, 0.0)
+    unit = (pushed_together - low) / (high - low - width)
     assert unit.min() >= 0
     assert unit.max() <= 1
     np.testing.assert_allclose(unit.mean(axis=0), 0.5, atol=0.05)
@@ -70,6 +74,21 @@ def test_regimes_by_hand():
     assert regime_of(PENDULUM, contexts) == [
         "interpolation", "interpolation", "extrapolation", "mixed", "mixed", "extrapolation"
     ]  # fmt: skip
+
+
+def test_a_gap_in_a_train_range_lies_outside_of_it():
+    spec = catalogue.spec("pendulum_inverted_motor")
+    feature = spec.feature("motor_strength")
+    assert feature.train_intervals == ((-1.5, -0.5), (0.5, 1.5))
+    inside = {-2.0: False, -1.5: True, -0.5: True, -0.49: False, 0.0: False, 0.5: True, 1.5: True, 1.6: False}
+    assert {value: feature.inside(value) for value in inside} == inside
+    rows = np.array([[value, 1.0] for value in inside])
+    assert [r == "interpolation" for r in regime_of(spec, rows)] == list(inside.values())
+    contexts = sample_contexts(spec, 400, seed=0)[:, 0]
+    assert (contexts < 0).mean() == pytest.approx(0.5, abs=0.06)  # from both signs alike
+    held_out = held_out_contexts(spec, 400, 0, "extrapolation")[:, 0]
+    assert (np.abs(held_out) < 0.5).mean() == pytest.approx(0.5, abs=0.08)  # 1 of 2 wide
+    np.testing.assert_allclose(spec.scale_context([[-1.5, 0.5], [1.5, 1.5]]), [[-1, -1], [1, 1]])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -129,6 +148,7 @@ def test_unknown_names_are_refused():
 def test_training_length_of_each_preset_entry():
     assert {n: catalogue.spec(n).train_steps for n in NAMES} == {
         "pendulum": 80_000,
+        "pendulum_inverted_motor": 80_000,
         "cartpole": 80_000,
         "cartpole_friction": 100_000,
         "ball_in_cup": 100_000,

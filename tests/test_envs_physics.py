@@ -22,6 +22,32 @@ def test_pendulum_one_step_by_hand():
     np.testing.assert_allclose(step.reward, [-((math.pi / 6) ** 2 + 0.1 + 0.001 * 0.25)], rtol=1e-6)
 
 
+def test_an_inverted_motor_turns_the_other_way():
+    """θ'' = 3 g / (2 l) sin θ + 3 k u / (m l²), g = 10 m/s², k the motor's strength."""
+    simulator = catalogue.make("pendulum_inverted_motor", 3)
+    simulator.set_context(np.array([[-1.5, 0.5], [1.5, 0.5], [0.0, 0.5]]))
+    simulator.set_state(np.tile([math.pi / 6, 1.0], (3, 1)))
+    step = simulator.step(np.full((3, 1), 0.25))  # ±0.75 N m, and none
+    # 3 * 10 / (2 * 0.5) * 0.5 ± 3 / 0.25 * 0.75 = 15 ± 9 rad/s²
+    speed = np.array([1.0 + 6 * 0.05, 1.0 + 24 * 0.05, 1.0 + 15 * 0.05])
+    np.testing.assert_allclose(simulator.get_state()[:, 1], speed, rtol=1e-12)
+    cost = 0.001 * np.array([0.75, 0.75, 0.0]) ** 2
+    np.testing.assert_allclose(step.reward, -((math.pi / 6) ** 2 + 0.1 + cost), rtol=1e-6)
+
+
+def test_an_inverted_motor_under_inverted_actions_is_the_pendulum():
+    contexts = np.array([[-1.0, 0.7], [1.0, 0.7]])
+    simulator, plain = catalogue.make("pendulum_inverted_motor", 2), catalogue.make("pendulum", 2)
+    seeds = np.array([4, 4])
+    simulator.reset(seeds, contexts)
+    plain.reset(seeds, np.array([[10.0, 0.7]] * 2))
+    for action in np.random.default_rng(0).uniform(-1, 1, (50, 1)):
+        found = simulator.step(np.stack([-action, action]))
+        expected = plain.step(np.stack([action, action]))
+        np.testing.assert_array_equal(found.observation, expected.observation)
+        np.testing.assert_array_equal(found.reward, expected.reward)
+
+
 @pytest.mark.parametrize(("g", "length"), [(5.0, 1.5), (10.0, 1.0), (15.0, 0.5), (20.0, 2.0)])
 def test_pendulum_swings_with_the_period_of_a_rod(g, length):
     """Small swings about hanging: T = 2π sqrt(2 l / (3 g)), for a rod of which one end is held."""

@@ -73,6 +73,17 @@ def test_the_controller_keeps_its_promise():
     assert earned.mean() > 0.25 * play_random(SPEC, np.tile(context, (8, 1)), seeds)[0].mean()
 
 
+@pytest.mark.usefixtures("coarse")
+def test_the_controller_of_an_inverted_motor_inverts_its_actions():
+    seeds = np.arange(4)
+    inverted = catalogue.spec("pendulum_inverted_motor")
+    expected = reference.play_pendulum_expert(SPEC, np.array([10.0, 0.7]), seeds)
+    np.testing.assert_array_equal(reference.play_pendulum_expert(inverted, np.array([-1.0, 0.7]), seeds), expected)
+    weak = reference.play_pendulum_expert(inverted, np.array([-0.5, 1.5]), seeds)
+    strong = reference.play_pendulum_expert(inverted, np.array([1.5, 1.5]), seeds)
+    assert weak.mean() < strong.mean()
+
+
 @pytest.mark.parametrize("env", catalogue.names())
 def test_shipped_references_cover_the_grid_and_the_card(env):
     spec = catalogue.spec(env)

@@ -175,7 +175,7 @@ def skills(spec: EnvSpec, model: Told, records: Records, sigma: np.ndarray, seed
     result: dict[str, object] = {"factual_error": {"mean": float(error.mean()), "median": float(np.median(error))}}
     for index, feature in enumerate(spec.features):
         target = records.context.copy()
-        target[:, index] = rng.uniform(*feature.train, len(target))
+        target[:, index] = feature.at_share(rng.random(len(target)))
         real, _ = replay_actions(simulator, records.state, target, action)
         moved = rollout_error(model.dream(obs, action, target), real, sigma)
         unmoved = rollout_error(factual, real, sigma)

@@ -135,7 +135,7 @@ def evaluate_fidelity(
     results = []
     for index, feature in enumerate(spec.features):
         target = chosen.context.copy()
-        target[:, index] = rng.uniform(*feature.train, len(target))
+        target[:, index] = feature.at_share(rng.random(len(target)))
         dz = code_map.shift(chosen.context, target)
         real = metric.real(*replay_actions(simulator, state, target, actions), target)
         unchanged = metric.real(*replay_actions(simulator, state, chosen.context, actions), chosen.context)

@@ -10,6 +10,8 @@ adapters exist for whoever works through CARL. What they put right in carl-bench
 - There is no ball in cup, and no swing-up of the cartpole.
 - Contexts that name some features alone reach the selector without the defaults of the others.
 - A context that was set by hand stays in force after a reset under the selector's.
+- Observations are no members of their own space: a context value is a float where the space is a Box of shape (1,).
+- An action of NaN gives a reward of NaN in silence.
 """
 
 from abc import abstractmethod
@@ -32,8 +34,9 @@ from dali.envs.base import DrawStyle
 from dali.envs.cartpole_friction import adapt_model
 from dali.envs.contexts import check_contexts
 from dali.envs.mujoco_simulator import PhysicsFields, read_state, write_state
+from dali.envs.pendulum import MAX_TORQUE
 from dali.envs.spec import EnvSpec
-from dali.errors import unknown_name
+from dali.errors import DaliError, unknown_name
 
 
 class Steerable(CARLEnv):
@@ -43,6 +46,11 @@ class Steerable(CARLEnv):
 
     def __init__(self, contexts: dict[Any, dict[str, float]] | None = None, **kwargs):
         super().__init__(contexts=self._filled(contexts), **kwargs)
+
+    @property
+    def spec(self) -> None:
+        """None: gymnasium cannot make the adapter anew from the environment that it wraps."""
+        return
 
     @classmethod
     def spec_of(cls) -> EnvSpec:
@@ -72,6 +80,23 @@ class Steerable(CARLEnv):
         """A (size, size, 3) uint8 picture of the present state, without OpenGL."""
         simulator = catalogue.simulator_class(self.catalogue_name)
         return simulator.draw(self.get_state(), self._context_row(self.context), size, style)
+
+    def step(self, action: Any):
+        """As gymnasium's. Raises DaliError where an action holds a value that is not finite."""
+        if not np.isfinite(action).all():
+            raise DaliError(f"Action of {self.catalogue_name} is {action!r}; expected finite numbers.")
+        return super().step(action)
+
+    def _add_context_to_state(self, state: np.ndarray) -> dict[str, Any]:
+        # CARL hands out what is no member of its own observation space: floats where the space is a Box of (1,).
+        observation = super()._add_context_to_state(state)
+        space = self.observation_space["context"]
+        context = observation["context"]
+        if self.obs_context_as_dict:
+            context = {name: np.array([context[name]], dtype=space[name].dtype) for name in space}
+        else:
+            context = np.array(context, dtype=space.dtype)
+        return {"obs": np.asarray(observation["obs"], dtype=self.base_observation_space.dtype), "context": context}
 
     def _progress_instance(self) -> None:
         super()._progress_instance()
@@ -144,6 +169,29 @@ class Pendulum(_ClassicControl, CARLPendulum):
     def _observation(self):
         angle, speed = self._bare.state
         return np.array([np.cos(angle), np.sin(angle), speed], dtype=np.float32)
+
+
+class PendulumInvertedMotor(Pendulum):
+    """The pendulum with a motor whose strength, negative where it is inverted, multiplies the torque of an action."""
+
+    catalogue_name = "pendulum_inverted_motor"
+
+    @staticmethod
+    def get_context_features() -> dict[str, ContextFeature]:
+        feature = catalogue.spec("pendulum_inverted_motor").feature("motor_strength")
+        motor = UniformFloatContextFeature(
+            feature.name, lower=feature.limits[0], upper=feature.limits[1], default_value=feature.default
+        )
+        return {**Pendulum.get_context_features(), feature.name: motor}
+
+    def _update_context(self) -> None:
+        super()._update_context()
+        self._bare.max_torque = MAX_TORQUE * abs(self.context["motor_strength"])
+
+    def step(self, action: np.ndarray):
+        """As gymnasium's, with the torque in N m that the motor makes of the action."""
+        asked = np.clip(np.asarray(action, dtype=np.float64), -MAX_TORQUE, MAX_TORQUE)
+        return super().step(self.context["motor_strength"] * asked)
 
 
 class CartPole(_ClassicControl, CARLCartPole):
@@ -287,7 +335,17 @@ class _Catch(ball_in_cup.BallInCup):
         base.Task.initialize_episode(self, physics)
 
 
-_CLASSES = (Pendulum, CartPole, BallInCup, BallInCupDrag, CartPoleFriction, Walker, WalkerFriction, Quadruped)
+_CLASSES = (
+    Pendulum,
+    PendulumInvertedMotor,
+    CartPole,
+    BallInCup,
+    BallInCupDrag,
+    CartPoleFriction,
+    Walker,
+    WalkerFriction,
+    Quadruped,
+)
 _ADAPTERS = {c.catalogue_name: c for c in _CLASSES}
 
 

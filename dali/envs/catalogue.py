@@ -74,6 +74,26 @@ _PENDULUM = EnvSpec(
     train_steps=80_000,
 )
 
+_INVERTED_MOTOR = ContextFeature(
+    name="motor_strength",
+    label="motor strength",
+    unit="x",
+    default=1.0,
+    train=(-1.5, 1.5),
+    gap=(-0.5, 0.5),
+    interpolate_single=(-1.5, -1.25, -1.0, -0.75, -0.5, 0.5, 0.75, 1.0, 1.25, 1.5),
+    extrapolate_single=(-2.0, -1.75, -0.3, -0.1, 0.1, 0.3, 1.75, 2.0),
+    interpolate_double=(-1.5, -1.0, -0.5, 0.5, 1.0, 1.5),
+    extrapolate_double=(-2.0, -0.3, 0.3, 2.0),
+    cue=True,
+)
+_PENDULUM_INVERTED_MOTOR = replace(
+    _PENDULUM,
+    name="pendulum_inverted_motor",
+    title="Pendulum with an inverted motor",
+    features=(_INVERTED_MOTOR, _PENDULUM.feature("l")),
+)
+
 _CARTPOLE = EnvSpec(
     name="cartpole",
     title="Cartpole",
@@ -254,6 +274,7 @@ CATALOGUE: dict[str, EnvSpec] = {
     entry.name: entry
     for entry in (
         _PENDULUM,
+        _PENDULUM_INVERTED_MOTOR,
         _CARTPOLE,
         _BALL_IN_CUP,
         _BALL_IN_CUP_DRAG,
@@ -267,6 +288,7 @@ CATALOGUE: dict[str, EnvSpec] = {
 # Imported only when made, so that the pendulum and the cartpole need no MuJoCo.
 _SIMULATORS: dict[str, tuple[str, str]] = {
     "pendulum": ("dali.envs.pendulum", "Pendulum"),
+    "pendulum_inverted_motor": ("dali.envs.pendulum", "InvertedMotorPendulum"),
     "cartpole": ("dali.envs.cartpole", "Cartpole"),
     "ball_in_cup": ("dali.envs.ball_in_cup", "BallInCup"),
     "ball_in_cup_drag": ("dali.envs.ball_in_cup", "BallInCupDrag"),

@@ -2,7 +2,8 @@
 
 Protocol (arXiv 2508.20294, appendix C): training contexts are uniform in the box of train ranges. A context is
 "interpolation" if every feature lies inside its train range, bounds included; "extrapolation" if every feature that
-differs from its default lies outside; "mixed" if one changed feature lies inside and another outside.
+differs from its default lies outside; "mixed" if one changed feature lies inside and another outside. Ours: a gap in a
+train range lies outside of it.
 """
 
 import itertools
@@ -49,8 +50,8 @@ def check_contexts(spec: EnvSpec, contexts: np.ndarray, num: int | None = None) 
 
 def sample_contexts(spec: EnvSpec, n: int, seed: int) -> np.ndarray:
     """(n, F) training contexts, uniform in the box of train ranges; the same for the same seed."""
-    low, high = np.array([f.train for f in spec.features]).T
-    return np.random.default_rng((_TRAIN_STREAM, seed)).uniform(low, high, size=(n, spec.context_dim))
+    unit = np.random.default_rng((_TRAIN_STREAM, seed)).random((n, spec.context_dim))
+    return np.stack([f.at_share(u) for f, u in zip(spec.features, unit.T, strict=True)], axis=1)
 
 
 def held_out_contexts(spec: EnvSpec, n: int, seed: int, regime: Regime = "interpolation") -> np.ndarray:
@@ -146,10 +147,14 @@ def check_held_out(spec: EnvSpec, evaluation: np.ndarray, training: np.ndarray) 
 
 
 def _inside(spec: EnvSpec, contexts: np.ndarray) -> np.ndarray:
-    """(N, F) bool: the value lies in the train range, bounds included."""
-    low, high = np.array([f.train for f in spec.features]).T
-    slack = _TOLERANCE * (high - low)
-    return (np.asarray(contexts) >= low - slack) & (np.asarray(contexts) <= high + slack)
+    """(N, F) bool: the value lies in the train range, bounds included, and not in its gap."""
+    contexts = np.asarray(contexts)
+    inside = np.zeros(contexts.shape, dtype=bool)
+    for column, feature in enumerate(spec.features):
+        slack = _TOLERANCE * (feature.train[1] - feature.train[0])
+        for low, high in feature.train_intervals:
+            inside[:, column] |= (contexts[:, column] >= low - slack) & (contexts[:, column] <= high + slack)
+    return inside
 
 
 def _at_default(spec: EnvSpec, contexts: np.ndarray) -> np.ndarray:

@@ -8,8 +8,11 @@ import numpy as np
 from dali.envs.canvas import BACKGROUND, BLUE, GREEN, GRID, GROUND, INK, ORANGE, SKY, VERMILION, Canvas
 
 
-def pendulum(angle: float, length: float, size: int, style: str):
-    """A rod of `length` metres at `angle` rad from upright, with rings 1 m and 2 m from the pivot for scale."""
+def pendulum(angle: float, length: float, size: int, style: str, motor: float | None = None):
+    """A rod of `length` metres at `angle` rad from upright, with rings 1 m and 2 m from the pivot for scale.
+
+    A motor's strength is told by the size of the hub, and its sign by its colour: green, or vermilion where inverted.
+    """
     canvas = _empty(size, (0.0, 0.0), 4.4, style)
     if style == "solid":
         for radius in (1.0, 2.0):
@@ -18,6 +21,8 @@ def pendulum(angle: float, length: float, size: int, style: str):
     tip = (-length * math.sin(angle), length * math.cos(angle))
     canvas.capsule((0.0, 0.0), tip, 0.085, BLUE)
     canvas.disc(tip, 0.13, ORANGE)
+    if motor is not None and style == "solid":
+        canvas.disc((0.0, 0.0), 0.08 + 0.12 * abs(motor), VERMILION if motor < 0 else GREEN)
     canvas.disc((0.0, 0.0), 0.05, INK)
     return canvas.finish()
 

@@ -23,6 +23,7 @@ class ContextFeature:
     extrapolate_single: tuple[float, ...]
     interpolate_double: tuple[float, ...]
     extrapolate_double: tuple[float, ...]
+    gap: tuple[float, float] | None = None  # open interval inside `train` that training leaves out
     cue: bool = False  # people are shown it by a colour or a texture, which the pictures that agents see leave out
 
     @property
@@ -36,9 +37,23 @@ class ContextFeature:
         values = (*self.train, *self.interpolate_single, *self.extrapolate_single)
         return min(values), max(values)
 
+    @property
+    def train_intervals(self) -> tuple[tuple[float, float], ...]:
+        """The train range, parted by the gap where there is one."""
+        if self.gap is None:
+            return (self.train,)
+        return (self.train[0], self.gap[0]), (self.gap[1], self.train[1])
+
     def inside(self, value: float) -> bool:
-        """True where the value lies in the train range, bounds included."""
-        return self.train[0] <= value <= self.train[1]
+        """True where the value lies in the train range, bounds included, and not in its gap."""
+        return any(low <= value <= high for low, high in self.train_intervals)
+
+    def at_share(self, share: np.ndarray) -> np.ndarray:
+        """Values a share in [0, 1) of the way through the train range without its gap: of uniform shares, uniform."""
+        low, high = self.train
+        below, above = self.gap or (high, high)
+        value = low + (high - low - (above - below)) * share
+        return np.where(value > below, value + (above - below), value)
 
 
 @dataclass(frozen=True)
@@ -86,6 +101,6 @@ class EnvSpec:
         return self.features.index(self.feature(name))
 
     def scale_context(self, context: np.ndarray) -> np.ndarray:
-        """Maps contexts (..., F) to [-1, 1] over the train range (linearly beyond it), float32."""
+        """Maps contexts (..., F) to [-1, 1] over the train range (linearly beyond it and in a gap), float32."""
         low, high = np.array([f.train for f in self.features]).T
         return (2.0 * (np.asarray(context) - low) / (high - low) - 1.0).astype(np.float32)

@@ -2,8 +2,9 @@
 
 0 is the policy that draws every action uniformly, played in the simulator. 1 is, by environment,
 
-- pendulum: a controller that knows the physics, found by dynamic programming (``pendulum_expert``) and played in the
-  simulator from the same start states. It is nearly optimal, not a bound: a score may exceed 1 a little.
+- pendulum, pendulum_inverted_motor: a controller that knows the physics, found by dynamic programming
+  (``pendulum_expert``) and played in the simulator from the same start states. It is nearly optimal, not a bound: a
+  score may exceed 1 a little.
 - all others: the largest return that the reward allows, one point a step over a whole episode, whether or not any
   controller reaches it (the cartpole's time limit; no ball is in its cup from the first step on; walker and quadruped
   start lying down). It is the same in every context, so that a score there also falls where the physics is harder.
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from dali.envs.contexts import evaluation_grid, held_out_contexts
-from dali.envs.pendulum import MASS, MAX_SPEED, MAX_TORQUE
+from dali.envs.pendulum import GRAVITY, MASS, MAX_SPEED, MAX_TORQUE
 from dali.envs.spec import EnvSpec
 from dali.errors import DaliError
 from dali.returns.play import episode_seeds, play_actions, play_random
@@ -33,6 +34,7 @@ CONTROLLER = "dynamic programming controller that knows the physics"
 ANGLES, SPEEDS, TORQUES = 256, 161, 31  # grid of the controller's value function, and torques tried at each node
 TORQUES_PLAYED = 201  # torques tried when it plays
 CARD_CONTEXTS = 20
+PENDULUMS = ("pendulum", "pendulum_inverted_motor")
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,11 @@ def compute_references(
     for row, context in enumerate(contexts):
         physics = np.tile(context, (episodes, 1))
         random[row] = play_random(spec, physics, seeds[row])[0].mean()
-        if spec.name == "pendulum":
+        if spec.name in PENDULUMS:
             expert[row] = play_pendulum_expert(spec, context, seeds[row]).mean()
         if on_context:
             on_context(row + 1, len(contexts))
-    return References(contexts, random, expert, CONTROLLER if spec.name == "pendulum" else BOUND)
+    return References(contexts, random, expert, CONTROLLER if spec.name in PENDULUMS else BOUND)
 
 
 def render_references(references: References, spec: EnvSpec, episodes: int, seed: int) -> str:
@@ -116,25 +118,38 @@ def render_references(references: References, spec: EnvSpec, episodes: int, seed
 
 def play_pendulum_expert(spec: EnvSpec, context: np.ndarray, seeds: np.ndarray) -> np.ndarray:
     """Returns (N,) of the controller in one context (F,), in the simulator."""
-    values = pendulum_values(context, spec.timestep, spec.episode_steps)
+    rod, motor = rod_and_motor(spec, context)
+    max_torque = MAX_TORQUE * abs(motor)
+    values = pendulum_values(rod, spec.timestep, spec.episode_steps, max_torque)
 
     def choose(t: int, obs: np.ndarray) -> np.ndarray:
         angle, speed = np.arctan2(obs[:, 1], obs[:, 0]).astype(float), obs[:, 2].astype(float)
-        torque = torques_to_try(angle, speed, context, spec.timestep, TORQUES_PLAYED)
-        total = lookahead(values[t + 1], angle, speed, torque, context, spec.timestep)
+        torque = torques_to_try(angle, speed, rod, spec.timestep, TORQUES_PLAYED, max_torque)
+        total = lookahead(values[t + 1], angle, speed, torque, rod, spec.timestep)
         best = np.take_along_axis(torque, total.argmax(-1)[:, None], 1)
-        return (best / MAX_TORQUE).astype(np.float32)
+        return (best / (MAX_TORQUE * motor)).astype(np.float32)
 
     return play_actions(spec, np.tile(context, (len(seeds), 1)), seeds, choose)[0]
 
 
-def pendulum_values(context: np.ndarray, timestep: float, steps: int) -> np.ndarray:
+def rod_and_motor(spec: EnvSpec, context: np.ndarray) -> tuple[np.ndarray, float]:
+    """Gravity and rod length (2,), and what an action's torque is multiplied by, in a context (F,) of PENDULUMS."""
+    if spec.name == "pendulum":
+        return context, 1.0
+    motor, length = context
+    return np.array([GRAVITY, length]), float(motor)
+
+
+def pendulum_values(context: np.ndarray, timestep: float, steps: int, max_torque: float = MAX_TORQUE) -> np.ndarray:
     """Value functions (steps + 1, ANGLES, SPEEDS) by backward induction: row t has ``steps`` - t rewards to come.
 
     Bilinear between nodes; the angle is periodic from -π.
+
+    Args:
+        context: gravity and rod length (2,).
     """
     angle, speed = (a.ravel() for a in np.meshgrid(_angle_nodes(), _speed_nodes(), indexing="ij"))
-    torque = torques_to_try(angle, speed, context, timestep, TORQUES)
+    torque = torques_to_try(angle, speed, context, timestep, TORQUES, max_torque)
     reward, index, weight = _transition(angle, speed, torque, context, timestep)
     reward, weight = reward.astype(np.float32), weight.astype(np.float32)
     values = np.zeros((steps + 1, ANGLES * SPEEDS), np.float32)
@@ -156,7 +171,12 @@ def lookahead(
 
 
 def torques_to_try(
-    angle: np.ndarray, speed: np.ndarray, context: np.ndarray, timestep: float, count: int
+    angle: np.ndarray,
+    speed: np.ndarray,
+    context: np.ndarray,
+    timestep: float,
+    count: int,
+    max_torque: float = MAX_TORQUE,
 ) -> np.ndarray:
     """(N, count + 2): an even spread, and the torques that stop the rod and that bring it upright in one step."""
     g, length = context
@@ -164,8 +184,8 @@ def torques_to_try(
     gain = 3.0 / (MASS * length * length) * timestep
     wrapped = (angle + np.pi) % (2 * np.pi) - np.pi
     aimed = np.stack([-drift, -wrapped / timestep - drift], -1) / gain
-    spread = np.broadcast_to(np.linspace(-MAX_TORQUE, MAX_TORQUE, count), (len(angle), count))
-    return np.concatenate([spread, aimed.clip(-MAX_TORQUE, MAX_TORQUE)], -1)
+    spread = np.broadcast_to(np.linspace(-max_torque, max_torque, count), (len(angle), count))
+    return np.concatenate([spread, aimed.clip(-max_torque, max_torque)], -1)
 
 
 def _transition(
