@@ -20,10 +20,9 @@ def play(
     expect: Annotated[str | None, typer.Option(help="Refuse a checkpoint whose digest does not begin so.")] = None,
 ) -> None:
     """Play a recorded take again, in dream and simulator, and save what it shows."""
-    from dali.cli.counterfactual import write_bytes
     from dali.dreams.take import Take, perform
     from dali.export.take import take_csv, take_film
-    from dali.runs.checkpoint import write_text
+    from dali.files.writing import write_bytes, write_text
     from dali.runs.film_source import open_film_source
     from dali.runs.folder import digest
 
