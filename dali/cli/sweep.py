@@ -30,12 +30,14 @@ def sweep(
 ) -> None:
     """Train environments x methods x seeds, several at once, one thread each.
 
-    Run it again to go on: finished runs are kept.
+    Run it again to go on: finished runs are kept. A run of other settings under the same name fails; choose another
+    seed or --output.
     A failing run does not end the others; the exit status is 1 if any failed. What a run prints: its cache/train.log.
     """
     from dali.envs import catalogue
     from dali.jobs import reporting
     from dali.methods import METHODS
+    from dali.train.asked import parse_seeds
     from dali.train.pool import run_here, run_on_ray
     from dali.train.sweep import plan, progress
 
@@ -46,7 +48,7 @@ def sweep(
     for name in names:
         if name not in METHODS:
             raise unknown_name("method", name, METHODS)
-    jobs = plan(envs, names, _parse_seeds(seeds), output, options or [], None if evaluate == "none" else evaluate)
+    jobs = plan(envs, names, parse_seeds(seeds), output, options or [], None if evaluate == "none" else evaluate)
     outcomes: dict[Job, Outcome] = {}
     if show:
         typer.echo(_table(jobs, outcomes))
@@ -68,28 +70,13 @@ def sweep(
             raise DaliError(f"{len(failed)} of {len(jobs)} runs failed: {', '.join(failed)}.")
 
 
-def _parse_seeds(text: str) -> list[int]:
-    """Seeds of "0,1,2" or "0-2"."""
-    try:
-        if "-" in text:
-            first, last = (int(part) for part in text.split("-"))
-            seeds = list(range(first, last + 1))
-        else:
-            seeds = [int(part) for part in text.split(",")]
-    except ValueError:
-        seeds = []
-    if not seeds:
-        raise DaliError(f"Seeds are {text!r}; expected numbers such as 0,1,2 or a range such as 0-2.")
-    return seeds
-
-
 def _table(jobs: "list[Job]", outcomes: "dict[Job, Outcome]") -> str:
     return "\n".join(_line(job, outcomes) for job in jobs)
 
 
 def _line(job: "Job", outcomes: "dict[Job, Outcome]") -> str:
     """A run, how it stands, and how far it is."""
-    from dali.train.sweep import progress
+    from dali.train.sweep import conflict, progress
 
     stands = progress(job.folder)
     steps = f"{stands.done:>9,} of {stands.total:>9,} steps" if stands.total else "not begun"
@@ -97,5 +84,7 @@ def _line(job: "Job", outcomes: "dict[Job, Outcome]") -> str:
         outcome = outcomes[job]
         text = f"{outcome.seconds / 60:.1f} min" if outcome.state == "done" else outcome.text
         return f"{job.name:36s} {outcome.state:8s} {steps}  {text}"
+    if (reason := conflict(job)) is not None:
+        return f"{job.name:36s} {'other':8s} {steps}  {reason}"
     state = "running" if stands.training else "done" if stands.complete else "waiting"
     return f"{job.name:36s} {state:8s} {steps}"

@@ -32,11 +32,12 @@ def train(
     ] = None,
 ) -> None:
     """Train an agent; its checkpoint can be opened in the dashboard while it trains."""
-    from dali.train.record import default_steps  # torch takes seconds to import; other commands don't wait for it
+    from dali.train.asked import parse_changes  # torch takes seconds to import; other commands don't wait for it
+    from dali.train.record import default_steps
     from dali.train.trainer import Trainer
 
     chosen = steps or default_steps(env, preset)
-    config = make_config(env, method, preset, seed, chosen, **_parse_changes(change or []))
+    config = make_config(env, method, preset, seed, chosen, **parse_changes(change or []))
     folder = output or _default_folder(config)
     if not resume and (folder / TRAINER_STATE).exists():
         raise DaliError(f"{folder} already holds a run; add --resume to go on with it, or choose another --output.")
@@ -55,25 +56,3 @@ def _default_folder(config: RunConfig) -> Path:
         if (folder / TRAINER_STATE).exists() or not (folder / WEIGHTS).exists():
             break
     return folder
-
-
-def _parse_changes(pairs: list[str]) -> dict[str, bool | int | float | str]:
-    """NAME=VALUE pairs, values as bool, int, float or str, whichever fits first."""
-    changes: dict[str, bool | int | float | str] = {}
-    for pair in pairs:
-        name, separator, text = pair.partition("=")
-        if not separator:
-            raise DaliError(f"--set {pair!r} is not of the form NAME=VALUE.")
-        changes[name] = _value(text)
-    return changes
-
-
-def _value(text: str) -> bool | int | float | str:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

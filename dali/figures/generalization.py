@@ -100,7 +100,7 @@ def heat_map(
         }
         for axis, f, v in (("x", first, xs), ("y", second, ys))
     }
-    return layout(figure, height, clickmode="event+select", dragmode=False, **axes)
+    return layout(figure, height, "above", clickmode="event+select", dragmode=False, **axes)
 
 
 def curves(

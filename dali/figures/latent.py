@@ -17,6 +17,7 @@ from dali.figures.style import (
     REGIME_TITLES,
     REGIMES,
     VERMILION,
+    Tools,
     compact,
     layout,
     translucent,
@@ -82,13 +83,16 @@ def map_figure(
         figure.add_traces(_path(path, spec.timestep))
     if ring is not None:
         figure.add_trace(_ring(ring))
-    titles = {f"{axis}axis": {"title": title} for axis, title in zip("xyz", axes, strict=False)}
+    tools: Tools = "right" if colour.categories else "above"
+    titles: dict = {f"{axis}axis": {"title": title} for axis, title in zip("xyz", axes, strict=False)}
     if flat:
         figure.update_layout(legend_itemsizing="constant")
-        layout(figure, HEIGHT, dragmode=drag, uirevision=revision, annotations=_times(path, spec.timestep), **titles)
+        layout(
+            figure, HEIGHT, tools, dragmode=drag, uirevision=revision, annotations=_times(path, spec.timestep), **titles
+        )
     else:
         scene = {**titles, "uirevision": revision, "aspectmode": "cube", "camera": {"eye": EYE}}
-        layout(figure, HEIGHT, scene={**scene, "annotations": _times(path, spec.timestep)}, uirevision=revision)
+        layout(figure, HEIGHT, tools, scene={**scene, "annotations": _times(path, spec.timestep)}, uirevision=revision)
     return figure
 
 
@@ -114,7 +118,9 @@ def pair_grid(
         if selected is not None:
             trace.update(selectedpoints=np.flatnonzero(selected[where]), unselected={"marker": {"opacity": FADED}})
         figure.add_trace(trace)
-    return layout(figure, 860, dragmode="select", legend_itemsizing="constant")
+    return layout(
+        figure, 860, "right" if colour.categories else "above", dragmode="select", legend_itemsizing="constant"
+    )
 
 
 def hover_template(spec: EnvSpec, means: bool) -> str:

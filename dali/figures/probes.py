@@ -105,7 +105,7 @@ def association(values: np.ndarray, names: list[str], title: str, signed: bool) 
         )
     )
     return layout(
-        figure, 360, yaxis={"autorange": "reversed", "title": "code dimension"}, xaxis_title="context feature"
+        figure, 360, "above", yaxis={"autorange": "reversed", "title": "code dimension"}, xaxis_title="context feature"
     )
 
 

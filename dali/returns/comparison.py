@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dali.config import FREE_TO_CHANGE, PRESETS, RunConfig
+from dali.config import IMMATERIAL, PRESETS, RunConfig
 from dali.envs.contexts import REGIMES
 from dali.envs.spec import EnvSpec
 from dali.errors import DaliError
@@ -20,7 +20,6 @@ from dali.returns.play import Evaluation
 from dali.returns.scoring import NORMALISED, Scores, compare
 
 ALL = "all"  # the contexts of all regimes together
-IMMATERIAL = (*FREE_TO_CHANGE, "device")  # fields that decide nothing about what is learnt
 MIN_CONTEXTS = 2  # of a regime that figures are given for: what an interval over contexts needs
 
 

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from dali.errors import CheckpointError
+from dali.errors import CheckpointError, DaliError
 from dali.runs.checkpoint import TRAINER_STATE
-from dali.runs.folder import load_config
+from dali.runs.folder import CONFIG, load_config
+from dali.train.asked import asked_config, differences
 from dali.train.log import read_metrics
 from dali.train.record import RECORD
 
 State = Literal["waiting", "running", "done", "failed"]
 LOCK, LOG = Path("cache") / "sweep.lock", Path("cache") / "train.log"  # what git ignores
+MOST_NAMED = 3  # differences that a sentence holds
 ATTEMPTS = 3  # of a training that a signal ended; an error of its own ends it at once
 
 
@@ -96,13 +98,38 @@ def progress(folder: Path) -> Progress:
     return Progress(done, total, _locked(folder))
 
 
+def conflict(job: Job) -> str | None:
+    """In what the run that is in a job's folder differs from the one asked for; None where there is none, or the same.
+
+    Raises:
+        DaliError: the job asks for what no run can be.
+    """
+    if not (job.folder / CONFIG).is_file():
+        return None
+    try:
+        found = differences(load_config(job.folder), asked_config(job.env, job.method, job.seed, job.options))
+    except CheckpointError as error:
+        return str(error)
+    if not found:
+        return None
+    more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+    return "another run is there: " + "; ".join(found[:MOST_NAMED]) + more
+
+
 def run_job(job: Job) -> Outcome:
     """Trains to the end, going on from a checkpoint; then evaluates, if asked.
 
-    A finished run is left as it is. A training that was killed from outside is taken up again. Another process that
-    is at work in the folder, such as one whose sweep was killed, is waited for.
+    A finished run is left as it is, and a run of other settings is never taken for the one asked. A training that was
+    killed from outside is taken up again. Another process that is at work in the folder, such as one whose sweep was
+    killed, is waited for.
     """
     began = time.monotonic()
+    try:
+        reason = conflict(job)
+    except DaliError as error:
+        reason = str(error)
+    if reason is not None:
+        return Outcome("failed", 0.0, reason)
     (job.folder / LOCK).parent.mkdir(parents=True, exist_ok=True)
     with _lock(job.folder) as lock:
         if not progress(job.folder).complete:
