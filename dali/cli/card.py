@@ -11,14 +11,14 @@ CARD_FILE, TRAINING_FILE = "README.md", "training.json"
 
 def card(
     run: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
-    episodes: Annotated[int, typer.Option(min=1, help="Episodes under the default and each held-out physics.")] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the start states.")] = 0,
 ) -> None:
-    """Write a checkpoint's model card, README.md in its folder. Analyse the checkpoint first."""
+    """Write a checkpoint's model card, README.md in its folder. Analyse and evaluate the checkpoint first."""
     from dali.errors import CheckpointError
-    from dali.runs.card import measure_returns, render_card
+    from dali.returns.held_out import held_out_returns
+    from dali.runs.card import render_card
     from dali.runs.checkpoint import load_agent, write_text
     from dali.runs.folder import ANALYSIS_FILE, is_current, load_analysis
+    from dali.runs.scores import EVAL_FILE, load_evaluation
 
     agent = load_agent(run)
     training = summary = None
@@ -29,8 +29,8 @@ def card(
         if not is_current(run, record):
             raise CheckpointError(f"{run / ANALYSIS_FILE} is of other weights; run first: python -m dali analyse {run}")
         summary = record["summary"]
+    played = held_out_returns(agent.spec, load_evaluation(run)) if (run / EVAL_FILE).is_file() else None
     name = run.resolve().name
-    command = f"python -m dali card checkpoints/{name} --episodes {episodes} --seed {seed}"
-    text = render_card(name, agent, training, *measure_returns(agent, episodes, seed), summary, command)
+    text = render_card(name, agent, training, played, summary, f"python -m dali card checkpoints/{name}")
     write_text(run / CARD_FILE, text)
     typer.echo(f"Wrote {run / CARD_FILE}")
