@@ -1,5 +1,6 @@
 """Small pieces that pages share, so that they look and speak alike."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,13 +12,25 @@ from dali.envs.spec import ContextFeature
 _FRONTEND = Path(__file__).parent / "frontend"
 # Files of our own: Streamlit would fetch a Material symbol from the network for the tab.
 ICON, LOGO = str(_FRONTEND / "icon.svg"), str(_FRONTEND / "logo.svg")
+APP = "DALI Studio"
 MISSING = "–"
+# A title never breaks inside a word on a phone, nor takes a tenth of a screen on a desk.
+_MARGINS = """
+[data-testid=stMainBlockContainer] {padding: 2.5rem 2.5rem 4rem}
+[data-testid=stMainBlockContainer] h1 {padding: 0; font-size: clamp(1.5rem, 5.5vw, 2.25rem)}
+@media (max-width: 640px) {[data-testid=stMainBlockContainer] {padding: 3.5rem 1rem 4rem}}
+"""
+# Headings that differ by their rank and not by half a screen.
+HEADINGS = """<style>
+[data-testid=stMainBlockContainer] h2 {padding: 0.75rem 0 0; font-size: 1.5rem}
+[data-testid=stMainBlockContainer] h3 {padding: 0.25rem 0 0; font-size: 1.2rem}
+</style>"""
 
 
 def begin_app() -> None:
     """Marks that app.py runs, and sets narrower margins than Streamlit's, which leave a third of a screen empty."""
     st.session_state["app"] = True
-    st.html("<style>[data-testid=stMainBlockContainer] {padding: 2.5rem 2.5rem 4rem} h1 {padding-top: 0}</style>")
+    st.html(f"<style>{_MARGINS}</style>")
 
 
 def require_app() -> None:
@@ -35,8 +48,19 @@ def require_app() -> None:
 def header(title: str, text: str) -> None:
     """A page's title and the two sentences that say what it shows."""
     require_app()
-    st.title(title)
+    st.set_page_config(page_title=title if title == APP else f"{title} · {APP}")
+    st.title(title, anchor=False)
     st.markdown(text)
+
+
+def demote_headings(text: str, levels: int) -> str:
+    """Markdown whose headings stand some levels lower, to be shown within a page; code blocks are left alone."""
+    out, fenced = [], False
+    for line in text.splitlines():
+        fenced ^= line.startswith("```")
+        heading = not fenced and re.match(r"#{1,6} ", line)
+        out.append("#" * min(levels, 7 - len(heading[0])) + line if heading else line)
+    return "\n".join(out)
 
 
 def recomputed_by(command: str) -> None:
