@@ -89,14 +89,17 @@ def collect(
     generator = torch.Generator().manual_seed(seed)
     scaled = torch.from_numpy(spec.scale_context(contexts))
     memory, first = agent.initial(num), torch.ones(num, dtype=torch.bool)
+    acts = not explored.all()  # what the agent would have done is asked where it does something
     view = agent.view(shown(sees, simulator, obs), first, torch.zeros(num, agent.obs_dim))
     views, observations, states, actions, rewards = [view], [obs], [simulator.get_state()], [], []
     length = np.full(num, steps)
     running = np.ones(num, bool)
     for t in range(steps):
-        chosen, memory, _ = agent.act(view, first, memory, scaled, generator)
-        action = np.where(explored[:, None], noise[:, t], chosen.numpy())
-        memory = agent.took(memory, memory.latent, torch.from_numpy(action))
+        action = noise[:, t]
+        if acts:
+            chosen, memory, _ = agent.act(view, first, memory, scaled, generator)
+            action = np.where(explored[:, None], action, chosen.numpy())
+            memory = agent.took(memory, memory.latent, torch.from_numpy(action))
         first = torch.zeros(num, dtype=torch.bool)
         step = simulator.step(action)
         # What has ended stays at its last record.
@@ -161,6 +164,14 @@ def collect_standard(agent: Agent, seed: int = 0, contexts: int = 100) -> Episod
     regime = np.repeat(["train", "interpolation", "extrapolation"], [len(train), len(inside), len(outside)])
     explored = np.repeat([False, True], len(values))
     return collect(agent, np.tile(values, (2, 1)), np.tile(regime, 2), seed, explored, min(STEPS, spec.episode_steps))
+
+
+def collect_exploration(agent: Agent, repeats: int, seed: int) -> Episodes:
+    """Exploratory episodes under every training context, ``repeats`` of each."""
+    contexts = np.tile(sample_contexts(agent.spec, agent.config.train.contexts, agent.config.seed), (repeats, 1))
+    everywhere = np.ones(len(contexts), bool)
+    steps = min(STEPS, agent.spec.episode_steps)
+    return collect(agent, contexts, np.repeat("train", len(contexts)), seed, everywhere, steps)
 
 
 def recorded_states(simulator: Simulator, episodes: Episodes, begin: int, end: int) -> np.ndarray:

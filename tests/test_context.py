@@ -131,7 +131,7 @@ def test_what_the_encoder_reads_trains_no_forward_dynamics(surprised):
 def test_forward_dynamics_loss_is_the_scaled_error():
     scales = Normalizer(OBS)
     scales.delta_std.copy_(torch.tensor([0.5, 1.0, 2.0]))
-    dynamics = ForwardDynamics(OBS, ACTION, code=4, units=8)
+    dynamics = ForwardDynamics(OBS, ACTION, code=4, units=8, norm=True)
     torch.nn.init.zeros_(dynamics.net.out.weight)  # predicts no change
     obs, following = torch.zeros(1, OBS), torch.tensor([[1.0, 1.0, 1.0]])
     loss = dynamics.loss(obs, torch.zeros(1, ACTION), following, torch.zeros(1, 4), scales)

@@ -39,6 +39,6 @@ def test_a_films_start_is_what_filtering_the_replay_gives(t):
         agent.world_model.rssm.initial(1, "cpu"),
         "mean",
     )
-    start = infer_start(agent, episodes, t, held)
+    start = infer_start(agent, episodes, t, held).latent
     assert torch.equal(start.deter, states.deter[:, -1])
     assert torch.equal(start.stoch, states.stoch[:, -1])

@@ -103,7 +103,7 @@ def test_h_tells_old_physics_only_where_nothing_else_does(make_run, method, reac
     changed.obs[:, : 41 - FILTERED] += 0.5
     changed.action[:, : 40 - FILTERED] += 0.5
     context = torch.zeros(1, 8 if source.agent.method.infers_context else 0)
-    one, other = (infer_start(source.agent, e, 40, context).deter for e in (episode, changed))
+    one, other = (infer_start(source.agent, e, 40, context).latent.deter for e in (episode, changed))
     assert torch.equal(one, other) != reaches_back
 
 

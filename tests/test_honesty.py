@@ -17,7 +17,10 @@ INFERRED = [m.name for m in METHODS.values() if m.infers_context]
 
 def trainer(method: str, folder, steps: int = 400, **changes) -> Trainer:
     """A tiny run whose replay holds random episodes and that has made no update."""
-    made = Trainer(make_config("pendulum", method, "tiny", 0, steps, **{"context_warmup": 0, **changes}), folder)
+    made = Trainer(
+        make_config("pendulum", method, "tiny", 0, steps, **{"context_warmup": 0, "ensemble_updates": 0, **changes}),
+        folder,
+    )
     while made.env_steps < 240:
         made.collector.step(True, made.noise)
         made.env_steps += made.config.train.envs
@@ -119,9 +122,7 @@ def test_which_losses_train_the_context_encoder(method, tmp_path):
 
     context, code, code_loss = model._context(batch, train, made.noise)
     assert gradient(code_loss)
-    states, posterior = model.observe(
-        batch.obs, batch.prev_action, context, made.learner.carry, torch.rand(*batch.mask.shape, model.rssm.groups)
-    )
+    states, posterior = model.observe(batch.obs, batch.prev_action, context, made.learner.carry, "mean")
     # Deep: detached everywhere but in its own losses. Shallow: it keeps its gradient in the posterior.
     assert gradient(posterior.square().sum()) == METHODS[method].shallow
     if model.cross_modal is not None:
@@ -144,6 +145,52 @@ def test_the_warm_up_trains_the_code_alone(tmp_path):
     assert {k.split(".")[1] for k in changed} == {"context_encoder", "forward_dynamics"}
     made.learner.update(made.replay.sample())
     assert any("rssm" in k for k, v in made.agent.named_parameters() if not torch.equal(before[k], v))
+
+
+@pytest.mark.parametrize("method", ["dali_d_chi", "crssm_d", "dreamer_dr"])
+def test_the_ensemble_learns_alone_after_the_code(method, tmp_path):
+    made = trainer(method, tmp_path, ensemble_updates=4)
+    before = {k: v.clone() for k, v in made.agent.named_parameters()}
+    for _ in range(4):
+        made.learner.update(made.replay.sample())
+    changed = {k for k, v in made.agent.named_parameters() if not torch.equal(before[k], v)}
+    assert {k.split(".")[1] for k in changed} == {"ensemble"}
+
+
+@pytest.mark.parametrize("method", INFERRED)
+def test_the_ensemble_trains_no_code_and_the_dream_no_ensemble(method, tmp_path):
+    """L_FD of the ensemble reaches its own weights alone; what dreamed steps decode to reaches all but those."""
+    made = trainer(method, tmp_path)
+    model, train, batch = made.agent.world_model, made.config.train, made.replay.sample()
+    names, weights = zip(*((n, p) for n, p in model.named_parameters() if p.requires_grad), strict=True)
+
+    def reached(loss) -> set[str]:
+        found = torch.autograd.grad(loss, weights, allow_unused=True, retain_graph=True)
+        return {n.split(".")[0] for n, g in zip(names, found, strict=True) if g is not None and bool(g.any())}
+
+    assert reached(model.ensemble_loss(batch, train)) == {"ensemble"}
+    context = model._context(batch, train, made.noise)[0].detach()
+    states, _ = model.observe(batch.obs, batch.prev_action, context, made.learner.carry, "mean")
+    dreamed = model._dream_loss(batch, states, context, batch.mask, train, made.noise)
+    assert reached(dreamed) == {"encoder", "rssm", "decoder"}
+
+
+def test_what_a_dream_is_paid_for_is_its_error_against_the_data(tmp_path):
+    """A dream whose transition and decoder are perfect costs nothing; one that is off by 2 σ everywhere costs 4 O."""
+    made = trainer("dali_d_chi", tmp_path, dream_steps=3)
+    model, batch = made.agent.world_model, made.replay.sample()
+    context = model._context(batch, made.config.train, made.noise)[0].detach()
+    states, _ = model.observe(batch.obs, batch.prev_action, context, made.learner.carry, "mean")
+    constant = model.normalizer.normalize(torch.full_like(batch.obs, 0.5))[0, 0]
+    model._decode_normalized = lambda features: constant.expand(*features.shape[:-1], -1)
+    still = replace(batch, obs=torch.full_like(batch.obs, 0.5))
+
+    def paid(changed) -> float:
+        return float(model._dream_loss(changed, states, context, batch.mask, made.config.train, made.noise))
+
+    assert paid(still) == pytest.approx(0.0, abs=1e-6)
+    off = replace(batch, obs=torch.full_like(batch.obs, 0.5) + 2 * model.normalizer.obs_std)
+    assert paid(off) == pytest.approx(4.0 * batch.obs.shape[-1], rel=1e-4)
 
 
 def test_actor_and_critic_learn_at_every_nth_update_alone(tmp_path):
@@ -176,6 +223,7 @@ def test_learning_rates_by_hand(tmp_path):
     made = trainer("dali_d_chi", tmp_path, context_warmup=10, anneal=0.5, anneal_to=0.2)
     learner, train = made.learner, made.config.train
     learner.total_updates = 110
+    assert train.ensemble_updates == 0
 
     def rate(update: int, name: str) -> float:
         learner.update_count = update

@@ -78,6 +78,24 @@ def test_few_points_are_enough_and_too_few_are_named(codes, method):
         projection.project(np.repeat(codes[:2], 20, axis=0), method)
 
 
+@pytest.mark.parametrize("method", NEIGHBOUR_MAPS)
+@pytest.mark.parametrize(("size", "dimensions"), [(20, 2), (400, 3)])
+def test_codes_with_one_varying_dimension_have_a_map(method, size, dimensions):
+    codes = np.zeros((size, 8))
+    codes[:, 3] = np.linspace(-1.0, 1.0, size)
+    one, two = (projection.project(codes, method, dimensions, seed=1).points for _ in range(2))
+    assert np.isfinite(one).all()
+    assert np.array_equal(one, two)
+    # Codes that are neighbours stay nearer to each other than to those at the other end.
+    assert np.linalg.norm(np.diff(one, axis=0), axis=1).mean() < np.linalg.norm(one[0] - one[-1])
+
+
+def test_a_map_that_fails_is_named_and_not_drawn(codes, monkeypatch):
+    monkeypatch.setattr(projection, "_tsne", lambda codes, *rest: np.full((len(codes), 2), np.nan))
+    with pytest.raises(DaliError, match="tsne gave 80 of 80 codes no place"):
+        projection.project(codes, "tsne")
+
+
 def test_bad_requests_are_refused(codes):
     with pytest.raises(DaliError, match="Unknown projection 'mds'"):
         projection.project(codes, "mds")

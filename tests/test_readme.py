@@ -12,8 +12,8 @@ def test_the_example_gives_a_film_of_a_held_out_episode(repo, monkeypatch):
     names: dict = {}
     for block in blocks:
         exec(block, names)
-    film, stage = names["film"], names["stage"]
-    assert stage.episodes.regime[film.request.episode] == "interpolation"
+    film, source = names["film"], names["source"]
+    assert source.episodes.regime[film.request.episode] == "interpolation"
     assert film.dream_counterfactual.obs.shape == film.real_counterfactual.obs.shape == (51, 3)
     assert film.context_to[0] == 4.9
     assert np.isfinite(film.effective).all()

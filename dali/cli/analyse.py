@@ -1,30 +1,38 @@
 """``python -m dali analyse``."""
 
 import json
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
+from dali.cli.options import Run
+
 
 def analyse(
-    run: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
+    run: Run,
     seed: Annotated[int, typer.Option(min=0, help="Seed of held-out contexts, episodes and targets.")] = 0,
     contexts: Annotated[int, typer.Option(min=10, help="Training contexts and held-out ones, each.")] = 100,
+    engine: Annotated[
+        str, typer.Option(help="What dreams: rssm (the world model) or dynamics (its ensemble of one-step models).")
+    ] = "rssm",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     save: Annotated[
         bool, typer.Option(help="Write latents.npz and analysis.json into the folder, for the app.")
     ] = True,
 ) -> None:
     """Recompute a checkpoint's figures from its weights: probes, steering skill, effective physics."""
+    from dali.dreams.counterfactual import Engine, check_engine, engines
     from dali.runs.artifacts import save_analysis
     from dali.runs.checkpoint import load_agent
     from dali.runs.report import analyse as compute
 
-    result = compute(load_agent(run), seed, contexts)
+    agent = load_agent(run)
+    check_engine(agent, engine)
+    asked = cast(Engine, engine)
+    result = compute(agent, seed, contexts, engines(agent) if save else (asked,))
     if save:
         save_analysis(run, result)
-    summary = result.summary()
+    summary = result.summary(asked)
     typer.echo(json.dumps(summary) if as_json else _table(summary))
 
 
@@ -43,13 +51,25 @@ def _table(summary: dict) -> str:
             lines.append("  too few exploratory episodes of 110 steps and more to steer")
             continue
         lines += [
-            f"  steering skill at 25 steps {_number(steering['skill_25'])} (shuffled moves "
+            f"  steering skill at 25 steps {_number(steering['skill_25'])} {_interval(steering['skill_25_interval'])}, "
+            f"of medians {_number(steering['skill_25_median'])} (shuffled moves "
             f"{_number(steering['control_25'])}), at 50 steps {_number(steering['skill_50'])}",
             f"  effective physics: slope {_number(effective['slope'])}, R² {_number(effective['r2'])}, "
             f"error ±{_number(effective['mae'])} {unit}, selectivity {_number(effective['selectivity'])}",
         ]
+    for law, found in summary["closed_form"].items():
+        lines.append(
+            f"{law}: {found['error_mean']:.1%} off the closed form in the mean, at most {found['error_max']:.1%}; "
+            f"smallest ratio {found['ratio_min']:.3f}"
+        )
     counts = ", ".join(f"{count} {regime}" for regime, count in summary["contexts"].items())
-    return "\n".join([*lines, f"contexts: {counts}; seed {summary['seed']}; {summary['seconds']} s"])
+    return "\n".join(
+        [*lines, f"engine: {summary['engine']}; contexts: {counts}; seed {summary['seed']}; {summary['seconds']} s"]
+    )
+
+
+def _interval(bounds: list[float]) -> str:
+    return f"[{bounds[0]:.2f}, {bounds[1]:.2f}]"
 
 
 def _number(value: float | None) -> str:

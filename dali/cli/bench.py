@@ -1,13 +1,11 @@
 """``python -m dali bench``: prints JSON."""
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dali.config import make_config
-from dali.envs import catalogue
+from dali.cli.options import Run
 
 app = typer.Typer(no_args_is_help=True, help="Measure what the engine's parts cost on this machine; prints JSON.")
 
@@ -24,10 +22,13 @@ def train(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Updates a second, time by stage, memory, arithmetic."""
-    from dali.bench import bench_train
+    from dali.config import make_config
+    from dali.envs import catalogue
 
     steps = catalogue.spec(env).train_steps
     config = make_config(env, method, preset, 0, steps, threads=threads, device=device)
+    from dali.bench import bench_train  # torch takes seconds to import; a wrong option is told at once
+
     typer.echo(json.dumps(bench_train(config, updates), indent=2))
 
 
@@ -35,6 +36,7 @@ def train(
 def env_(copies: Annotated[int, typer.Option(min=1, help="Copies stepped together.")] = 8) -> None:
     """Environment steps a second."""
     from dali.bench import bench_env
+    from dali.envs import catalogue
 
     typer.echo(json.dumps(bench_env(list(catalogue.names()), copies), indent=2))
 
@@ -43,13 +45,14 @@ def env_(copies: Annotated[int, typer.Option(min=1, help="Copies stepped togethe
 def render(size: Annotated[int, typer.Option(min=16, help="Pixels a side.")] = 256) -> None:
     """Frames drawn a second."""
     from dali.bench import bench_render
+    from dali.envs import catalogue
 
     typer.echo(json.dumps(bench_render(list(catalogue.names()), size), indent=2))
 
 
 @app.command("imagine")
 def imagine(
-    run: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
+    run: Run,
     horizon: Annotated[int, typer.Option(min=1, help="Steps dreamed.")] = 50,
 ) -> None:
     """Milliseconds of a dream."""
@@ -61,7 +64,7 @@ def imagine(
 
 @app.command("counterfactual")
 def counterfactual(
-    run: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
+    run: Run,
     horizon: Annotated[int, typer.Option(min=1, max=100, help="Steps dreamed.")] = 50,
     changes: Annotated[int, typer.Option(min=1, help="Slider changes timed.")] = 20,
 ) -> None:

@@ -1,16 +1,16 @@
 """``python -m dali card``."""
 
 import json
-from pathlib import Path
-from typing import Annotated
 
 import typer
+
+from dali.cli.options import Run
 
 CARD_FILE, TRAINING_FILE = "README.md", "training.json"
 
 
 def card(
-    run: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
+    run: Run,
 ) -> None:
     """Write a checkpoint's model card, README.md in its folder. Analyse and evaluate the checkpoint first."""
     from dali.errors import CheckpointError

@@ -1,12 +1,11 @@
 """``python -m dali compact``."""
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
+from dali.cli.options import Run
 
-def compact(run: Annotated[Path, typer.Argument(help="Checkpoint folder of a finished training.")]) -> None:
+
+def compact(run: Run) -> None:
     """Halve a checkpoint for shipping: weights as 16-bit floats, no trainer's state. Analyse and evaluate it after."""
     from dali.runs.checkpoint import compact_agent
 

@@ -31,17 +31,18 @@ def compare(
     from dali.envs import catalogue
     from dali.errors import unknown_name
     from dali.methods import METHODS
-    from dali.returns.comparison import compare_methods, setting, setting_text
     from dali.runs.folder import load_config
-    from dali.runs.scores import load_evaluation
 
     if markdown and as_json:
         raise DaliError("Give --markdown or --json, not both.")
     if baseline not in METHODS:
         raise unknown_name("method", baseline, METHODS)
+    configs = [load_config(run) for run in runs]
+    from dali.returns.comparison import compare_methods, setting, setting_text
+    from dali.runs.scores import load_evaluation
+
     alike: dict[RunConfig, Runs] = {}
-    for run in runs:
-        config = load_config(run)
+    for run, config in zip(runs, configs, strict=True):
         group = alike.setdefault(setting(config), {})
         group.setdefault(config.method_name, []).append((config.seed, load_evaluation(run)))
     records, texts = [], []

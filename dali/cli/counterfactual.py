@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dali.cli.options import Run
 from dali.errors import DaliError
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def counterfactual(
-    run: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
+    run: Run,
     episode: Annotated[int, typer.Option(help="Recorded episode, numbered from 0.")] = 0,
     t: Annotated[int, typer.Option("--t", help="Step of the episode that dreams start from.")] = 60,
     horizon: Annotated[int, typer.Option(help="Steps to dream, at most 200.")] = 50,
@@ -21,6 +22,7 @@ def counterfactual(
     code: Annotated[list[str] | None, typer.Option(help="Change of a code dimension in σ, as in z3=+1.5.")] = None,
     actions: Annotated[str, typer.Option(help="recorded, zero or policy.")] = "recorded",
     latents: Annotated[str, typer.Option(help="Of the dream: mean, mode, or a seed that draws them.")] = "mean",
+    engine: Annotated[str, typer.Option(help="What dreams: rssm or dynamics.")] = "rssm",
     extra: Annotated[list[str] | None, typer.Option(help="More panes: ghost, difference.")] = None,
     pin: Annotated[str | None, typer.Option(help="Another request, as JSON of a manifest, dreamt beside it.")] = None,
     size: Annotated[int, typer.Option(min=64, max=1024, help="Pixels a side of each pane.")] = 256,
@@ -46,11 +48,10 @@ def counterfactual(
     from dali.jobs import reporting
     from dali.runs.checkpoint import write_text
     from dali.runs.film_source import open_film_source
-    from dali.runs.folder import ANALYSIS_FILE, digest, is_current, load_analysis, load_config
+    from dali.runs.folder import ANALYSIS_FILE, digest, is_current, load_analysis
 
     asked = parse_physics(physics or []), parse_code(code or [])
-    request = Request(episode, t, horizon, *asked, actions, parse_latents(latents))  # type: ignore[arg-type]
-    load_config(run)  # says in one sentence what is wrong with a folder that is no checkpoint
+    request = Request(episode, t, horizon, *asked, actions, parse_latents(latents), engine)  # type: ignore[arg-type]
     checkpoint = digest(run)
     if expect is not None and not checkpoint.startswith(expect):
         raise DaliError(f"{run} is not the expected checkpoint: its digest is {checkpoint[:16]}, not {expect}.")

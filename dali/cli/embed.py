@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from dali.cli.options import AnalysedRun
+
 
 def embed(
-    run: Annotated[Path, typer.Argument(help="Checkpoint folder, analysed before.")],
+    run: AnalysedRun,
     method: Annotated[Literal["umap", "tsne"], typer.Option(help="How to lay the codes out.")] = "umap",
     dimensions: Annotated[int, typer.Option(min=2, max=3, help="Of the map.")] = 2,
     means: Annotated[bool, typer.Option("--means", help="One point an episode instead of one a record.")] = False,

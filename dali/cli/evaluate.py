@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from dali.cli.options import Run
+
 if TYPE_CHECKING:
     from dali.envs.spec import EnvSpec
     from dali.returns.play import Evaluation
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
+    run: Run,
     grid: Annotated[
         Literal["paper", "quick"], typer.Option(help="All contexts of the protocol, or a dozen.")
     ] = "paper",

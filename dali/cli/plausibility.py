@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from dali.cli.options import AnalysedRun
+
 
 def plausibility(
-    run: Annotated[Path, typer.Argument(help="Checkpoint folder, analysed before.")],
+    run: AnalysedRun,
     seed: Annotated[int, typer.Option(min=0, help="Seed of signs, folds and permutations.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     status: Annotated[Path | None, typer.Option(help="File to report progress in, for the dashboard.")] = None,

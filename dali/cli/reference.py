@@ -15,13 +15,14 @@ def reference(
     ] = None,
 ) -> None:
     """Recompute the reference returns (random policy, expert) that normalised scores are made of."""
+    from dali.envs import catalogue
+
+    spec = catalogue.spec(env)
     from tqdm import tqdm
 
-    from dali.envs import catalogue
     from dali.returns.reference import compute_references, reference_path, render_references
     from dali.runs.checkpoint import write_text
 
-    spec = catalogue.spec(env)
     path = output or reference_path(env)
     with tqdm(unit="context") as bar:
 

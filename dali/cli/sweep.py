@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from dali.errors import DaliError, unknown_name
+from dali.train.asked import parse_seeds
 
 if TYPE_CHECKING:
     from dali.train.sweep import Job, Outcome
@@ -35,11 +36,7 @@ def sweep(
     A failing run does not end the others; the exit status is 1 if any failed. What a run prints: its cache/train.log.
     """
     from dali.envs import catalogue
-    from dali.jobs import reporting
     from dali.methods import METHODS
-    from dali.train.asked import parse_seeds
-    from dali.train.pool import run_here, run_on_ray
-    from dali.train.sweep import plan, progress
 
     envs = list(catalogue.names()) if env == "all" else [e.strip() for e in env.split(",")]
     for name in envs:
@@ -48,7 +45,12 @@ def sweep(
     for name in names:
         if name not in METHODS:
             raise unknown_name("method", name, METHODS)
-    jobs = plan(envs, names, parse_seeds(seeds), output, options or [], None if evaluate == "none" else evaluate)
+    numbers = parse_seeds(seeds)
+    from dali.jobs import reporting
+    from dali.train.pool import run_here, run_on_ray
+    from dali.train.sweep import plan, progress
+
+    jobs = plan(envs, names, numbers, output, options or [], None if evaluate == "none" else evaluate)
     outcomes: dict[Job, Outcome] = {}
     if show:
         typer.echo(_table(jobs, outcomes))

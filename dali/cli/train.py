@@ -7,9 +7,12 @@ from typing import Annotated
 import typer
 
 from dali.config import RunConfig, make_config
+from dali.envs import catalogue
+from dali.envs.frames import check_observation
 from dali.errors import DaliError
-from dali.runs.checkpoint import TRAINER_STATE
-from dali.runs.folder import WEIGHTS
+from dali.runs.folder import TRAINER_STATE, WEIGHTS
+from dali.train.asked import parse_changes
+from dali.train.steps import default_steps
 
 
 def train(
@@ -32,17 +35,16 @@ def train(
     ] = None,
 ) -> None:
     """Train an agent; its checkpoint can be opened in the dashboard while it trains."""
-    from dali.train.asked import parse_changes  # torch takes seconds to import; other commands don't wait for it
-    from dali.train.record import default_steps
-    from dali.train.trainer import Trainer
-
-    chosen = steps or default_steps(env, preset)
-    config = make_config(env, method, preset, seed, chosen, **parse_changes(change or []))
+    usual = default_steps(env, preset)
+    config = make_config(env, method, preset, seed, steps or usual, **parse_changes(change or []))
     folder = output or _default_folder(config)
     if not resume and (folder / TRAINER_STATE).exists():
         raise DaliError(f"{folder} already holds a run; add --resume to go on with it, or choose another --output.")
     if not resume and (folder / WEIGHTS).exists():
         raise DaliError(f"{folder} already holds a trained agent; choose another --output.")
+    check_observation(catalogue.spec(env), config.model.observation)
+    from dali.train.trainer import Trainer  # torch takes seconds to import; a wrong option is told at once
+
     complete = Trainer(config, folder).run(resume)
     typer.echo(f"{'Done' if complete else 'Interrupted and saved; go on with --resume'}: {folder}")
 

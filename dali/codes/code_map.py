@@ -19,6 +19,7 @@ import numpy as np
 from dali.codes.grouped import check_table
 from dali.codes.probes import Probe
 from dali.codes.settled import informative, mean_codes
+from dali.codes.typical import TypicalCodes
 from dali.envs.spec import EnvSpec
 from dali.episodes import Episodes
 from dali.errors import DaliError
@@ -168,8 +169,14 @@ def _kernel(a: np.ndarray, b: np.ndarray, gamma: float) -> np.ndarray:
     return 1.0 + inner + np.exp(-gamma * np.maximum(square, 0.0))
 
 
-def fit_steering(episodes: Episodes, spec: EnvSpec) -> CodeMap:
-    """The code map, from informative episodes under training contexts alone."""
-    train = informative(episodes.subset(episodes.regime == "train"))
+def fit_steering(episodes: Episodes, spec: EnvSpec, typical: TypicalCodes | None = None) -> CodeMap:
+    """The code map, from training contexts alone.
+
+    Args:
+        episodes: recorded ones. The informative ones among them serve where ``typical`` is None.
+    """
     low, high = np.array([f.train for f in spec.features]).T
+    if typical is not None:
+        return fit_code_map(typical.code, typical.context, np.arange(len(typical.code)), low, high)
+    train = informative(episodes.subset(episodes.regime == "train"))
     return fit_code_map(mean_codes(train), train.context, train.group, low, high)

@@ -25,6 +25,7 @@ NEIGHBOURS = 5  # fitted points that place another one
 UMAP_NEIGHBOURS = 15
 PERPLEXITY = 30.0
 Report = Callable[[int, int, str], None]  # steps done, steps in all, what is being done
+FLAT = 1e-3  # range of a start axis, of the 20 that the widest has, below which it says nothing of the codes
 MIN_DISTINCT = 8  # fewer distinct points have no neighbourhoods to keep
 
 
@@ -89,6 +90,9 @@ def project(
     embed = _umap if method == "umap" else _tsne
     points = np.empty((len(distinct), dimensions))
     points[chosen] = embed(distinct[chosen] - distinct[chosen].mean(0), dimensions, seed, report)
+    lost = int((~np.isfinite(points[chosen])).any(1).sum())
+    if lost:
+        raise DaliError(f"{method} gave {lost} of {len(chosen)} codes no place on the map; use another projection.")
     report(95, 100, "placing the other points")
     others = np.setdiff1d(np.arange(len(distinct)), chosen)
     points[others] = place(distinct[others], distinct[chosen], points[chosen])
@@ -169,10 +173,13 @@ def _umap(codes: np.ndarray, dimensions: int, seed: int, report: Report) -> np.n
     neighbours = min(UMAP_NEIGHBOURS, len(codes) - 1)
     # The spectral start needs more points than eigenvectors; principal axes serve any number.
     start = principal_axes(codes, dimensions).project(codes)
-    scale = np.abs(start).max()
-    start = (10.0 * start / scale if scale > 0 else start).astype(np.float32)
+    start = 10.0 * start / np.abs(start).max()
+    # UMAP divides each axis of its start by the axis' range, which codes that vary in fewer dimensions leave at 0.
+    flat = np.ptp(start, axis=0) < FLAT
+    start[:, flat] = np.random.default_rng(seed).normal(scale=FLAT, size=(len(start), int(flat.sum())))
     report(10, 100, "finding neighbours")
     bar = {"disable": False, "file": _Percent(report, 40, 95, "laying points out"), "mininterval": 0.5}
+    start = start.astype(np.float32)
     reducer = umap.UMAP(
         n_components=dimensions, n_neighbors=neighbours, init=start, random_state=seed, n_jobs=1, tqdm_kwds=bar
     )

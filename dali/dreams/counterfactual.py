@@ -1,6 +1,10 @@
 """Counterfactual dreams: an episode's first t steps, then H imagined steps under the same or another code.
 
-Shapes: E episodes, T steps, H horizon, O observation, A action, Z code, F context features.
+Two engines dream. ``rssm`` is the world model's own imagination, in which the policy was trained. ``dynamics`` rolls
+out the mean of the dynamics ensemble (dali.model.dynamics) from the observation itself; the world model is filtered
+over what it predicts, and so gives such a dream its rewards and its policy's actions. Neither is told the physics.
+
+Shapes: E episodes, T steps, H horizon, O observation, A action, Z code, F context features, M members of the ensemble.
 """
 
 from dataclasses import dataclass
@@ -12,14 +16,16 @@ from torch import Tensor
 
 from dali.dreams.observation import observations
 from dali.episodes import Episodes
-from dali.errors import DaliError
+from dali.errors import DaliError, unknown_name
 from dali.model.agent import Agent
 from dali.model.dists import Draw
-from dali.model.imagination import imagine
+from dali.model.imagination import Policy, imagine
 from dali.model.rssm import LatentState
 
 FILTERED = 5  # records that a deep method's start is filtered from; the code has looked at far more
 
+Engine = Literal["rssm", "dynamics"]
+ENGINES: tuple[Engine, ...] = ("rssm", "dynamics")
 ActionSource = Literal["recorded", "zero", "policy"]
 Latents = int | Literal["mean", "mode"]  # of a dream: drawn with this seed, or their means or modes
 ACTION_SOURCES: tuple[ActionSource, ...] = ("recorded", "zero", "policy")
@@ -27,17 +33,41 @@ ACTION_SOURCES: tuple[ActionSource, ...] = ("recorded", "zero", "policy")
 
 @dataclass(frozen=True)
 class Dream:
-    """What a world model imagines from E starts."""
+    """What an engine imagines from E starts."""
 
-    obs: np.ndarray  # (E, H + 1, O) as the agent observes; index 0 is the decoded start
+    obs: np.ndarray  # (E, H + 1, O) as the agent observes; index 0 is the decoded start, of ``dynamics`` the observed
     reward: np.ndarray  # (E, H), expected
     cont: np.ndarray  # (E, H), probability that the episode goes on
     action: np.ndarray  # (E, H, A)
+    spread: np.ndarray | None  # (E, H + 1, O) standard deviation of the members' own rollouts; None of ``rssm``
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where E dreams start."""
+
+    latent: LatentState  # (E, ...) posterior
+    obs: Tensor  # (E, O) the observation itself
+
+
+def engines(agent: Agent) -> tuple[Engine, ...]:
+    """The engines that an agent can dream with."""
+    return ENGINES if agent.world_model.ensemble is not None else ("rssm",)
+
+
+def check_engine(agent: Agent, engine: str) -> None:
+    """Raises DaliError for an engine that the agent lacks or that does not exist."""
+    if engine not in ENGINES:
+        raise unknown_name("engine", engine, ENGINES)
+    if engine not in engines(agent):
+        raise DaliError(
+            "This agent has no dynamics ensemble (model.ensemble is 0); it dreams with the engine rssm alone."
+        )
 
 
 @torch.inference_mode()
-def infer_start(agent: Agent, episodes: Episodes, t: int, context: Tensor, latents: Latents = "mean") -> LatentState:
-    """Posterior states (E, ...) at record t, from the records before it under a held context (E, X).
+def infer_start(agent: Agent, episodes: Episodes, t: int, context: Tensor, latents: Latents = "mean") -> Start:
+    """Where dreams from record t start: the posterior filtered from the records before it under a held context (E, X).
 
     Where the dynamics read the context, a few records are filtered: they tell the state, and more would tell the
     physics too, in h, where no change of the code reaches it (docs/experiments.md). Elsewhere h is all that the
@@ -50,12 +80,18 @@ def infer_start(agent: Agent, episodes: Episodes, t: int, context: Tensor, laten
     noise = _draw(agent, latents, (1, obs.shape[1]))
     state = agent.world_model.rssm.initial(len(obs), agent.device)
     states, _ = agent.world_model.observe(obs, torch.from_numpy(prev_action), held, state, noise)
-    return states.index(slice(None), -1)
+    return Start(states.index(slice(None), -1), obs[:, -1])
 
 
 @torch.inference_mode()
 def dream(
-    agent: Agent, start: LatentState, context: Tensor, horizon: int, action: np.ndarray | None, latents: Latents
+    agent: Agent,
+    start: Start,
+    context: Tensor,
+    horizon: int,
+    action: np.ndarray | None,
+    latents: Latents,
+    engine: Engine = "rssm",
 ) -> Dream:
     """Imagines from E starts under a held context (E, X).
 
@@ -66,29 +102,94 @@ def dream(
             what a draw adds to a dream is noise, since the simulators are deterministic (docs/experiments.md). With
             "mean" and "mode" the policy takes its modes.
     """
-    latent_noise = _draw(agent, latents, (1, horizon))
-    if action is not None:
-        given = torch.from_numpy(np.ascontiguousarray(action, dtype=np.float32))
-        chosen = imagine(agent.world_model, start, context, lambda _, t: given[:, t], horizon, latent_noise)
+    check_engine(agent, engine)
+    model, latent_noise = agent.world_model, _draw(agent, latents, (1, horizon))
+    policy = _given(action) if action is not None else _policy(agent, horizon, latents)
+    if engine == "rssm":
+        dreamed = imagine(model, start.latent, context, policy, horizon, latent_noise)
+        features, taken = dreamed.features, dreamed.action
+        obs, spread = model.decode(features).numpy(), None
     else:
-        noise = None
-        if isinstance(latents, int):
-            generator = torch.Generator().manual_seed(latents + 1)
-            noise = agent.behavior.noise(
-                1, horizon, action_dim=agent.spec.action_dim, generator=generator, device=agent.device
-            )
-
-        def policy(features: Tensor, t: int) -> Tensor:
-            return agent.behavior.act(features, None if noise is None else noise[:, t].expand(len(features), -1))
-
-        chosen = imagine(agent.world_model, start, context, policy, horizon, latent_noise)
-    model = agent.world_model
+        rollout = _roll_out_ensemble(agent, start, context, policy, horizon, latent_noise)
+        features, taken = rollout.features, rollout.action
+        obs, spread = rollout.obs.numpy(), rollout.spread.numpy()
     return Dream(
-        obs=model.decode(chosen.features).numpy(),
-        reward=model.predict_reward(chosen.features[:, 1:]).numpy(),
-        cont=model.predict_continue(chosen.features[:, 1:]).numpy(),
-        action=chosen.action.numpy(),
+        obs=obs,
+        reward=model.predict_reward(features[:, 1:]).numpy(),
+        cont=model.predict_continue(features[:, 1:]).numpy(),
+        action=taken.numpy(),
+        spread=spread,
     )
+
+
+@torch.inference_mode()
+def dream_from_observations(
+    agent: Agent, obs: np.ndarray, action: np.ndarray, code: np.ndarray, engine: Engine = "rssm"
+) -> np.ndarray:
+    """Observations (E, H + 1, O) dreamed from made-up ones (E, O), at rest so far, under actions (E, H, A) and codes.
+
+    The posterior is filtered from the one record, as at the start of an episode. Means of latents are handed on.
+    """
+    context = agent.world_model.condition(torch.from_numpy(np.asarray(code, np.float32)))
+    given = torch.from_numpy(np.asarray(obs, np.float32))
+    blank = torch.zeros(len(given), 1, agent.spec.action_dim)
+    initial = agent.world_model.rssm.initial(len(given), agent.device)
+    states, _ = agent.world_model.observe(given[:, None], blank, context[:, None], initial, "mean")
+    start = Start(states.index(slice(None), -1), given)
+    return dream(agent, start, context, action.shape[1], action, "mean", engine).obs
+
+
+def _given(action: np.ndarray) -> Policy:
+    """Takes the actions (E, H, A) whatever the state."""
+    given = torch.from_numpy(np.ascontiguousarray(action, dtype=np.float32))
+    return lambda _, t: given[:, t]
+
+
+def _policy(agent: Agent, horizon: int, latents: Latents) -> Policy:
+    """The agent's own: drawn by a seed that all episodes share, or its modes."""
+    noise = None
+    if isinstance(latents, int):
+        generator = torch.Generator().manual_seed(latents + 1)
+        noise = agent.behavior.noise(
+            1, horizon, action_dim=agent.spec.action_dim, generator=generator, device=agent.device
+        )
+    return lambda features, t: agent.behavior.act(
+        features, None if noise is None else noise[:, t].expand(len(features), -1)
+    )
+
+
+@dataclass(frozen=True)
+class _EnsembleRollout:
+    features: Tensor  # (E, H + 1, .) of the world model filtered over what is predicted
+    action: Tensor  # (E, H, A)
+    obs: Tensor  # (E, H + 1, O) the members' mean, fed back
+    spread: Tensor  # (E, H + 1, O)
+
+
+def _roll_out_ensemble(
+    agent: Agent, start: Start, context: Tensor, policy: Policy, horizon: int, latent_noise: Draw
+) -> _EnsembleRollout:
+    """Steps the mean of the members, and each member along a rollout of its own, whose spread is the uncertainty."""
+    model, scales = agent.world_model, agent.world_model.normalizer
+    ensemble = model.ensemble
+    assert ensemble is not None
+    each = (ensemble.members, -1, -1)
+    obs, own, latent = start.obs, start.obs.expand(each), start.latent
+    features, actions, means, members = [model.features(latent, context)], [], [obs], [own]
+    for t in range(horizon):
+        action = policy(features[-1], t)
+        change = ensemble.changes(own, action.expand(each), context.expand(each), scales)
+        own = own + scales.delta_std * change
+        obs = ensemble.step(obs, action, context, scales).mean(0)
+        noise = latent_noise[:, t : t + 1] if isinstance(latent_noise, Tensor) else latent_noise
+        filtered, _ = model.observe(obs[:, None], action[:, None], context[:, None], latent, noise)
+        latent = filtered.index(slice(None), 0)
+        features.append(model.features(latent, context))
+        actions.append(action)
+        means.append(obs)
+        members.append(own)
+    spread = torch.stack(members, 2).std(0, correction=0)
+    return _EnsembleRollout(torch.stack(features, 1), torch.stack(actions, 1), torch.stack(means, 1), spread)
 
 
 def _draw(agent: Agent, latents: Latents, shape: tuple[int, int]) -> Draw:
@@ -118,6 +219,7 @@ def dream_pair(
     context_to: np.ndarray,
     actions: ActionSource = "recorded",
     latents: Latents = "mean",
+    engine: Engine = "rssm",
 ) -> tuple[Dream, Dream]:
     """The factual dream under z_t and the counterfactual one under z_t + dz, from record t of each episode.
 
@@ -135,8 +237,8 @@ def dream_pair(
     start = infer_start(agent, episodes, t, factual, latents)
     start_changed = infer_start(agent, episodes, t, changed, latents) if agent.method.shallow else start
     return (
-        dream(agent, start, factual, horizon, given, latents),
-        dream(agent, start_changed, changed, horizon, given, latents),
+        dream(agent, start, factual, horizon, given, latents, engine),
+        dream(agent, start_changed, changed, horizon, given, latents, engine),
     )
 
 

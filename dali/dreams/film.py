@@ -18,7 +18,7 @@ from torch import Tensor
 from dali.codes.code_map import CodeMap, way_back
 from dali.codes.probes import Probe
 from dali.codes.support import Support, Verdict
-from dali.dreams.counterfactual import dream, held_context, infer_start, recorded_actions
+from dali.dreams.counterfactual import Start, dream, held_context, infer_start, recorded_actions
 from dali.dreams.observation import Metric, make_metric
 from dali.dreams.request import Request, check_request
 from dali.dreams.steering import refine_minimum, rollout_error, steering_skill, step_error
@@ -27,7 +27,6 @@ from dali.envs.base import Simulator
 from dali.envs.frames import SHAPE
 from dali.episodes import Episodes, recorded_states, replay_actions
 from dali.model.agent import Agent
-from dali.model.rssm import LatentState
 
 EFFECTIVE_STEPS = 25  # of a film that the effective physics is sought on, as in dali.dreams.steering
 
@@ -74,6 +73,7 @@ class Rollout:
     state: np.ndarray | None  # (H + 1, S) to draw
     reward: np.ndarray | None = None  # (H,) expected by the world model; None for real runs
     frames: np.ndarray | None = None  # (H + 1, 64, 64, 3) uint8
+    spread: np.ndarray | None = None  # (H + 1, V) of the members of a dynamics ensemble; None of all else
 
     @property
     def compared(self) -> np.ndarray:
@@ -88,7 +88,7 @@ class Rollout:
 class Factual:
     """The half of a film that no slider changes."""
 
-    start: LatentState  # posterior at record t under z
+    start: Start  # at record t under z
     state: np.ndarray  # (S,) the simulator's at record t, which every real run starts from
     real: Rollout
     dream: Rollout
@@ -270,16 +270,14 @@ def _given_actions(source: FilmSource, request: Request) -> np.ndarray | None:
     return recorded_actions(_episode(source, request), request.t, request.horizon, request.actions)
 
 
-def _dream(
-    source: FilmSource, request: Request, start: LatentState, context: Tensor, action: np.ndarray | None
-) -> Rollout:
-    result = dream(source.agent, start, context, request.horizon, action, request.latents)
+def _dream(source: FilmSource, request: Request, start: Start, context: Tensor, action: np.ndarray | None) -> Rollout:
+    result = dream(source.agent, start, context, request.horizon, action, request.latents, request.engine)
     action, obs, reward = result.action[0], result.obs[0], result.reward[0]
     if source.agent.world_model.sight is not None:
         frames = source.metric.dreamed(source.agent, obs[None])[0].reshape(-1, *SHAPE)
         return Rollout(action, None, None, reward, frames)
     states = catalogue.simulator_class(source.agent.spec.name).states_from_observations(obs)
-    return Rollout(action, obs, states, reward)
+    return Rollout(action, obs, states, reward, spread=None if result.spread is None else result.spread[0])
 
 
 def _real(source: FilmSource, state: np.ndarray, context: np.ndarray, action: np.ndarray) -> Rollout:

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from dali.dreams.counterfactual import ACTION_SOURCES, ActionSource, Latents
+from dali.dreams.counterfactual import ACTION_SOURCES, ENGINES, ActionSource, Engine, Latents
 from dali.envs.spec import EnvSpec
 from dali.episodes import Episodes
 from dali.errors import DaliError, unknown_name
@@ -34,6 +34,7 @@ class Request:
         code: (dimension, change in the data's standard deviations) of the code sliders that are not at rest.
         actions: those recorded, zeros, or the policy's own.
         latents: a seed that draws latents and the policy's actions, or "mean" or "mode".
+        engine: what dreams, the world model or the dynamics ensemble (dali.dreams.counterfactual).
     """
 
     episode: int
@@ -43,6 +44,7 @@ class Request:
     code: tuple[tuple[int, float], ...] = ()
     actions: ActionSource = "recorded"
     latents: Latents = "mean"
+    engine: Engine = "rssm"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; ``Request.from_dict`` gives the same request back."""
@@ -73,6 +75,7 @@ class Request:
                 code=tuple((dimension(name), float(value)) for name, value in data["code"].items()),
                 actions=data["actions"],
                 latents=parse_latents(str(data["latents"])),
+                engine=data.get("engine", "rssm"),  # requests of before there were two have none
             )
         except KeyError as error:
             raise DaliError(f"This is not a counterfactual's request: it lacks {error}.") from error
@@ -86,7 +89,7 @@ class Request:
             options += ["--physics", f"{name}={value!r}"]
         for j, k in self.code:
             options += ["--code", f"z{j}={k:+}"]
-        return [*options, "--actions", self.actions, "--latents", str(self.latents)]
+        return [*options, "--actions", self.actions, "--latents", str(self.latents), "--engine", self.engine]
 
     def context_to(self, spec: EnvSpec, context: np.ndarray) -> np.ndarray:
         """The asked physics (F,): ``context`` with the asked features replaced."""
@@ -153,6 +156,8 @@ def check_request(request: Request, spec: EnvSpec, method: Method, episodes: Epi
         raise DaliError(f"Start {request.t} is not in episode {request.episode}; expected 0 to {length - 1}.")
     if request.actions not in ACTION_SOURCES:
         raise unknown_name("actions", request.actions, ACTION_SOURCES)
+    if request.engine not in ENGINES:
+        raise unknown_name("engine", request.engine, ENGINES)
     longest = longest_horizon(request.actions, length, request.t)
     if not 1 <= request.horizon <= longest:
         raise DaliError(

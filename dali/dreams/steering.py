@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from dali.codes.code_map import CodeMap
-from dali.dreams.counterfactual import dream_pair
+from dali.dreams.counterfactual import Dream, Engine, dream_pair
 from dali.dreams.observation import Metric
+from dali.dreams.skill import skill_interval, skill_of_medians
 from dali.envs import catalogue
 from dali.envs.base import Simulator
 from dali.episodes import Episodes, recorded_states, replay_actions
@@ -96,6 +97,8 @@ class FactorFidelity:
     name: str
     unit: str
     skill: dict[int, float]  # steering skill by horizon
+    skill_median: dict[int, float]  # the same of median errors, which a few divergent episodes leave as they are
+    skill_interval: tuple[float, float]  # 95 % bootstrap interval over contexts, at the shorter horizon
     skill_control: dict[int, float]  # the same with moves of the code shuffled between episodes
     factual_error: dict[int, float]  # of the unmoved dream against the real run at the unchanged physics
     slope: float  # of ĉ against the requested c', ideal 1
@@ -113,7 +116,7 @@ def steerable(episodes: Episodes, explored: bool) -> Episodes:
 
 
 def evaluate_fidelity(
-    agent: Agent, chosen: Episodes, code_map: CodeMap, metric: Metric, seed: int = 0
+    agent: Agent, chosen: Episodes, code_map: CodeMap, metric: Metric, seed: int = 0, engine: Engine = "rssm"
 ) -> list[FactorFidelity]:
     """Steers episodes to other physics inside the train range, drawn at random, one feature at a time.
 
@@ -137,9 +140,13 @@ def evaluate_fidelity(
         real = metric.real(*replay_actions(simulator, state, target, actions), target)
         unchanged = metric.real(*replay_actions(simulator, state, chosen.context, actions), chosen.context)
         elsewhere = dz[rng.permutation(len(dz))]
-        pair = dream_pair(agent, chosen, starts, longest, dz, target)
+
+        def dreamed_under(shift: np.ndarray, target: np.ndarray = target) -> tuple[Dream, Dream]:
+            return dream_pair(agent, chosen, starts, longest, shift, target, engine=engine)
+
+        pair = dreamed_under(dz)
         factual, moved = (metric.dreamed(agent, dream.obs) for dream in pair)  # (E, H + 1, O) each
-        control = metric.dreamed(agent, dream_pair(agent, chosen, starts, longest, elsewhere, target)[1].obs)
+        control = metric.dreamed(agent, dreamed_under(elsewhere)[1].obs)
 
         def error(dreamed: np.ndarray, truth: np.ndarray, horizon: int) -> np.ndarray:
             """(E,)."""
@@ -155,6 +162,8 @@ def evaluate_fidelity(
                 name=feature.name,
                 unit=feature.unit,
                 skill={h: steering_skill(error(moved, real, h), error(factual, real, h)) for h in horizons},
+                skill_median={h: skill_of_medians(error(moved, real, h), error(factual, real, h)) for h in horizons},
+                skill_interval=skill_interval(error(moved, real, short), error(factual, real, short), seed),
                 skill_control={h: steering_skill(error(control, real, h), error(factual, real, h)) for h in horizons},
                 factual_error={h: float(error(factual, unchanged, h).mean()) for h in horizons},
                 slope=float(slope),

@@ -13,7 +13,7 @@ from dali.model.dists import (
     normal_log_prob,
     sample_onehot,
     twohot_bins,
-    twohot_loss,
+    twohot_losses,
     twohot_mean,
     unimix_probs,
 )
@@ -74,21 +74,22 @@ class Behavior(nn.Module):
             features: (B, H + 1, .). action: (B, H, A) samples of the policy, before any clipping.
             reward, cont: (B, H + 1) predictions at each state; index 0 (the start) is not a result of the actions.
         """
+        acted = features[:, :-1].flatten(0, 1)  # (B * H, .): copied once, for three networks that read it
+        logits = self.critic(acted).unflatten(0, (len(features), -1))
         with torch.no_grad():
             discount = train.discount * cont
-            value = self.value(features)  # (B, H + 1)
+            last = self.critic(features[:, -1:])
+            value = twohot_mean(torch.cat([logits, last], 1), self.support)  # (B, H + 1)
+            slow = twohot_mean(self.slow_critic(acted), self.support).view_as(value[:, :-1])
             returns = lambda_return(reward[:, 1:], value[:, 1:], discount[:, 1:], train.lambda_)  # (B, H)
             weight = torch.cat([torch.ones_like(cont[:, :1]), discount[:, 1:-1]], 1).cumprod(1)  # (B, H)
             scale = self._track_return_range(returns, train.return_decay)
             advantage = (returns - value[:, :-1]) / scale
-        log_prob, entropy = self._log_prob(features[:, :-1], action)
+        log_prob, entropy = self._log_prob(acted, action)
         actor = -(weight * (log_prob * advantage + train.entropy * entropy)).mean()
 
-        logits = self.critic(features[:, :-1])
-        with torch.no_grad():
-            slow = twohot_mean(self.slow_critic(features[:, :-1]), self.support)
-        critic = twohot_loss(logits, returns, self.support) + twohot_loss(logits, slow, self.support)
-        critic = (weight * critic).mean()
+        targets = torch.stack([returns, slow], -1)
+        critic = (weight * twohot_losses(logits, targets, self.support).sum(-1)).mean()
         metrics = {
             "loss/actor": actor.detach(),
             "loss/critic": critic.detach(),
@@ -98,9 +99,9 @@ class Behavior(nn.Module):
         }
         return actor + critic, metrics
 
-    def _log_prob(self, features: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probability and entropy (B, H) of the actions taken."""
-        raw = self.actor(features)
+    def _log_prob(self, acted: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probability and entropy (B, H) of the actions (B, H, A) taken at features (B * H, .)."""
+        raw = self.actor(acted).unflatten(0, action.shape[:2])
         if self.discrete:
             log_probs = unimix_probs(raw, self.unimix).log()
             return (log_probs * action).sum(-1), -(log_probs.exp() * log_probs).sum(-1)

@@ -49,13 +49,18 @@ def twohot_mean(logits: Tensor, support: Tensor) -> Tensor:
 
 def twohot_loss(logits: Tensor, target: Tensor, support: Tensor) -> Tensor:
     """Cross entropy (...,) of logits (..., bins) against scalars (...,) spread over their two nearest bins."""
-    target = target.clamp(support[0], support[-1])
-    above = torch.searchsorted(support, target.contiguous()).clamp(1, support.shape[0] - 1)
+    return twohot_losses(logits, target.unsqueeze(-1), support).squeeze(-1)
+
+
+def twohot_losses(logits: Tensor, targets: Tensor, support: Tensor) -> Tensor:
+    """As ``twohot_loss`` against M targets (..., M) each, for one softmax: (..., M)."""
+    targets = targets.clamp(support[0], support[-1])
+    above = torch.searchsorted(support, targets).clamp(1, support.shape[0] - 1)
     low, high = support[above - 1], support[above]
-    weight_high = (target - low) / (high - low)
+    weight_high = (targets - low) / (high - low)
     log_probs = F.log_softmax(logits, -1)
-    chosen = log_probs.gather(-1, torch.stack([above - 1, above], -1))  # (..., 2)
-    return -(chosen[..., 0] * (1.0 - weight_high) + chosen[..., 1] * weight_high)
+    low_chosen, high_chosen = log_probs.gather(-1, torch.cat([above - 1, above], -1)).chunk(2, -1)
+    return -(low_chosen * (1.0 - weight_high) + high_chosen * weight_high)
 
 
 def unimix_probs(logits: Tensor, unimix: float) -> Tensor:

@@ -2,7 +2,8 @@
 
 Where the model has an expectation, h_t also carries e_t, the observation that the dynamics ensemble expects of what
 (h_{t-1}, s_{t-1}) decodes to (normalized, O numbers): a deterministic function of the same arguments, which the GRU,
-the prior, the posterior and all heads read. It is zero where nothing came before.
+the prior, the posterior and all heads read. The posterior also reads the innovation o_t - e_t, and what the decoder
+says is added to e_t. At the first record of a sequence, before which nothing is known, e_t is the observation itself.
 
 Shapes: B batch, T time, D deterministic state, S x C stochastic groups x classes, A action, E embedding, X context,
 O observation. A context of width 0 is a method that does not use it there; so is an expectation.
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dali.config import ModelConfig
@@ -38,8 +40,8 @@ class LatentState:
         return LatentState(self.deter[where], self.stoch[where])
 
 
-# What is expected (B, O) after states (B, ...) and step t of the sequence, or () where it is known.
-Expectation = Callable[["LatentState", int], Tensor]
+# What is expected (B, O) after states (B, ...) at step t of a sequence, and the innovation (B, O) of what is observed.
+Expectation = Callable[["LatentState", int], tuple[Tensor, Tensor]]
 
 
 class RSSM(nn.Module):
@@ -64,6 +66,7 @@ class RSSM(nn.Module):
         self.gru_norm = nn.LayerNorm(3 * self.deter, eps=1e-3)
         self.posterior_deter = nn.Linear(self.deter + expected, hidden, bias=False)
         self.posterior_given = nn.Linear(embed + shallow, hidden, bias=False)
+        self.posterior_innovation = nn.Parameter(torch.zeros(hidden, expected)) if expected else None
         self.posterior_norm = NormAct(hidden)
         self.posterior_out = nn.Linear(hidden, self.stoch)
         self.prior_deter = nn.Linear(self.deter + expected, hidden, bias=False)
@@ -102,9 +105,13 @@ class RSSM(nn.Module):
         deter, stoch = state.deter, state.stoch
         deters, stochs, probs = [], [], []
         for t in range(len(given)):
-            expected = None if expect is None else expect(LatentState(deter, stoch), t)
+            expected, shown = None, seen[t]
+            if expect is not None:
+                assert self.posterior_innovation is not None
+                expected, innovation = expect(LatentState(deter, stoch), t)
+                shown = shown + F.linear(innovation, self.posterior_innovation)
             deter = self._sequence_step(deter, stoch, given[t], expected)
-            logits = self.posterior_out(self.posterior_norm(self.posterior_deter(deter) + seen[t]))
+            logits = self.posterior_out(self.posterior_norm(self.posterior_deter(deter) + shown))
             prob = self._probs(logits)
             stoch = sample_onehot(prob, draw_at(noise, t)).flatten(-2)
             deters.append(deter)

@@ -59,6 +59,8 @@ class WorldModel(nn.Module):
         self.rssm = RSSM(config, config.units, action_dim, self.deep, self.shallow, expected)
         self.feature_dim = config.deter + expected + self.rssm.stoch + self.deep
         self.decoder = MLP(self.feature_dim, obs_dim, config.units, config.layers)
+        if expected:  # it corrects an expectation, and begins by leaving it as it is
+            nn.init.zeros_(self.decoder.out.weight)
         self.reward = MLP(self.feature_dim, config.bins, config.units, config.head_layers, out_scale=0.0)
         self.cont = MLP(self.feature_dim, 1, config.units, config.head_layers)
         self.sight = Sight(config.embedding, config.conv_depth) if config.observation == "pixels" else None
@@ -128,12 +130,16 @@ class WorldModel(nn.Module):
         ``context`` is (B, T, X) and already conditioned.
         """
         deep, shallow = self.split_context(context)
-        embed = self.encoder(self.normalizer.normalize(obs))
+        normalized = self.normalizer.normalize(obs)
+        embed = self.encoder(normalized)
         expect = None
         if self.rssm.expected:
 
-            def expect(before: LatentState, t: int) -> Tensor:
-                return self._expected(before, prev_action[:, t], deep[:, t])
+            def expect(before: LatentState, t: int) -> tuple[Tensor, Tensor]:
+                known = before.stoch.sum(-1, keepdim=True) > 0  # of the initial state alone the latents are all zero
+                expected = self._expected(before, prev_action[:, t], deep[:, t])
+                expected = torch.where(known, expected, normalized[:, t])
+                return expected, (normalized[:, t] - expected) / self._step_scale()
 
         return self.rssm.observe(embed, prev_action, deep, shallow, state, noise, expect)
 
@@ -141,14 +147,16 @@ class WorldModel(nn.Module):
     def _expected(self, before: LatentState, action: Tensor, deep: Tensor) -> Tensor:
         """e_t (B, O), normalized: what the ensemble's first member expects of what states (B, ...) decode to.
 
-        Zero where nothing came before: of the initial state alone the latents are all zero. It hands no gradient on,
-        so that the ensemble learns from L_FD alone.
+        It hands no gradient on, so that the ensemble learns from L_FD alone.
         """
         assert self.ensemble is not None
         obs = self._decode_normalized(torch.cat([before.deter, before.stoch, deep], -1))
         change = self.ensemble.first_change(obs, action, deep)
-        expected = obs + change * (self.normalizer.delta_std / self.normalizer.obs_std)
-        return expected * (before.stoch.sum(-1, keepdim=True) > 0)
+        return obs + change * self._step_scale()
+
+    def _step_scale(self) -> Tensor:
+        """(O,) sigma_Delta in normalized observations."""
+        return self.normalizer.delta_std / self.normalizer.obs_std
 
     def imagine_step(self, state: LatentState, action: Tensor, context: Tensor, noise: Draw) -> LatentState:
         """One dreamed step of (B, ...) states under a held context (B, X)."""
@@ -165,11 +173,12 @@ class WorldModel(nn.Module):
         return self.normalizer.denormalize(self._decode_normalized(features))
 
     def _decode_normalized(self, features: Tensor) -> Tensor:
-        """Normalized observations (..., O): the decoder's output, added to the expectation where there is one."""
+        """Normalized observations (..., O): the decoder's output, or the expectation corrected by it in sigma_Delta."""
         decoded = self.decoder(features)
-        if self.rssm.expected:
-            decoded = decoded + features[..., self.rssm.deter : self.rssm.deter + self.rssm.expected]
-        return decoded
+        if not self.rssm.expected:
+            return decoded
+        expected = features[..., self.rssm.deter : self.rssm.deter + self.rssm.expected]
+        return expected + decoded * self._step_scale()
 
     def picture(self, obs: Tensor) -> Tensor:
         """uint8 pictures (..., 64, 64, 3) of observations (..., O) that ``decode`` gave, of an agent of pixels."""

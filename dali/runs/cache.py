@@ -16,7 +16,7 @@ from dali.dreams.effects import DimensionEffect, dimension_effects
 from dali.codes.points import Points, episode_points, record_points
 from dali.dreams.plausibility import Plausibility
 from dali.codes.projection import Method, Projection, project
-from dali.runs.artifacts import EPISODES_FILE, fit_readout, load_episodes
+from dali.runs.artifacts import EPISODES_FILE, fit_readout, load_episodes, load_typical
 from dali.runs.checkpoint import digest, load_agent, write_atomic, write_text
 from dali.errors import DaliError
 
@@ -104,7 +104,7 @@ def make_effects(folder: Path, report: Report, seed: int = 0) -> list[DimensionE
         raise DaliError(f"{agent.method.title} infers no context code, so it has no dimensions to move.")
     weights = digest(folder)
     episodes = load_episodes(folder / EPISODES_FILE)
-    sigma = fit_readout(episodes, agent.spec).code_std
+    sigma = fit_readout(episodes, agent.spec, load_typical(folder)).code_std
     effects = dimension_effects(agent, episodes, sigma, MOVE, seed, report=report)
     record = {"weights": weights, "move": MOVE, "seed": seed, "effects": [asdict(e) for e in effects]}
     write_text(folder / CACHE / EFFECTS_FILE, json.dumps(record, indent=1) + "\n")

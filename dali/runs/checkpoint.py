@@ -24,11 +24,11 @@ from dali.envs import catalogue
 from dali.errors import CheckpointError, DaliError
 from dali.model.agent import Agent
 from dali.runs.folder import CONFIG, WEIGHTS, load_config
-from dali.runs.folder import digest as digest  # of the interface of a checkpoint, like the next
+from dali.runs.folder import TRAINER_STATE as TRAINER_STATE  # of the interface of a checkpoint, like the next two
+from dali.runs.folder import digest as digest
 from dali.runs.folder import list_runs as list_runs
 
 METRICS = "metrics.jsonl"
-TRAINER_STATE = Path("trainer") / "state.safetensors"
 
 
 def write_atomic(path: Path, write: Callable[[Path], None]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from dali.dreams.film import FilmSource, make_film_source
 from dali.episodes import Episodes, collect_standard
-from dali.runs.artifacts import EPISODES_FILE, fit_readout, load_episodes
+from dali.runs.artifacts import EPISODES_FILE, fit_readout, load_episodes, load_typical
 from dali.runs.checkpoint import load_agent
 from dali.model.agent import Agent
 
@@ -19,7 +19,8 @@ def open_film_source(run: Path) -> FilmSource:
     """
     agent = load_agent(run)
     episodes = find_episodes(run, agent)
-    return make_film_source(agent, episodes, fit_readout(episodes, agent.spec) if agent.method.infers_context else None)
+    readout = fit_readout(episodes, agent.spec, load_typical(run)) if agent.method.infers_context else None
+    return make_film_source(agent, episodes, readout)
 
 
 def find_episodes(run: Path, agent: Agent) -> Episodes:

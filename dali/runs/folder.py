@@ -12,6 +12,7 @@ from dali.config import RunConfig, parse_config
 from dali.errors import CheckpointError
 
 CONFIG, WEIGHTS, ANALYSIS_FILE = "config.json", "model.safetensors", "analysis.json"
+TRAINER_STATE = Path("trainer") / "state.safetensors"
 
 
 def list_runs(folder: Path) -> list[Path]:

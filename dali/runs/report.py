@@ -8,17 +8,29 @@ from typing import Any
 import numpy as np
 
 from dali.codes.code_map import CodeMap, fit_steering
+from dali.dreams.closed_form import LawCheck, check_laws
+from dali.dreams.counterfactual import Engine, check_engine, dream_from_observations
 from dali.dreams.steering import HORIZONS, FactorFidelity, evaluate_fidelity, steerable
 from dali.dreams.observation import make_metric
 from dali.codes.probes import ProbeEvaluation, evaluate_probe
-from dali.episodes import Episodes, collect_standard
+from dali.episodes import Episodes, collect_exploration, collect_standard
 from dali.codes.settled import informative, mean_codes, settled_codes
 from dali.codes.support import Support, fit_support
+from dali.codes.typical import REPEATS, TypicalCodes, typical_codes
 from dali.envs.spec import ContextFeature, EnvSpec
 from dali.errors import DaliError
 from dali.model.agent import Agent
 
 FEWEST_STEERED = 10  # episodes; fewer give no figure of steering
+
+
+@dataclass(frozen=True)
+class DreamFigures:
+    """How the dreams of one engine follow physics."""
+
+    explored: list[FactorFidelity]  # on exploratory episodes, where there are enough
+    policy: list[FactorFidelity]  # on episodes of the policy, whose actions answer the unchanged physics
+    laws: list[LawCheck]  # closed forms that the dreams are held against
 
 
 @dataclass(frozen=True)
@@ -29,21 +41,24 @@ class Analysis:
     episodes: Episodes
     probe: ProbeEvaluation  # on exploratory episodes, where they last
     policy_probe: ProbeEvaluation  # on episodes of the policy
+    typical: TypicalCodes  # what the code map is fitted on
     code_map: CodeMap
     support: Support
-    fidelity: list[FactorFidelity]  # on exploratory episodes, where there are enough
-    policy_fidelity: list[FactorFidelity]  # on episodes of the policy, whose actions answer the unchanged physics
+    dreams: dict[Engine, DreamFigures]  # by what dreamed
     seed: int
     seconds: float
 
-    def summary(self) -> dict[str, Any]:
-        """The JSON object of ``python -m dali analyse --json``."""
+    def summary(self, engine: Engine = "rssm") -> dict[str, Any]:
+        """The JSON object of ``python -m dali analyse --engine ENGINE --json``."""
+        dreams = self.dreams[engine]
         return {
+            "engine": engine,
             "probe": self._probe(self.probe),
             "probe_of_policy_episodes": self._probe(self.policy_probe),
-            "steering": self._by_factor(self.fidelity, _steering),
-            "steering_of_policy_episodes": self._by_factor(self.policy_fidelity, _steering),
-            "effective": self._by_factor(self.fidelity, _effective),
+            "steering": self._by_factor(dreams.explored, _steering),
+            "steering_of_policy_episodes": self._by_factor(dreams.policy, _steering),
+            "effective": self._by_factor(dreams.explored, _effective),
+            "closed_form": {law.law: law.summary() for law in dreams.laws},
             "contexts": {r: int((self.episodes.regime == r).sum()) // 2 for r in np.unique(self.episodes.regime)},
             "seed": self.seed,
             "seconds": round(self.seconds, 1),
@@ -62,30 +77,35 @@ class Analysis:
         }
 
     def _by_factor(
-        self, fidelity: list[FactorFidelity], figures: Callable[[FactorFidelity], dict[str, float]]
-    ) -> dict[str, dict[str, float | None]]:
+        self, fidelity: list[FactorFidelity], figures: Callable[[FactorFidelity], dict[str, Any]]
+    ) -> dict[str, dict[str, Any]]:
         """Figures by feature; each is None where too few episodes were long enough to steer."""
-        found: dict[str, dict[str, float | None]] = {f.name: {**figures(f)} for f in fidelity}
+        found: dict[str, dict[str, Any]] = {f.name: {**figures(f)} for f in fidelity}
         return {f.name: found.get(f.name, dict.fromkeys(_FIGURES[figures])) for f in self.features}
 
 
-def _steering(f: FactorFidelity) -> dict[str, float]:
+def _steering(f: FactorFidelity) -> dict[str, Any]:
     named = {"skill": f.skill, "control": f.skill_control, "factual_error": f.factual_error}
-    return {f"{name}_{horizon}": values[horizon] for name, values in named.items() for horizon in HORIZONS}
+    figures: dict[str, Any] = {f"{name}_{h}": values[h] for name, values in named.items() for h in HORIZONS}
+    return figures | {"skill_25_median": f.skill_median[HORIZONS[0]], "skill_25_interval": list(f.skill_interval)}
 
 
 def _effective(f: FactorFidelity) -> dict[str, float]:
     return {"slope": f.slope, "r2": f.r2, "mae": f.mae, "selectivity": f.selectivity}
 
 
-_FIGURES: dict[Callable[[FactorFidelity], dict[str, float]], tuple[str, ...]] = {
-    _steering: tuple(f"{name}_{h}" for name in ("skill", "control", "factual_error") for h in HORIZONS),
+_FIGURES: dict[Callable[[FactorFidelity], dict[str, Any]], tuple[str, ...]] = {
+    _steering: (
+        *(f"{name}_{h}" for name in ("skill", "control", "factual_error") for h in HORIZONS),
+        "skill_25_median",
+        "skill_25_interval",
+    ),
     _effective: ("slope", "r2", "mae", "selectivity"),
 }
 
 
-def analyse(agent: Agent, seed: int = 0, contexts: int = 100) -> Analysis:
-    """Collects episodes and computes every figure.
+def analyse(agent: Agent, seed: int = 0, contexts: int = 100, dreamers: tuple[Engine, ...] = ("rssm",)) -> Analysis:
+    """Collects episodes and computes every figure, those of dreams for each engine asked for.
 
     The probe is fitted on training contexts and judged on held-out ones; steering uses held-out episodes alone.
     All figures are of exploratory episodes; those of the policy's own are given apart. Its recorded actions balance
@@ -93,35 +113,52 @@ def analyse(agent: Agent, seed: int = 0, contexts: int = 100) -> Analysis:
     model knows; and what it has balanced shows little of its physics.
 
     Raises:
-        DaliError: the method infers no code.
+        DaliError: the method infers no code, or the agent lacks an engine.
     """
+    for engine in dreamers:
+        check_engine(agent, engine)
     if not agent.method.infers_context:
         raise DaliError(f"{agent.method.title} infers no context code, so there is no code to analyse.")
     began = time.monotonic()
     episodes = collect_standard(agent, seed, contexts)
     probe = _judge_probe(informative(episodes), agent.spec, seed)
     policy_probe = _judge_probe(episodes.subset(~episodes.explored), agent.spec, seed)
-    code_map = fit_steering(episodes, agent.spec)
+    typical = typical_codes(collect_exploration(agent, REPEATS, seed + 1))
+    code_map = fit_steering(episodes, agent.spec, typical)
     support = fit_support(settled_codes(episodes.subset(episodes.regime == "train")))
     metric = make_metric(agent, episodes)
-    fidelity = {
-        explored: evaluate_fidelity(agent, chosen, code_map, metric, seed)
-        if len((chosen := steerable(episodes, explored)).obs) >= FEWEST_STEERED
-        else []
-        for explored in (True, False)
-    }
+
+    def steered(explored: bool, engine: Engine) -> list[FactorFidelity]:
+        chosen = steerable(episodes, explored)
+        enough = len(chosen.obs) >= FEWEST_STEERED
+        return evaluate_fidelity(agent, chosen, code_map, metric, seed, engine) if enough else []
+
     return Analysis(
         features=agent.spec.features,
         episodes=episodes,
         probe=probe,
         policy_probe=policy_probe,
+        typical=typical,
         code_map=code_map,
         support=support,
-        fidelity=fidelity[True],
-        policy_fidelity=fidelity[False],
+        dreams={
+            engine: DreamFigures(steered(True, engine), steered(False, engine), _laws(agent, code_map, engine))
+            for engine in dreamers
+        },
         seed=seed,
         seconds=time.monotonic() - began,
     )
+
+
+def _laws(agent: Agent, code_map: CodeMap, engine: Engine) -> list[LawCheck]:
+    """Closed forms against dreams under the code that the map gives each physics; none for an agent of pixels."""
+    if agent.world_model.sight is not None:
+        return []
+
+    def dreamer(obs: np.ndarray, actions: np.ndarray, contexts: np.ndarray) -> np.ndarray:
+        return dream_from_observations(agent, obs, actions, code_map.predict(contexts), engine)
+
+    return check_laws(agent.spec, dreamer)
 
 
 def _judge_probe(episodes: Episodes, spec: EnvSpec, seed: int) -> ProbeEvaluation:

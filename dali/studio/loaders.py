@@ -137,7 +137,8 @@ def load_readout(run: Run) -> "Readout":
     episodes = load_episodes(run)
     if not run.config.method.infers_context:
         raise DaliError(f"{run.config.method.title} infers no context code, so there is nothing to read physics from.")
-    return _fit_readout(stamp(run.folder, EPISODES_FILE), episodes, run.spec)
+    figures = (ANALYSIS_FILE,) if (run.folder / ANALYSIS_FILE).exists() else ()
+    return _fit_readout(stamp(run.folder, EPISODES_FILE, *figures), episodes, run.spec)
 
 
 def load_analysis(run: Run) -> dict[str, Any] | None:
@@ -248,9 +249,9 @@ def _load_episodes(files: Stamp) -> "Episodes":
 
 @st.cache_resource(max_entries=4, show_spinner="Fitting the probe and the code map …")
 def _fit_readout(files: Stamp, _episodes: "Episodes", _spec: EnvSpec) -> "Readout":
-    from dali.runs.artifacts import fit_readout
+    from dali.runs.artifacts import fit_readout, load_typical
 
-    return fit_readout(_episodes, _spec)
+    return fit_readout(_episodes, _spec, load_typical(_folder(files)))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

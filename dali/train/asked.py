@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dali.config import IMMATERIAL, RunConfig, make_config
 from dali.errors import DaliError
-from dali.train.record import default_steps
+from dali.train.steps import default_steps
 
 
 def asked_config(env: str, method: str, seed: int, options: Sequence[str]) -> RunConfig:

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from dali.config import FREE_TO_CHANGE, PRESETS, RunConfig
-from dali.envs import catalogue
 from dali.runs.checkpoint import write_text
+from dali.train.steps import default_steps
 
 RECORD = "training.json"
 
@@ -48,8 +48,3 @@ def training_command(config: RunConfig) -> str:
     if config.train.steps != default_steps(config.env, config.preset):
         words += f" --steps {config.train.steps}"
     return words
-
-
-def default_steps(env: str, preset: str) -> int:
-    """Environment steps where --steps is not given: the preset's own for tiny, else the environment's."""
-    return PRESETS["tiny"][1].steps if preset == "tiny" else catalogue.spec(env).train_steps

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from dali.errors import CheckpointError, DaliError
-from dali.runs.checkpoint import TRAINER_STATE
-from dali.runs.folder import CONFIG, load_config
+from dali.runs.folder import CONFIG, TRAINER_STATE, load_config
 from dali.train.asked import asked_config, differences
 from dali.train.log import read_metrics
 from dali.train.record import RECORD
