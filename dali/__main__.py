@@ -14,6 +14,7 @@ from dali.cli.doctor import doctor
 from dali.cli.embed import embed
 from dali.cli.evaluate import evaluate
 from dali.cli.plausibility import plausibility
+from dali.cli.react import react
 from dali.cli.reference import reference
 from dali.cli.sweep import sweep
 from dali.cli.train import train
@@ -29,6 +30,7 @@ for command in (
     card,
     counterfactual,
     plausibility,
+    react,
     embed,
     compact,
     reference,

@@ -13,7 +13,7 @@ from dali.envs import catalogue
 from dali.envs.contexts import evaluation_grid
 from dali.model.agent import Agent
 from dali.returns.held_out import HeldOutReturns, held_out_returns
-from dali.returns.play import evaluate
+from dali.returns.play import evaluate, plan_episodes
 from dali.runs.card import render_card
 from dali.runs.checkpoint import save_agent
 from dali.runs.scores import load_evaluation, save_evaluation
@@ -92,13 +92,13 @@ def test_the_command_tells_the_return_of_the_evaluation(tmp_path, method):
     assert f"Not evaluated yet: `python -m dali evaluate checkpoints/{tmp_path.name}`" in card_of(tmp_path)
 
     contexts, regimes, grids = evaluation_grid(agent.spec, "quick")
-    save_evaluation(tmp_path, evaluate(agent, contexts, regimes, grids, 1, 0))
+    save_evaluation(tmp_path, evaluate(agent, plan_episodes(agent.spec, contexts, regimes, grids, 1, 0), 0))
     assert held_out_returns(agent.spec, load_evaluation(tmp_path)) is None  # of a dozen contexts few lie inside
 
     inside = [i for i, regime in enumerate(evaluation_grid(agent.spec)[1]) if regime == "interpolation"]
     contexts, regimes, grids = evaluation_grid(agent.spec)
     args = contexts[inside], [regimes[i] for i in inside], [grids[i] for i in inside]
-    save_evaluation(tmp_path, evaluate(agent, *args, 1, 0))
+    save_evaluation(tmp_path, evaluate(agent, plan_episodes(agent.spec, *args, 1, 0), 0))
     assert CliRunner().invoke(app, write).exit_code == 0
     found = held_out_returns(agent.spec, load_evaluation(tmp_path))
     assert found is not None

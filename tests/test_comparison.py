@@ -15,7 +15,7 @@ from dali.errors import CheckpointError, DaliError
 from dali.model.agent import Agent
 from dali.returns import scoring
 from dali.returns.comparison import compare_methods, setting, setting_text
-from dali.returns.play import Evaluation, evaluate
+from dali.returns.play import Evaluation, evaluate, plan_episodes
 from dali.returns.reference import References
 from dali.runs.checkpoint import save_agent
 from dali.runs.scores import save_evaluation
@@ -34,10 +34,10 @@ def scale(monkeypatch):
 
 def played(returns: list[float], episodes: int = 1, rows: slice = slice(None)) -> Evaluation:
     """The same return in all episodes of a context."""
-    table = np.tile(np.array(returns, float)[:, None], (1, episodes))
     contexts = CONTEXTS[rows]
-    size = table.shape
-    return Evaluation(contexts, REGIMES[rows], ["g"] * len(contexts), 0, table, np.full(size, 200), np.zeros(size))
+    table = plan_episodes(SPEC, contexts, REGIMES[rows], ["g"] * len(contexts), episodes, 0)
+    results = {"return": np.repeat(np.array(returns, float), episodes), "steps": 200, "random_return": 0.0}
+    return Evaluation(("g", "l"), table.assign(**results), 0)
 
 
 BASE = [10, 20, 30, 40, 0, 0, 0, 0]  # inside: the middle half is 20 and 30
@@ -65,20 +65,48 @@ def test_probability_of_improvement_over_the_baseline_by_hand():
         "dali_d": [(0, played(BETTER)), (1, played(BETTER))],
     }
     base, better = compare_methods(SPEC, runs, draws=200).rows
-    assert base.better == {}
+    assert base.versus == {}
     # Inside, each of its runs beats the first of the baseline (20 more) and loses to the second (10 less).
-    assert better.better["interpolation"].value == pytest.approx(0.5)
-    assert better.better["extrapolation"].value == pytest.approx((0.5 + 1 + 1 + 0.5) / 4)
-    assert better.better["all"].value == pytest.approx((0.5 * 4 + 3) / 8)
-    assert better.better["extrapolation"].low == better.better["extrapolation"].high  # its runs are alike
+    wins = {regime: versus.improvement for regime, versus in better.versus.items()}
+    assert wins["interpolation"].value == pytest.approx(0.5)
+    assert wins["extrapolation"].value == pytest.approx((0.5 + 1 + 1 + 0.5) / 4)
+    assert wins["all"].value == pytest.approx((0.5 * 4 + 3) / 8)
+    assert wins["extrapolation"].low == wins["extrapolation"].high  # its runs are alike
     assert better.seeds == (0, 1)
-    assert better.iqm["all"].resampled == better.better["all"].resampled == "runs"
+    assert better.iqm["all"].resampled == wins["all"].resampled == "runs"
+    # IQM of its runs inside: 40 and 50. Of the baseline's: 20 and 30, 50 and 60, together 30 to 50.
+    assert dict(better.versus["interpolation"].paired.by_seed) == {0: pytest.approx(0.2), 1: pytest.approx(-0.1)}
+    assert better.versus["interpolation"].unpaired.value == pytest.approx(0.45 - 0.4)
+
+
+def test_the_sentence_is_of_the_paired_difference_where_no_seed_is_left_out():
+    base = [(seed, played([r + seed for r in BASE])) for seed in range(3)]
+    better = [(seed, played([r + seed for r in BETTER])) for seed in range(3)]
+    found = compare_methods(SPEC, {"dreamer_dr": base, "dali_d": better}, draws=400)
+    (text,) = found.sentences
+    assert text.startswith("DALI-D against Dreamer-DR (paired by seed): inside the training range better by 0.20 [")
+    assert "outside it 3 seeds can't tell (+0.0" in text
+    found = compare_methods(SPEC, {"dreamer_dr": base[:2], "dali_d": better}, draws=50)
+    assert found.sentences[0].startswith(
+        "DALI-D against Dreamer-DR (seeds not paired): inside the training range 2 seeds"
+    )
+
+
+def test_returns_of_the_first_steps_stand_beside_where_all_episodes_have_them():
+    evaluation = played(BASE)
+    known = Evaluation(evaluation.features, evaluation.episodes.assign(return_10=-1.0, return_25=range(8)), 0)
+    (row,) = compare_methods(SPEC, {"dali_d": [(0, known)]}, draws=50).rows
+    assert row.early[10].value == -1.0
+    assert row.early[25].value == pytest.approx(3.5)
+    (row,) = compare_methods(SPEC, {"dali_d": [(0, evaluation)]}, draws=50).rows
+    assert row.early == {}
 
 
 def test_without_the_baseline_nothing_is_held_against_it():
     found = compare_methods(SPEC, {"dali_d": [(0, played(BETTER))]}, draws=10)
     assert found.baseline is None
-    assert found.rows[0].better == {}
+    assert found.rows[0].versus == {}
+    assert found.sentences == []
 
 
 def test_only_shared_contexts_count():
@@ -112,7 +140,7 @@ def runs(tmp_path):
         agent = Agent(make_config("pendulum", method, "tiny", seed, 600), SPEC).requires_grad_(False).eval()
         folder = tmp_path / f"{method}-{seed}"
         save_agent(folder, agent)
-        save_evaluation(folder, evaluate(agent, contexts[:3], regimes[:3], grids[:3], 1, 0))
+        save_evaluation(folder, evaluate(agent, plan_episodes(SPEC, contexts[:3], regimes[:3], grids[:3], 1, 0), 0))
     return tmp_path
 
 
@@ -123,6 +151,9 @@ def test_the_command(runs):
     assert "2 (0, 1)" in plain.output
     assert "P(DALI-D > Dreamer-DR)" in plain.output
     assert "* over contexts, since there is one run" in plain.output
+    assert "DALI-D against Dreamer-DR (seeds not paired): " in plain.output
+    assert "1 seed can't tell (" in plain.output
+    assert "return of the first steps  10 steps" in plain.output
     table = CliRunner().invoke(app, ["compare", *folders, "--returns", "--markdown"]).output.splitlines()
     assert table[0] == "Pendulum: preset tiny, 600 environment steps"
     assert table[2].startswith("| method | context | seeds |")
@@ -143,7 +174,7 @@ def test_runs_that_differ_in_more_than_method_and_seed_stand_apart(runs):
     wide = Agent(make_config("pendulum", "dali_d", "tiny", 5, 600, units=40), SPEC).requires_grad_(False).eval()
     save_agent(runs / "wide", wide)
     contexts, regimes, grids = evaluation_grid(SPEC, "quick")
-    save_evaluation(runs / "wide", evaluate(wide, contexts[:3], regimes[:3], grids[:3], 1, 0))
+    save_evaluation(runs / "wide", evaluate(wide, plan_episodes(SPEC, contexts[:3], regimes[:3], grids[:3], 1, 0), 0))
     result = CliRunner().invoke(app, ["compare", *map(str, sorted(runs.iterdir())), "--returns", "--json"])
     small, other = json.loads(result.output)
     assert [len(record["rows"]) for record in (small, other)] == [2, 1]

@@ -8,7 +8,7 @@ from dali.envs.contexts import evaluation_grid
 from dali.figures import generalization as figures
 from dali.methods import METHODS
 from dali.returns.estimators import ContextMeans, Estimate
-from dali.returns.play import Evaluation
+from dali.returns.play import Evaluation, plan_episodes
 from dali.returns.scoring import RETURN, by_regime, compare, score, single_grid
 
 SPEC = catalogue.spec("pendulum")
@@ -18,9 +18,9 @@ CONTEXTS, REGIMES, GRIDS = evaluation_grid(SPEC)
 def made_up(returns: np.ndarray, rows: np.ndarray | slice = slice(None)) -> Evaluation:
     """One episode in each of some contexts of the grid, the random policy at -1000."""
     contexts = CONTEXTS[rows]
-    size = len(contexts), 1
-    labels = list(np.array(REGIMES)[rows]), list(np.array(GRIDS)[rows])
-    return Evaluation(contexts, *labels, 0, returns.reshape(size), np.full(size, 200), np.full(size, -1000.0))
+    table = plan_episodes(SPEC, contexts, np.array(REGIMES)[rows], np.array(GRIDS)[rows], 1, 0)
+    results = {"return": returns.ravel(), "steps": 200, "random_return": -1000.0}
+    return Evaluation(("g", "l"), table.assign(**results), 0)
 
 
 def test_each_value_stands_in_its_cell():

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from dali.__main__ import app as cli
 from dali.envs.contexts import evaluation_grid
-from dali.returns.play import evaluate
+from dali.returns.play import evaluate, plan_episodes
 from dali.runs.artifacts import EPISODES_FILE, load_episodes, save_analysis, save_episodes
 from dali.runs.checkpoint import WEIGHTS, load_agent
 from dali.runs.report import analyse
@@ -123,7 +123,9 @@ def test_the_overview_and_the_card_tell_the_same_return(open_page, folder, tmp_p
     agent = load_agent(run)
     contexts, regimes, grids = evaluation_grid(agent.spec)
     inside = [i for i, regime in enumerate(regimes) if regime == "interpolation"]
-    save_evaluation(run, evaluate(agent, contexts[inside], *([x[i] for i in inside] for x in (regimes, grids)), 1, 0))
+    labels = [[names[i] for i in inside] for names in (regimes, grids)]
+    asked = plan_episodes(agent.spec, contexts[inside], *labels, 1, 0)
+    save_evaluation(run, evaluate(agent, asked, 0))
     assert CliRunner().invoke(cli, ["card", str(run)]).exit_code == 0
     shown = open_page(tmp_path).dataframe[0].value["Return"].item()
     assert (

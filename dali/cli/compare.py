@@ -11,8 +11,11 @@ from dali.errors import DaliError
 if TYPE_CHECKING:
     from dali.config import RunConfig
     from dali.returns.comparison import Comparison
+    from dali.returns.differences import Difference
     from dali.returns.estimators import Estimate
     from dali.returns.play import Evaluation
+
+    Table = tuple[list[str], list[list[str]], str]  # head, rows, and what its figures are
 
     Runs = dict[str, list[tuple[int, Evaluation]]]  # by method: training seed and evaluation
 
@@ -54,36 +57,74 @@ def compare(
 
 
 def render(found: "Comparison", markdown: bool) -> str:
-    """Both tables and what their figures are, as text or Markdown."""
+    """The tables and what their figures are, as text or Markdown."""
+    tables = [_scores_table(found), _early_table(found), *_versus_tables(found)]
+    parts = [part for head, rows, text in tables if rows for part in (_table(head, rows, markdown), text)]
+    return "\n\n".join([*parts, *found.sentences])
+
+
+def _scores_table(found: "Comparison") -> "Table":
     from dali.methods import METHODS
 
-    regimes = list(found.contexts)
     digits = 2 if found.reference else 0
-    counted = [f"{r} ({n})" for r, n in found.contexts.items()]
     rows = []
     for row in found.rows:
-        cells = [_cell(row.iqm[r], digits) for r in regimes]
+        cells = [_cell(row.iqm[r], digits) for r in found.contexts]
         gap = [_cell(row.gap, digits)] if row.gap else []
         rows.append([METHODS[row.method].title, METHODS[row.method].source, _seeds(row.seeds), *cells, *gap])
     gap_title = ["optimality gap"] if found.rows[0].gap else []
-    rows.append(
-        ["random policy", "-", "-", *(_number(found.random[r], digits) for r in regimes), *("-" for _ in gap_title)]
-    )
-    parts = [_table(["method", "context", "seeds", *counted, *gap_title], rows, markdown), _explanation(found)]
-    if found.baseline:
-        title = METHODS[found.baseline].title
-        better = [
-            [f"P({METHODS[row.method].title} > {title})", *(_cell(row.better[r], 2) for r in regimes)]
-            for row in found.rows
-            if row.better
-        ]
-        if better:
-            parts += [
-                _table(["probability of improvement", *regimes], better, markdown),
-                f"The chance that a run of the one method beats a run of {title} in the same context; 0.5: neither is "
-                "better.",
-            ]
-    return "\n\n".join(parts)
+    random = [_number(found.random[r], digits) for r in found.contexts]
+    rows.append(["random policy", "-", "-", *random, *("-" for _ in gap_title)])
+    counted = [f"{r} ({n})" for r, n in found.contexts.items()]
+    return ["method", "context", "seeds", *counted, *gap_title], rows, _explanation(found)
+
+
+def _early_table(found: "Comparison") -> "Table":
+    from dali.methods import METHODS
+
+    steps = sorted(set.intersection(*(set(row.early) for row in found.rows)))
+    rows = [[METHODS[row.method].title, *(_cell(row.early[n], 1) for n in steps)] for row in found.rows]
+    head = ["return of the first steps", *(f"{n} steps" for n in steps)]
+    text = "How fast each method finds out: interquartile means over runs and all contexts, not normalised."
+    return head, rows if steps else [], text
+
+
+def _versus_tables(found: "Comparison") -> list["Table"]:
+    """The chance to beat the baseline, and by how much."""
+    from dali.methods import METHODS
+
+    if not found.baseline:
+        return []
+    title, others = METHODS[found.baseline].title, [row for row in found.rows if row.versus]
+    chance = [
+        [f"P({METHODS[row.method].title} > {title})", *(_cell(row.versus[r].improvement, 2) for r in found.contexts)]
+        for row in others
+    ]
+    digits = 2 if found.reference else 0
+    less = []
+    for row in others:
+        for kind in ("paired", "unpaired"):
+            cells = [getattr(row.versus[r], kind) for r in found.contexts]
+            if all(cells):
+                seeds = " and ".join(map(str, dict.fromkeys(cells[0].seeds)))
+                name = f"{METHODS[row.method].title} less {title}"
+                less.append([name, kind, seeds, *(_difference(d, digits) for d in cells)])
+        by_seed = [row.versus[r].paired for r in found.contexts]
+        for number in [number for number, _ in by_seed[0].by_seed] if by_seed[0] else []:
+            values = [_signed(dict(d.by_seed)[number], digits) for d in by_seed if d]
+            less.append([f"  seed {number}", "", "1", *values])
+    return [
+        (
+            ["probability of improvement", *found.contexts],
+            chance,
+            f"The chance that a run of the one beats one of {title} in the same context; 0.5: neither is better.",
+        ),
+        (
+            ["difference of interquartile means", "seeds are", "seeds", *found.contexts],
+            less,
+            "95 % intervals over seeds (by Student's distribution) and contexts; of one seed, over contexts alone.",
+        ),
+    ]
 
 
 def _explanation(found: "Comparison") -> str:
@@ -95,7 +136,7 @@ def _explanation(found: "Comparison") -> str:
         f"{episodes} episodes a context, on contexts that all runs share; in brackets their number. 95 % bootstrap "
         "intervals over runs, stratified by context"
     )
-    if any(e.resampled == "contexts" for row in found.rows for e in (*row.iqm.values(), *row.better.values())):
+    if any(e.resampled == "contexts" for row in found.rows for e in row.iqm.values()):
         text += "; * over contexts, since there is one run: it says nothing about other seeds"
     return f"{text}. With few runs such intervals are too narrow."
 
@@ -104,6 +145,15 @@ def _cell(estimate: "Estimate", digits: int) -> str:
     star = "*" if estimate.resampled == "contexts" else ""
     value, low, high = (_number(x, digits) for x in (estimate.value, estimate.low, estimate.high))
     return f"{value} [{low}, {high}]{star}"
+
+
+def _difference(difference: "Difference", digits: int) -> str:
+    value, low, high = (_signed(x, digits) for x in (difference.value, difference.low, difference.high))
+    return f"{value} [{low}, {high}]"
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"{round(value, digits) + 0.0:+.{digits}f}"
 
 
 def _number(value: float, digits: int) -> str:

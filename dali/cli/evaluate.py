@@ -19,9 +19,15 @@ def evaluate(
     ] = "paper",
     episodes: Annotated[int, typer.Option(min=1, help="Episodes a context (the paper: 50).")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the start states.")] = 0,
+    memory: Annotated[
+        Literal["kept", "none"],
+        typer.Option(help="none: h and s made anew at every step, a policy without memory; a file of its own."),
+    ] = "kept",
     status: Annotated[Path | None, typer.Option(help="File to report progress in, for the dashboard.")] = None,
 ) -> None:
     """Play a checkpoint under physics it was not trained on; every return goes to eval.json in its folder.
+
+    With --memory none the file is eval-no-memory.json.
 
     Episodes already there are kept, so that a larger grid, more episodes or a killed evaluation go on from them.
     """
@@ -31,8 +37,9 @@ def evaluate(
     from dali.errors import CheckpointError, DaliError
     from dali.jobs import reporting
     from dali.returns.play import evaluate as play
+    from dali.returns.play import plan_episodes
     from dali.runs.checkpoint import load_agent
-    from dali.runs.scores import EVAL_FILE, load_evaluation, save_evaluation
+    from dali.runs.scores import FILES, load_evaluation, save_evaluation
 
     agent = load_agent(run)
     contexts, regimes, grids = evaluation_grid(agent.spec, grid)
@@ -40,15 +47,15 @@ def evaluate(
     check_held_out(agent.spec, contexts, trained)
     typer.echo(f"None of the {len(contexts)} evaluation contexts is among the {len(trained)} training contexts.")
 
-    known = None
-    if (run / EVAL_FILE).exists():
+    known, path = None, run / FILES[memory]
+    if path.exists():
         try:
-            known = load_evaluation(run)
+            known = load_evaluation(run, memory)
         except CheckpointError as error:
             typer.echo(f"Nothing played before can be kept. {error}")
     if known is not None and known.seed != seed:
         raise DaliError(
-            f"{run / EVAL_FILE} holds episodes of seed {known.seed}; go on with --seed {known.seed}, or remove it to "
+            f"{path} holds episodes of seed {known.seed}; go on with --seed {known.seed}, or remove it to "
             f"play with seed {seed}."
         )
     with reporting(status) as report, tqdm(unit="episode") as bar:
@@ -59,9 +66,10 @@ def evaluate(
             bar.total = total
             bar.update(done - bar.n)
 
-        result = play(agent, contexts, regimes, grids, episodes, seed, known, on_batch)
+        asked = plan_episodes(agent.spec, contexts, regimes, grids, episodes, seed)
+        result = play(agent, asked, seed, known, on_batch, memory)
     typer.echo(_table(agent.spec, result))
-    typer.echo(f"Wrote {run / EVAL_FILE}")
+    typer.echo(f"Wrote {path}")
 
 
 def _table(spec: "EnvSpec", result: "Evaluation") -> str:

@@ -6,6 +6,7 @@ into observations (N, O) of its own. Everything else reads those, and knows noth
 Shapes: N copies, T time, O observation, A action, F context features, K context window.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,6 +80,8 @@ class Agent(nn.Module):
         state: AgentState,
         true_context: Tensor,
         generator: torch.Generator | None,
+        change: Callable[[Tensor], Tensor] | None = None,
+        forget: bool = False,
     ) -> tuple[Tensor, AgentState, Tensor]:
         """Takes in N observations and chooses N actions.
 
@@ -86,18 +89,25 @@ class Agent(nn.Module):
             obs: (N, O) of ``view``. first: (N,) bool, where an episode starts and memory is dropped.
             true_context: (N, F) scaled; only methods whose source is "given" read it.
             generator: draws latents and actions; None takes their modes.
+            change: gives the context (N, X) that the networks read in place of the one found; None leaves it.
+            forget: the world model's state is that of an episode's first step; the window of the context stays.
 
         Returns:
             Actions (N, A), the new memory, and the context (N, X) that was used, as the networks read it.
         """
         state = self._remember(obs, first, state)
         context = self.context(state, true_context)
+        if change is not None:
+            context = change(context)
+        before, prev_action = state.latent, state.action
+        if forget:
+            before, prev_action = before.masked(torch.zeros_like(first)), torch.zeros_like(prev_action)
         noise = self.world_model.latent_noise(obs.shape[0], generator=generator)
         latent, _ = self.world_model.observe(
             obs[:, None],
-            state.action[:, None],
+            prev_action[:, None],
             context[:, None],
-            state.latent,
+            before,
             noise[:, None] if isinstance(noise, Tensor) else noise,
         )
         latent = latent.index(slice(None), 0)

@@ -1,4 +1,4 @@
-"""Methods side by side: interquartile means by regime, and the chance of each to beat a baseline.
+"""Methods side by side: interquartile means by regime, and how each stands against a baseline.
 
 Every figure comes from the episodes of the runs' evaluations, on the contexts that all runs share. Runs compare where
 they differ in method and seed alone: `setting` tells.
@@ -9,18 +9,41 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from dali.config import IMMATERIAL, PRESETS, RunConfig
 from dali.envs.contexts import REGIMES
 from dali.envs.spec import EnvSpec
 from dali.errors import DaliError
 from dali.methods import METHODS
+from dali.returns.differences import Difference, paired_difference, unpaired_difference, verdict
 from dali.returns.estimators import Estimate, aggregate, probability_of_improvement, resampling
-from dali.returns.play import Evaluation
-from dali.returns.scoring import NORMALISED, Scores, compare
+from dali.returns.play import EARLY, EARLY_COLUMNS, Evaluation
+from dali.returns.scoring import NORMALISED, Scores, compare, context_table
 
 ALL = "all"  # the contexts of all regimes together
+PLACES = {
+    "interpolation": "inside the training range",
+    "extrapolation": "outside it",
+    "mixed": "partly outside",
+    ALL: "over all contexts",
+}
 MIN_CONTEXTS = 2  # of a regime that figures are given for: what an interval over contexts needs
+
+
+@dataclass(frozen=True)
+class Versus:
+    """A method against the baseline in one regime."""
+
+    improvement: Estimate  # probability of improvement
+    paired: Difference | None  # over the training seeds that both have; None where they share none
+    unpaired: Difference
+
+    @property
+    def told(self) -> Difference:
+        """The difference that sentences are made from: the paired one where it leaves no seed out."""
+        whole = self.paired is not None and self.paired.seeds == self.unpaired.seeds
+        return self.paired if self.paired is not None and whole else self.unpaired
 
 
 @dataclass(frozen=True)
@@ -31,7 +54,8 @@ class MethodRow:
     seeds: tuple[int, ...]  # of its trainings
     iqm: dict[str, Estimate]
     gap: Estimate | None  # optimality gap over all contexts; None where scores are not normalised
-    better: dict[str, Estimate]  # probability of improvement over the baseline; empty for the baseline and without one
+    early: dict[int, Estimate]  # IQM of the return of the first steps, over all contexts; empty where a file lacks it
+    versus: dict[str, Versus]  # against the baseline; empty for the baseline and without one
 
 
 @dataclass(frozen=True)
@@ -50,6 +74,16 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
+
+    @property
+    def sentences(self) -> list[str]:
+        """What the differences from the baseline say, a plain sentence for each other method."""
+        digits = 2 if self.reference else 0
+        return [
+            sentence(METHODS[row.method].title, METHODS[self.baseline].title, row.versus, digits)
+            for row in self.rows
+            if self.baseline and row.versus
+        ]
 
 
 def setting(config: RunConfig) -> RunConfig:
@@ -101,11 +135,11 @@ def compare_methods(
     if not runs:
         raise DaliError("There is nothing to compare: no run was given.")
     for name, found in runs.items():
-        seeds = [number for number, _ in found]
-        if len(set(seeds)) < len(seeds):
+        if len({number for number, _ in found}) < len(found):
             raise DaliError(f"Two runs of {METHODS[name].title} have the same seed; each is one draw of the method.")
     ordered = [name for name in METHODS if name in runs]
-    scores = compare(spec, {name: [evaluation for _, evaluation in runs[name]] for name in ordered}, normalised)
+    evaluations = {name: [evaluation for _, evaluation in runs[name]] for name in ordered}
+    scores = compare(spec, evaluations, normalised)
     first = scores[ordered[0]]
     where = regime_masks(first)
     if not where:
@@ -114,30 +148,55 @@ def compare_methods(
             "on the same grid."
         )
     kept = baseline if baseline in scores else None
-    options: dict[str, int] = {"draws": draws, "seed": seed}
-
-    def row(name: str) -> MethodRow:
-        table = scores[name].runs
-        iqm = {r: aggregate(table[:, w], ("iqm",), resampling(table), **options)["iqm"] for r, w in where.items()}
-        gap = None
-        if first.measure == NORMALISED:
-            gap = aggregate(table, ("optimality_gap",), resampling(table), **options)["optimality_gap"]
-        better = {} if kept in (None, name) else improvement(scores[name], scores[kept], **options)
-        return MethodRow(name, tuple(sorted(number for number, _ in runs[name])), iqm, gap, better)
-
-    counts = _episodes([e for found in runs.values() for _, e in found], first.contexts)
+    table = context_table(spec, evaluations, normalised)
+    seeds = {name: tuple(number for number, _ in runs[name]) for name in ordered}
+    rows = []
+    for name in ordered:
+        own = scores[name].runs
+        gap = aggregate(own, ("optimality_gap",), resampling(own), draws, seed=seed)["optimality_gap"]
+        rows.append(
+            MethodRow(
+                method=name,
+                seeds=tuple(sorted(seeds[name])),
+                iqm=interquartile_means(scores[name], draws, seed),
+                gap=gap if first.measure == NORMALISED else None,
+                early=_early(table[table["method"] == name], draws, seed),
+                versus={}
+                if kept in (None, name)
+                else against(scores[name], seeds[name], scores[kept], seeds[kept], draws, seed),
+            )
+        )
     return Comparison(
         env=spec.name,
         measure=first.measure,
         reference=first.reference,
         contexts={r: int(w.sum()) for r, w in where.items()},
-        episodes=(int(counts.min()), int(counts.max())),
+        episodes=(int(table["episodes"].min()), int(table["episodes"].max())),
         baseline=kept,
-        rows=[row(name) for name in ordered],
+        rows=rows,
         random={
             r: aggregate(first.random[None, w], ("iqm",), "contexts", draws=1)["iqm"].value for r, w in where.items()
         },
     )
+
+
+def interquartile_means(scores: Scores, draws: int = 2000, seed: int = 0) -> dict[str, Estimate]:
+    """IQM by regime."""
+    over = resampling(scores.runs)
+    return {
+        regime: aggregate(scores.runs[:, where], ("iqm",), over, draws, seed=seed)["iqm"]
+        for regime, where in regime_masks(scores).items()
+    }
+
+
+def _early(rows: pd.DataFrame, draws: int, seed: int) -> dict[int, Estimate]:
+    """IQM of the return of the first steps of one method's runs, by the number of steps."""
+    found = {}
+    for steps, column in zip(EARLY, EARLY_COLUMNS, strict=True):
+        table = np.array([run[column] for _, run in rows.groupby("run")])
+        if not np.isnan(table).any():
+            found[steps] = aggregate(table, ("iqm",), resampling(table), draws, seed=seed)["iqm"]
+    return found
 
 
 def regime_masks(scores: Scores) -> dict[str, np.ndarray]:
@@ -156,11 +215,31 @@ def improvement(x: Scores, y: Scores, draws: int = 2000, seed: int = 0) -> dict[
     }
 
 
-def _episodes(evaluations: Sequence[Evaluation], contexts: np.ndarray) -> np.ndarray:
-    """Episodes that each evaluation has in each of the contexts (M, F), all in one row."""
-    wanted = set(map(tuple, contexts.tolist()))
-    counts = []
-    for evaluation in evaluations:
-        keep = [tuple(c) in wanted for c in evaluation.contexts.tolist()]
-        counts.append((~np.isnan(evaluation.returns[keep])).sum(1))
-    return np.concatenate(counts)
+def against(
+    x: Scores, x_seeds: Sequence[int], y: Scores, y_seeds: Sequence[int], draws: int = 2000, seed: int = 0
+) -> dict[str, Versus]:
+    """A method against another, scores on the same contexts, by regime.
+
+    Args:
+        x_seeds, y_seeds: training seed of each run.
+    """
+    wins = improvement(x, y, draws, seed)
+    found = {}
+    for regime, where in regime_masks(x).items():
+        a, b, strata = x.runs[:, where], y.runs[:, where], x.regimes[where]
+        pairs = dict(zip(x_seeds, a, strict=True)), dict(zip(y_seeds, b, strict=True))
+        paired = paired_difference(*pairs, strata, draws, seed)
+        found[regime] = Versus(wins[regime], paired, unpaired_difference(a, b, strata, draws, seed))
+    return found
+
+
+def sentence(method: str, baseline: str, versus: Mapping[str, Versus], digits: int = 2) -> str:
+    """One plain sentence on a method against another, from the intervals of their differences by regime.
+
+    Args:
+        method, baseline: titles for people. digits: decimals of the differences.
+    """
+    parts = [f"{PLACES[regime]} {verdict(found.told, digits)}" for regime, found in versus.items()]
+    told = [found.told for found in versus.values()]
+    how = "paired by seed" if all(d.paired for d in told) else "seeds not paired"
+    return f"{method} against {baseline} ({how}): {'; '.join(parts)}."

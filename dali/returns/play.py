@@ -5,92 +5,144 @@ start state alone. Episodes are played in batches, yet each gives the bits that 
 always BATCH rows (unused ones are blank) on one thread. With another number of rows, or of threads, matrix products
 and vectorised functions round differently, and a policy that takes modes can amplify the last bit to another return.
 
-Shapes: M contexts, E episodes a context, N episodes played together, F context features.
+Shapes: M contexts, E episodes a context, N episodes played together, F context features, A action, X context as the
+networks read it.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
+import pandas as pd
 import torch
+from torch import Tensor
 
 from dali.config import Observation
 from dali.envs import catalogue
-from dali.envs.contexts import Regime
 from dali.envs.frames import shown
 from dali.envs.spec import EnvSpec
 from dali.errors import DaliError
-from dali.model.agent import Agent
+from dali.model.agent import Agent, AgentState
 
 BATCH = 64  # rows of every network call, hence episodes played together
 RANDOM_STREAM = 1  # parts the actions of the random policy from the start state of the same seed
+EARLY = (10, 25)  # steps whose return shows how fast an agent finds out
+
+# "none": at every step h and s are made anew as at an episode's first, so that the policy knows of the past what its
+# context tells, and no more.
+Memory = Literal["kept", "none"]
+MEMORIES: tuple[Memory, ...] = get_args(Memory)
+
+# Contexts (N, X) to act on in place of those found, for a step and a slice of the episodes.
+ContextHook = Callable[[int, slice, Tensor], Tensor]
+
+LABELS = ("regime", "grid", "episode", "start_seed")
+EARLY_COLUMNS = tuple(f"return_{steps}" for steps in EARLY)
+RESULTS = ("return", *EARLY_COLUMNS, "steps", "random_return")
+
+
+class Played(NamedTuple):
+    """N episodes, each the same whatever is played beside it."""
+
+    returns: np.ndarray  # (N,) undiscounted sum of rewards
+    lengths: np.ndarray  # (N,) steps
+    early: np.ndarray  # (N, 2) returns of the first EARLY steps
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Returns of an agent and of the random policy from the same start states. NaN: an episode not played."""
+    """Episodes of an agent and of the random policy from the same start states, one row each.
 
-    contexts: np.ndarray  # (M, F) true physics, in the catalogue's units
-    regimes: list[Regime]  # M
-    grids: list[str]  # M, the features varied
+    Attributes:
+        features: names of the context features, in the catalogue's order.
+        episodes: a column for each feature (the true physics, in its unit), then LABELS and RESULTS. An episode is the
+            ``episode``-th of its context, from the state of ``start_seed``. Returns of the first steps are NaN where
+            an older file lacks them.
+        seed: of the start states.
+    """
+
+    features: tuple[str, ...]
+    episodes: pd.DataFrame
     seed: int
-    returns: np.ndarray  # (M, E) undiscounted sum of rewards
-    lengths: np.ndarray  # (M, E) steps; 0: not played
-    random_returns: np.ndarray  # (M, E)
+    memory: Memory = "kept"
+
+    @cached_property
+    def by_context(self) -> pd.DataFrame:
+        """A row for each context, in order of first appearance: features, regime, grid, mean results, `episodes`."""
+        grouped = self.episodes.groupby(list(self.features), sort=False)
+        means = grouped[list(RESULTS)].mean()
+        labels = grouped[["regime", "grid"]].first()
+        return pd.concat([labels, means, grouped.size().rename("episodes")], axis=1).reset_index()
 
     @property
-    def seeds(self) -> np.ndarray:
-        """(M, E) seed of each episode's start state."""
-        return episode_seeds(self.contexts, self.returns.shape[1], self.seed)
-
-    def mean_returns(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean returns (M,) of the agent and of the random policy; NaN for a context never played."""
-        played = ~np.isnan(self.returns)
-        count = np.where(played.any(1), played.sum(1), np.nan)
-        return np.nansum(self.returns, 1) / count, np.nansum(self.random_returns, 1) / count
+    def contexts(self) -> np.ndarray:
+        """(M, F) true physics."""
+        return self.by_context[list(self.features)].to_numpy(float)
 
 
 def evaluate(
     agent: Agent,
-    contexts: np.ndarray,
-    regimes: list[Regime],
-    grids: list[str],
-    episodes: int,
+    asked: pd.DataFrame,
     seed: int,
     known: Evaluation | None = None,
     on_batch: Callable[[Evaluation, int, int], None] | None = None,
+    memory: Memory = "kept",
 ) -> Evaluation:
-    """Plays ``episodes`` episodes of the agent, and of the random policy, in each context (M, F).
+    """Plays the episodes asked for, and those of the random policy from the same start states.
 
     Methods with given context get the true one; all others act on observations alone.
 
     Args:
-        regimes, grids: labels of the M contexts.
+        asked: as ``plan_episodes`` gives them.
         known: episodes played before by the same weights; they are kept and not played again.
         on_batch: called after each batch with the evaluation so far, episodes done and episodes to do.
 
     Raises:
-        DaliError: fewer than one episode, or known ones of another seed.
+        DaliError: known episodes of another seed or memory.
     """
-    evaluation, todo = _plan(contexts, regimes, grids, episodes, seed, known)
-    seeds = evaluation.seeds
+    names = [f.name for f in agent.spec.features]
+    if known is not None and (known.seed, known.memory) != (seed, memory):
+        raise DaliError(
+            f"The episodes played before have seed {known.seed} and memory {known.memory}; expected {seed}, {memory}."
+        )
+    before = [known.episodes] if known is not None else []
+    table = pd.concat([*before, asked]).drop_duplicates([*names, "episode"]).reset_index(drop=True)
+    # An episode's place in the file depends on what was asked for first, never on how it was split into batches.
+    place = table.groupby(names, sort=False).ngroup()
+    table = table.assign(place=place).sort_values(["place", "episode"], ignore_index=True).drop(columns="place")
+    todo = table.index[table["return"].isna()]
+    so_far = Evaluation(tuple(names), table, seed, memory)
     for first in range(0, len(todo), BATCH):
-        rows, columns = todo[first : first + BATCH].T
-        physics, starts = evaluation.contexts[rows], seeds[rows, columns]
-        evaluation.returns[rows, columns], evaluation.lengths[rows, columns] = play(agent, physics, starts)
-        evaluation.random_returns[rows, columns], _ = play_random(agent.spec, physics, starts)
+        rows = todo[first : first + BATCH]
+        physics, starts = table.loc[rows, names].to_numpy(float), table.loc[rows, "start_seed"].to_numpy()
+        ours, random = play(agent, physics, starts, memory), play_random(agent.spec, physics, starts)
+        table.loc[rows, list(RESULTS)] = np.column_stack([ours.returns, ours.early, ours.lengths, random.returns])
+        so_far = Evaluation(tuple(names), table.dropna(subset="return", ignore_index=True), seed, memory)
         if on_batch:
-            on_batch(evaluation, min(first + BATCH, len(todo)), len(todo))
-    return evaluation
+            on_batch(so_far, min(first + BATCH, len(todo)), len(todo))
+    return so_far
 
 
-def return_at_default(agent: Agent, episodes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns (E,) of the agent and of the random policy under the default physics."""
-    default = agent.spec.default_context[None]
-    result = evaluate(agent, default, ["interpolation"], ["default"], episodes, seed)
-    return result.returns[0], result.random_returns[0]
+def plan_episodes(
+    spec: EnvSpec, contexts: np.ndarray, regimes: Sequence[str], grids: Sequence[str], episodes: int, seed: int
+) -> pd.DataFrame:
+    """``episodes`` episodes in each of M contexts (M, F) with their labels; what playing tells is NaN.
+
+    Raises:
+        DaliError: fewer than one episode.
+    """
+    if episodes < 1:
+        raise DaliError(f"Episodes a context: found {episodes}; expected at least 1.")
+    contexts = np.asarray(contexts, np.float64)
+    columns = {f.name: contexts[:, i].repeat(episodes) for i, f in enumerate(spec.features)}
+    columns |= {"regime": np.repeat(regimes, episodes), "grid": np.repeat(grids, episodes)}
+    columns |= {"episode": np.tile(np.arange(episodes), len(contexts))}
+    columns |= {"start_seed": episode_seeds(contexts, episodes, seed).ravel()}
+    return pd.DataFrame({**columns, **dict.fromkeys(RESULTS, np.nan)})
 
 
 def episode_seeds(contexts: np.ndarray, episodes: int, seed: int) -> np.ndarray:
@@ -102,17 +154,27 @@ def episode_seeds(contexts: np.ndarray, episodes: int, seed: int) -> np.ndarray:
     return out
 
 
-def play(agent: Agent, contexts: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def play(
+    agent: Agent, contexts: np.ndarray, seeds: np.ndarray, memory: Memory = "kept", hook: ContextHook | None = None
+) -> Played:
     """One episode of the agent in each of N contexts (N, F), from the start states of N seeds.
 
-    Returns:
-        Returns (N,) and lengths (N,), each the same whatever is played beside it.
+    Args:
+        hook: changes the context that the networks read.
     """
-    parts = [_play_batch(agent, contexts[i : i + BATCH], seeds[i : i + BATCH]) for i in range(0, len(contexts), BATCH)]
-    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+    parts = []
+    for first in range(0, len(contexts), BATCH):
+        where = slice(first, min(first + BATCH, len(contexts)))
+        actor = Actor(agent, contexts[where], memory, None if hook is None else _for_rows(hook, where))
+        parts.append(actor.play(seeds[where]))
+    return Played(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-def play_random(spec: EnvSpec, contexts: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _for_rows(hook: ContextHook, where: slice) -> Callable[[int, Tensor], Tensor]:
+    return lambda t, context: hook(t, where, context)
+
+
+def play_random(spec: EnvSpec, contexts: np.ndarray, seeds: np.ndarray) -> Played:
     """As ``play``, by a policy that draws every action uniformly."""
     steps, actions = spec.episode_steps, spec.action_dim
     drawn = np.empty((len(seeds), steps, actions), np.float32)
@@ -131,41 +193,81 @@ def play_actions(
     seeds: np.ndarray,
     choose: Callable[[int, np.ndarray], np.ndarray],
     observation: Observation = "vector",
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Played:
     """As ``play``, by actions (N, A) that ``choose`` finds for step t and observations (N, O), or pictures."""
     num = len(contexts)
     simulator = catalogue.make(spec.name, num)
     obs = simulator.reset(seeds, contexts)
     total, length, running = np.zeros(num), np.zeros(num, np.int64), np.ones(num, bool)
+    early = np.zeros((num, len(EARLY)))
     for t in range(spec.episode_steps):
         step = simulator.step(choose(t, shown(observation, simulator, obs)))
         total += step.reward * running
+        early[:, [t < steps for steps in EARLY]] = total[:, None]
         length += running
         running &= ~step.terminated
         if not running.any():
             break
         obs = step.observation
-    return total, length
+    return Played(total, length, early)
 
 
-def _play_batch(agent: Agent, contexts: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    num = len(contexts)
-    seen = torch.zeros(BATCH, agent.obs_dim, device=agent.device)
-    scaled = torch.zeros(BATCH, agent.spec.context_dim, device=agent.device)
-    scaled[:num] = torch.from_numpy(agent.spec.scale_context(contexts))
-    memory = agent.initial(BATCH)
+class Actor:
+    """An agent in up to BATCH running episodes: the rows of a network call that are used, and what it remembers.
 
-    def choose(t: int, obs: np.ndarray) -> np.ndarray:
-        nonlocal memory, seen
+    Args:
+        contexts: (N, F) true physics, which methods with given context read. hook: as for ``play``, of these episodes.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        contexts: np.ndarray,
+        memory: Memory = "kept",
+        hook: Callable[[int, Tensor], Tensor] | None = None,
+    ):
+        self._agent, self._contexts, self._memory, self._hook = agent, contexts, memory, hook
+        self._num = len(contexts)
+        self._seen = torch.zeros(BATCH, agent.obs_dim, device=agent.device)
+        self._scaled = torch.zeros(BATCH, agent.spec.context_dim, device=agent.device)
+        self._scaled[: self._num] = torch.from_numpy(agent.spec.scale_context(contexts))
+        self._before = agent.initial(BATCH)
+        self._first = torch.ones(BATCH, dtype=torch.bool, device=agent.device)
+        self._step = 0
+
+    def play(self, seeds: np.ndarray, watch: Callable[[int], None] = lambda t: None) -> Played:
+        """The episodes from the start states of N seeds; ``watch`` is called before each step's action is taken."""
+
+        def choose(t: int, obs: np.ndarray) -> np.ndarray:
+            self._see(t, obs)
+            watch(t)
+            action, self._before = self._act(self._hooked)
+            return action
+
+        with _one_thread():
+            return play_actions(self._agent.spec, self._contexts, seeds, choose, self._agent.config.model.observation)
+
+    def action_under(self, change: Callable[[Tensor], Tensor]) -> np.ndarray:
+        """(N, A) that would be taken at this step under other contexts (N, X); nothing is remembered of it."""
+        return self._act(change)[0]
+
+    def _see(self, t: int, obs: np.ndarray) -> None:
         padded = np.zeros((BATCH, *obs.shape[1:]), obs.dtype)
-        padded[:num] = obs
-        first = torch.full((BATCH,), t == 0, device=agent.device)
-        seen = agent.view(padded, first, seen)
-        action, memory, _ = agent.act(seen, first, memory, scaled, None)
-        return action[:num].cpu().numpy()
+        padded[: self._num] = obs
+        self._step = t
+        self._first = torch.full((BATCH,), t == 0, device=self._agent.device)
+        self._seen = self._agent.view(padded, self._first, self._seen)
 
-    with _one_thread():
-        return play_actions(agent.spec, contexts, seeds, choose, agent.config.model.observation)
+    def _act(self, change: Callable[[Tensor], Tensor]) -> tuple[np.ndarray, AgentState]:
+        def used(context: Tensor) -> Tensor:
+            return torch.cat([change(context[: self._num]), context[self._num :]])
+
+        forget = self._memory == "none"
+        action, after, _ = self._agent.act(self._seen, self._first, self._before, self._scaled, None, used, forget)
+        return action[: self._num].cpu().numpy(), after
+
+    def _hooked(self, context: Tensor) -> Tensor:
+        return context if self._hook is None else self._hook(self._step, context)
 
 
 @contextmanager
@@ -176,38 +278,3 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _plan(
-    contexts: np.ndarray, regimes: list[Regime], grids: list[str], episodes: int, seed: int, known: Evaluation | None
-) -> tuple[Evaluation, np.ndarray]:
-    """An evaluation that holds what is known and room for the rest, and the (row, episode) pairs (P, 2) to play."""
-    if episodes < 1:
-        raise DaliError(f"Episodes a context: found {episodes}; expected at least 1.")
-    contexts = np.asarray(contexts, np.float64)
-    if known is None:
-        known = Evaluation(contexts[:0], [], [], seed, *(np.empty((0, episodes)) for _ in range(3)))
-    if known.seed != seed:
-        raise DaliError(f"The episodes played before have seed {known.seed}; expected {seed}.")
-    rows = {tuple(c): i for i, c in enumerate(known.contexts.tolist())}
-    new = [i for i, c in enumerate(contexts.tolist()) if tuple(c) not in rows]
-    rows |= {tuple(contexts[i].tolist()): len(rows) + k for k, i in enumerate(new)}
-    size = len(rows), max(episodes, known.returns.shape[1])
-
-    def room(values: np.ndarray, blank: float, dtype: type) -> np.ndarray:
-        out = np.full(size, blank, dtype)
-        out[: values.shape[0], : values.shape[1]] = values
-        return out
-
-    plan = replace(
-        known,
-        contexts=np.concatenate([known.contexts, contexts[new]]),
-        regimes=[*known.regimes, *(regimes[i] for i in new)],
-        grids=[*known.grids, *(grids[i] for i in new)],
-        returns=room(known.returns, np.nan, np.float64),
-        lengths=room(known.lengths, 0, np.int64),
-        random_returns=room(known.random_returns, np.nan, np.float64),
-    )
-    wanted = np.zeros(size, bool)
-    wanted[[rows[tuple(c)] for c in contexts.tolist()], :episodes] = True
-    return plan, np.argwhere(wanted & np.isnan(plan.returns))

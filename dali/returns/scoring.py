@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from dali.envs.contexts import REGIMES, evaluation_grid
 from dali.envs.spec import EnvSpec
@@ -41,51 +42,65 @@ class RegimeScore:
 
 
 def compare(spec: EnvSpec, methods: Mapping[str, Sequence[Evaluation]], normalised: bool = True) -> dict[str, Scores]:
-    """Scores of several methods, each with its runs, on the contexts that all runs of all of them share."""
-    tables = [_means(evaluation) for evaluations in methods.values() for evaluation in evaluations]
-    shared = {c for c in tables[0] if all(c in table for table in tables)} if tables else set()
-    return {name: _score(spec, evaluations, shared, normalised) for name, evaluations in methods.items()}
-
-
-def score(spec: EnvSpec, evaluations: Sequence[Evaluation], normalised: bool = True) -> Scores:
-    """Scores of runs of one method, on the contexts that they share.
+    """Scores of several methods, each with its runs, on the contexts that all runs of all of them share.
 
     Args:
         normalised: False, or references missing for a context, leaves returns as they are.
     """
+    table = context_table(spec, methods, normalised)
+    names = [f.name for f in spec.features]
+    out = {}
+    for method, evaluations in methods.items():
+        rows = table[table["method"] == method]
+        first = rows[rows["run"] == 0]
+        of_run = [rows[rows["run"] == run] for run in range(len(evaluations))]
+        out[method] = Scores(
+            contexts=first[names].to_numpy(float).reshape(len(first), len(names)),
+            regimes=np.array(first["regime"].tolist(), str),
+            grids=first["grid"].tolist(),
+            runs=np.array([r["score"] for r in of_run]).reshape(len(evaluations), len(first)),
+            random=np.mean([r["random_score"] for r in of_run], 0),
+            measure=table.attrs["measure"],
+            reference=table.attrs["reference"],
+        )
+    return out
+
+
+def score(spec: EnvSpec, evaluations: Sequence[Evaluation], normalised: bool = True) -> Scores:
+    """Scores of runs of one method, on the contexts that they share; as ``compare``."""
     return compare(spec, {"": evaluations}, normalised)[""]
 
 
-def _means(evaluation: Evaluation) -> dict[tuple[float, ...], np.ndarray]:
-    """Context -> mean return of the agent and of the random policy (2,), where episodes were played."""
-    keys = map(tuple, evaluation.contexts.tolist())
-    pairs = np.stack(evaluation.mean_returns(), 1)  # (M, 2)
-    return {key: pair for key, pair in zip(keys, pairs, strict=True) if not np.isnan(pair).any()}
+def context_table(spec: EnvSpec, methods: Mapping[str, Sequence[Evaluation]], normalised: bool = True) -> pd.DataFrame:
+    """A row for each context of each run, where every run was evaluated: in the protocol's order, whatever was first.
 
-
-def _score(spec: EnvSpec, evaluations: Sequence[Evaluation], shared: set, normalised: bool) -> Scores:
-    first, tables = evaluations[0], [_means(evaluation) for evaluation in evaluations]
-    order = _grid_order(spec)
-    keep = [i for i, c in enumerate(map(tuple, first.contexts.tolist())) if c in shared]
-    keep.sort(key=lambda i: order.get(tuple(first.contexts[i].tolist()), len(order)))
-    contexts = first.contexts[keep]
-    pairs = np.array([[table[tuple(c)] for c in contexts.tolist()] for table in tables])
-    pairs = pairs.reshape(len(tables), len(keep), 2)  # (R, M, agent and random)
-    returns, random = pairs[..., 0], pairs[..., 1].mean(0)
-    measure, kind = RETURN, None
+    Columns: method, run (0, 1, ... of its method), the context features, and Evaluation.by_context's, then ``score``
+    and ``random_score``. ``attrs`` tells the measure of scores and what a score of 1 stands for.
+    """
+    names = [f.name for f in spec.features]
+    parts = [
+        evaluation.by_context.assign(method=method, run=run)
+        for method, evaluations in methods.items()
+        for run, evaluation in enumerate(evaluations)
+    ]
+    table = pd.concat(parts, ignore_index=True)
+    table = table[table.groupby(names)["run"].transform("size") == len(parts)].reset_index(drop=True)
+    grid = {tuple(c): i for i, c in enumerate(evaluation_grid(spec)[0].tolist())}
+    first = table.groupby(names, sort=False).ngroup()
+    contexts = table[names].to_numpy(float)
+    place = [grid.get(tuple(c), len(grid)) for c in contexts.tolist()]
+    order = np.lexsort((first, place))
+    table, contexts = table.iloc[order], contexts[order]
+    table = table.assign(score=table["return"], random_score=table["random_return"])
+    table.attrs = {"measure": RETURN, "reference": None}
     references = load_references(spec.name) if normalised else None
     if references is not None:
         low, high = references.at(contexts)
         if not np.isnan(low).any():
-            returns, random = normalise(returns, low, high), normalise(random[None], low, high)[0]
-            measure, kind = NORMALISED, references.expert_kind
-    regimes = np.array([first.regimes[i] for i in keep], dtype=str)
-    return Scores(contexts, regimes, [first.grids[i] for i in keep], returns, random, measure, kind)
-
-
-def _grid_order(spec: EnvSpec) -> dict[tuple[float, ...], int]:
-    """Place of each context in the protocol's grid, whatever order it was evaluated in."""
-    return {tuple(c): i for i, c in enumerate(evaluation_grid(spec)[0].tolist())}
+            for column in ("score", "random_score"):
+                table[column] = normalise(table[column].to_numpy()[None], low, high)[0]
+            table.attrs = {"measure": NORMALISED, "reference": references.expert_kind}
+    return table.reset_index(drop=True)
 
 
 def single_grid(spec: EnvSpec, contexts: np.ndarray, feature: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from dali.envs import catalogue
 from dali.envs.contexts import evaluation_grid
 from dali.episodes import collect_standard
 from dali.model.agent import Agent
-from dali.returns.play import evaluate
+from dali.returns.play import evaluate, plan_episodes
 from dali.runs.artifacts import EPISODES_FILE, save_episodes
 from dali.runs.checkpoint import save_agent
 from dali.runs.scores import save_evaluation
@@ -36,7 +36,7 @@ def app(chromium, serve, tmp_path_factory):
         run = folder / f"{method}-s{seed}"
         save_agent(run, agent)
         if method != "crssm_d":
-            save_evaluation(run, evaluate(agent, contexts, regimes, grids, 1, 0))
+            save_evaluation(run, evaluate(agent, plan_episodes(SPEC, contexts, regimes, grids, 1, 0), 0))
         if (method, seed) == ("dali_d_chi", 0):
             save_episodes(run / EPISODES_FILE, collect_standard(agent, 0, contexts=10))
     return serve(folder)

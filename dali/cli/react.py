@@ -1,0 +1,53 @@
+"""``python -m dali react``."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dali.cli.options import Run
+
+if TYPE_CHECKING:
+    from dali.returns.estimators import Estimate
+    from dali.returns.sensitivity import Reaction
+
+
+def react(
+    run: Run,
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes of each of the card's held-out contexts.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of start states and random directions.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Which physics a policy reacts to: its actions under moved contexts, and the return lost without them.
+
+    Writes reaction.json into the folder. Where the context is inferred, `analyse` must have recorded episodes before.
+    """
+    from dali.returns.sensitivity import measure_reaction
+    from dali.runs.checkpoint import load_agent
+    from dali.runs.reaction import REACTION_FILE, context_moves, save_reaction
+
+    agent = load_agent(run)
+    moves = context_moves(agent, run) if agent.method.source != "none" else lambda c_from, c_to: c_to
+    reaction = measure_reaction(agent, moves, episodes, seed)
+    save_reaction(run, reaction)
+    typer.echo(json.dumps(reaction.to_dict()) if as_json else f"{_table(reaction)}\nWrote {run / REACTION_FILE}")
+
+
+def _table(reaction: "Reaction") -> str:
+    """Both measurements for people."""
+    lines = [f"Change of the action over {reaction.states} states [95 % interval, over {reaction.contexts} contexts]"]
+    for feature in reaction.features:
+        lines.append(
+            f"  {feature.feature:20s} moved by a quarter of its train range {_interval(feature.action, 3)}, "
+            f"random moves as long {_interval(feature.random, 3)}"
+        )
+    lines.append("Return lost with the context")
+    for change in reaction.lost:
+        share = f", {_interval(change.normalised, 2)} of the way from random to reference" if change.normalised else ""
+        lines.append(f"  {change.change:20s} {_interval(change.lost, 1)}{share}")
+    return "\n".join(lines)
+
+
+def _interval(estimate: "Estimate", digits: int) -> str:
+    value, low, high = (f"{round(x, digits) + 0.0:.{digits}f}" for x in (estimate.value, estimate.low, estimate.high))
+    return f"{value} [{low}, {high}]"
