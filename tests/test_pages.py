@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 from dali.__main__ import app as cli
+from dali.config import SCHEMA
 from dali.envs.contexts import evaluation_grid
 from dali.returns.play import evaluate, plan_episodes
 from dali.runs.artifacts import EPISODES_FILE, load_episodes, save_analysis, save_episodes
@@ -98,7 +99,7 @@ def test_the_overview_lists_what_can_be_opened_and_says_why_the_rest_cannot(open
     for column in ("R² gravity", "Skill rod length", "Return", "Steps"):
         assert is_numeric_dtype(table[column]) or table[column].isna().all(), column  # sorts as numbers
     assert table["R² gravity"].notna().tolist() == [True, False, True]
-    assert "schema 99; this version reads schemas 1 to 4" in texts(app.error)
+    assert f"schema 99; this version reads schemas 1 to {SCHEMA}" in texts(app.error)
     figures = app.dataframe[1].value
     assert figures["Feature"].tolist() == ["gravity g", "rod length l"]
     assert figures["Train range"].tolist() == ["5 to 15 m/s²", "0.5 to 1.5 m"]

@@ -4,6 +4,7 @@ from typing import Literal
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
 
 Tools = Literal["right", "above"]
 # Okabe & Ito (2008).
@@ -13,6 +14,7 @@ PALE = "#B5BCC6"
 PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, YELLOW, GREY)
 CONTINUOUS = "Cividis"  # perceptually uniform, also for red-green deficiencies (Nuñez et al. 2018)
 DIVERGING = "RdBu"
+DARKEST = 0.4  # of Cividis on a dark page, where what is below cannot be told from the page
 TOOLS_WIDTH = 40  # px, of plotly's buttons in one column
 # A regime is told by its colour and its mark alike.
 REGIMES = {
@@ -27,6 +29,15 @@ REGIME_TITLES = {
     "extrapolation": "outside the train range",
     "mixed": "partly outside the train range",
 }
+
+
+def continuous(dark: bool = False) -> str | list[list]:
+    """The colour scale of numbers; on a dark page without its dark end, which would be lost there."""
+    if not dark:
+        return CONTINUOUS
+    shares = np.linspace(0.0, 1.0, 17)
+    shades = sample_colorscale(CONTINUOUS, DARKEST + (1 - DARKEST) * shares)
+    return [[share, shade] for share, shade in zip(shares, shades, strict=True)]
 
 
 def with_unit(label: str, unit: str) -> str:

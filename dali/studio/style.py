@@ -53,6 +53,11 @@ def header(title: str, text: str) -> None:
     st.markdown(text)
 
 
+def dark_theme() -> bool:
+    """True where the person's page is dark; figures choose colours that can be seen on it."""
+    return st.context.theme.type == "dark"
+
+
 def demote_headings(text: str, levels: int) -> str:
     """Markdown whose headings stand some levels lower, to be shown within a page; code blocks are left alone."""
     out, fenced = [], False

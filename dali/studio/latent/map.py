@@ -25,6 +25,7 @@ from dali.figures.style import with_unit
 from dali.studio.latent.projections import MAP_TITLES, find_map
 from dali.studio.latent.selection import clicked_key, focus, generation, selected_records, selection_key, set_focus
 from dali.studio.loaders import Run
+from dali.studio.style import dark_theme
 
 RECORDS, MEANS = "records (episode, t)", "episode means"
 PAIRS = "raw axes"
@@ -107,7 +108,7 @@ def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
     note = ""
     if grid:
         coordinates = points.code
-        figure = figures.pair_grid(shown, episodes, run.spec, colour, mark)
+        figure = figures.pair_grid(shown, episodes, run.spec, colour, mark, dark_theme())
     else:
         projected = find_map(run, points, cast(Method, chosen.method), chosen.dimensions)
         if projected is None:
@@ -126,6 +127,7 @@ def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
             _revision(chosen),
             chosen.drag,
             _ringed(run, episodes, points, coordinates),
+            dark_theme(),
         )
         note = projected.note
 

@@ -10,7 +10,7 @@ from dali.figures import probes as figures
 from dali.runs.artifacts import EPISODES_FILE
 from dali.runs.folder import analysis_command
 from dali.studio.loaders import Run, Stamp, load_analysis, stamp
-from dali.studio.style import amount, listed, number, recomputed_by, shown_path
+from dali.studio.style import amount, dark_theme, listed, number, recomputed_by, shown_path
 
 SHORT_TITLES: dict[ProbeKind, str] = {"ridge": "ridge", "mlp": "MLP"}
 KIND_TITLES: dict[ProbeKind, str] = {"ridge": "ridge (linear)", "mlp": "MLP (32 hidden units)"}
@@ -99,7 +99,7 @@ def show_associations(run: Run, episodes: Episodes) -> None:
     left.plotly_chart(figures.association(measured.spearman, names, "Spearman's ρ", signed=True), key="spearman")
     information = measured.mutual_information
     right.plotly_chart(
-        figures.association(information, names, "mutual information (nats)", signed=False), key="information"
+        figures.association(information, names, "mutual information (nats)", False, dark_theme()), key="information"
     )
     st.dataframe([_score_row(n, getattr(measured, a), t) for n, a, t in SCORES], hide_index=True)
     st.caption(
