@@ -11,6 +11,7 @@ from dali.cli.compact import compact
 from dali.cli.compare import compare
 from dali.cli.counterfactual import counterfactual
 from dali.cli.doctor import doctor
+from dali.cli.dreams import dreams
 from dali.cli.embed import embed
 from dali.cli.evaluate import evaluate
 from dali.cli.plausibility import plausibility
@@ -31,6 +32,7 @@ for command in (
     counterfactual,
     plausibility,
     react,
+    dreams,
     embed,
     compact,
     reference,

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from pandas.api.types import is_numeric_dtype
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
@@ -21,6 +22,7 @@ from dali.envs.contexts import evaluation_grid
 from dali.returns.play import evaluate, plan_episodes
 from dali.runs.artifacts import EPISODES_FILE, load_episodes, save_analysis, save_episodes
 from dali.runs.checkpoint import WEIGHTS, load_agent
+from dali.runs.dimensions import load_dimensions
 from dali.runs.report import analyse
 from dali.runs.scores import save_evaluation
 from dali.studio.loaders import Run, list_checkpoints
@@ -262,6 +264,18 @@ def test_probes_and_dimensions_show_their_tables(open_page, folder):
     app = show_view(app, "Dimensions")
     assert "DCI disentanglement" in app.dataframe[0].value["Score"].tolist()
     assert [button.label for button in app.button] == ["Test all dimensions"]
+
+
+def test_what_takes_seconds_is_kept_beside_the_checkpoint(open_page, folder, tmp_path, monkeypatch):
+    run = shutil.copytree(folder / GOOD, tmp_path / "kept")
+    before = show_view(open_page(tmp_path, "latent_space"), "Dimensions").dataframe[0].value
+    assert (run / "cache" / "disentanglement.json").is_file()
+    episodes = load_episodes(run / EPISODES_FILE)
+    assert load_dimensions(run, replace(episodes, code=episodes.code + 1)) is None  # never read for other codes
+    monkeypatch.setattr("dali.runs.dimensions.measure_disentanglement", None)
+    st.cache_resource.clear()
+    after = show_view(open_page(tmp_path, "latent_space"), "Dimensions").dataframe[0].value
+    assert after.equals(before)
 
 
 def test_two_sessions_keep_to_their_own_checkpoint(open_page, folder):

@@ -10,6 +10,7 @@ from dali.codes.points import Colouring, Points, returns
 from dali.envs.spec import EnvSpec
 from dali.episodes import Episodes
 from dali.figures.style import (
+    BLUE,
     ORANGE,
     PALE,
     PALETTE,
@@ -151,6 +152,15 @@ def hover_template(spec: EnvSpec, means: bool) -> str:
     ]
     lines += ["%{text}", f"return %{{customdata[{len(spec.features) + 2}]:.1f}}"]
     return "<br>".join(lines) + "<extra></extra>"
+
+
+def dimension_bars(told: np.ndarray, label: str) -> go.Figure:
+    """How well each dimension alone tells what colours the map, (Z,) in [0, 1]."""
+    names = [f"z{j}" for j in range(len(told))]
+    hover = f"%{{y}} tells {label}: %{{x:.2f}}<extra></extra>"
+    figure = go.Figure(go.Bar(x=told, y=names, orientation="h", marker_color=BLUE, hovertemplate=hover))
+    figure.update_xaxes(range=[0, 1], title=f"tells {label}")
+    return layout(figure, HEIGHT, "above", yaxis={"autorange": "reversed"})
 
 
 def context_histogram(

@@ -74,7 +74,7 @@ def _draw_scores(run: Run, scores: dict[str, Scores]) -> None:
     means = {name: found.runs.mean(0) for name, found in scores.items()}
     limits = min(m.min() for m in means.values()), max(m.max() for m in means.values())
     colours = continuous(dark_theme())
-    chart(figures.colour_bar(limits, first_of(scores).measure, colours), "bar")
+    _draw_bar(limits, first_of(scores).measure, colours)
     with st.container(horizontal=True):
         for name, found in scores.items():
             _draw(run, found, name, means[name], found.measure, limits, colours)
@@ -85,7 +85,7 @@ def _draw_differences(run: Run, scores: dict[str, Scores], seeds: dict[str, tupl
     differences = {name: found.runs.mean(0) - base.runs.mean(0) for name, found in scores.items() if name != baseline}
     limit = max(float(np.abs(d).max()) for d in differences.values())
     label = f"{base.measure}, less that of {METHODS[baseline].title}"
-    chart(figures.colour_bar((-limit, limit), f"{label}: blue is better, red is worse", DIVERGING), "bar")
+    _draw_bar((-limit, limit), f"{label}: blue is better, red is worse", DIVERGING)
     above = st.empty()
     with st.container(horizontal=True):
         for name, difference in differences.items():
@@ -101,6 +101,10 @@ def _draw_differences(run: Run, scores: dict[str, Scores], seeds: dict[str, tupl
     below.markdown("\n".join(f"- {line}" for name, line in lines.items() if name != run.config.method_name))
     if run.config.method_name in lines:
         above.markdown(f"**{lines[run.config.method_name]}**")
+
+
+def _draw_bar(limits: tuple[float, float], title: str, colours) -> None:
+    st.plotly_chart(figures.colour_bar(limits, title, colours), key="maps_bar", config={"displayModeBar": False})
 
 
 def _draw(
