@@ -49,7 +49,7 @@ def make_dream_errors(folder: Path, report: Callable[[int, int, str], None]) -> 
     columns = {
         "episode": found.episode.tolist(),
         "t": found.t.tolist(),
-        "asked": found.asked.round(6).tolist(),
+        "asked": found.asked.tolist(),
         "factual": found.factual.round(5).tolist(),
         "counterfactual": found.counterfactual.round(5).tolist(),
     }
