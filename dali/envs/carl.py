@@ -48,7 +48,7 @@ class Steerable(CARLEnv):
         super().__init__(contexts=self._filled(contexts), **kwargs)
 
     @property
-    def spec(self) -> None:
+    def spec(self) -> None:  # type: ignore[override]
         """None: gymnasium cannot make the adapter anew from the environment that it wraps."""
         return
 
@@ -90,7 +90,7 @@ class Steerable(CARLEnv):
     def _add_context_to_state(self, state: np.ndarray) -> dict[str, Any]:
         # CARL hands out what is no member of its own observation space: floats where the space is a Box of (1,).
         observation = super()._add_context_to_state(state)
-        space = self.observation_space["context"]
+        space: Any = self.observation_space["context"]  # type: ignore[index]  # it is a Dict
         context = observation["context"]
         if self.obs_context_as_dict:
             context = {name: np.array([context[name]], dtype=space[name].dtype) for name in space}
@@ -184,14 +184,19 @@ class PendulumInvertedMotor(Pendulum):
         )
         return {**Pendulum.get_context_features(), feature.name: motor}
 
+    @property
+    def _motor_strength(self) -> float:
+        assert self.context is not None
+        return self.context["motor_strength"]
+
     def _update_context(self) -> None:
         super()._update_context()
-        self._bare.max_torque = MAX_TORQUE * abs(self.context["motor_strength"])
+        self._bare.max_torque = MAX_TORQUE * abs(self._motor_strength)
 
     def step(self, action: np.ndarray):
         """As gymnasium's, with the torque in N m that the motor makes of the action."""
         asked = np.clip(np.asarray(action, dtype=np.float64), -MAX_TORQUE, MAX_TORQUE)
-        return super().step(self.context["motor_strength"] * asked)
+        return super().step(self._motor_strength * asked)
 
 
 class CartPole(_ClassicControl, CARLCartPole):

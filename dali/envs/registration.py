@@ -3,7 +3,7 @@
 Observations hold no context: an agent has to infer it. The physics in force is `info["context"]`, by name.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -18,7 +18,7 @@ from dali.errors import DaliError
 class ContextualEnv(gymnasium.Env):
     """One copy of a catalogued simulator behind gymnasium's interface."""
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 30}
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012  # as gymnasium declares it
 
     def __init__(
         self, name: str, context: dict[str, float] | None = None, render_mode: str | None = None, size: int = 256
@@ -72,8 +72,8 @@ class ContextualEnv(gymnasium.Env):
             self._info(),
         )
 
-    def render(self) -> np.ndarray | None:
-        """A (size, size, 3) uint8 picture of the present state, without OpenGL."""
+    def render(self) -> Any:
+        """A (size, size, 3) uint8 picture of the present state, without OpenGL; None without a render mode."""
         if self.render_mode is None:
             return None
         return self.simulator.draw(self.simulator.get_state()[0], self.context, self.size)
@@ -106,7 +106,7 @@ def gymnasium_id(name: str) -> str:
 def register() -> None:
     """Adds the catalogue to gymnasium's registry."""
     for name in catalogue.names():
-        gymnasium.register(gymnasium_id(name), entry_point=ContextualEnv, kwargs={"name": name})
+        gymnasium.register(gymnasium_id(name), entry_point=f"{__name__}:ContextualEnv", kwargs={"name": name})
 
 
 register()
