@@ -5,11 +5,12 @@
 import pandas  # noqa: F401
 import streamlit as st
 
-from dali.studio.style import ICON, LOGO, begin_app
+from dali.studio.style import HEADINGS, ICON, LOGO, begin_app
 
-st.set_page_config(page_title="DALI Studio", page_icon=ICON, layout="wide")
+st.set_page_config(page_icon=ICON, layout="wide")  # titles are the pages' own
 st.logo(LOGO, icon_image=ICON, size="large")
 begin_app()
+st.html(HEADINGS)
 st.navigation(
     [
         st.Page("pages/overview.py", title="Overview", icon=":material/home:", default=True),

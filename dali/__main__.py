@@ -14,6 +14,7 @@ try:
     from dali.cli.compare import compare
     from dali.cli.counterfactual import counterfactual
     from dali.cli.doctor import doctor
+    from dali.cli.dreams import dreams
     from dali.cli.embed import embed
     from dali.cli.evaluate import evaluate
     from dali.cli.plausibility import plausibility
@@ -41,6 +42,7 @@ for command in (
     play,
     plausibility,
     react,
+    dreams,
     embed,
     compact,
     reference,

@@ -57,6 +57,7 @@ _SINCE: dict[int, dict[str, dict[str, Any]]] = {
 # Fields that decide when things are written and how fast, not what is learnt; a resumed run may change them. With
 # another number of threads sums are rounded otherwise, so that the run goes on as well, but not bit for bit the same.
 FREE_TO_CHANGE = ("checkpoint_every", "log_every", "threads")
+IMMATERIAL = (*FREE_TO_CHANGE, "device")  # fields that decide nothing about what is learnt
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ run = choose_run()
 
 from dali.methods import METHODS  # noqa: E402
 from dali.returns.scoring import NORMALISED  # noqa: E402  torch takes seconds to import, and what stands above needs none
-from dali.studio.returns import views  # noqa: E402
+from dali.studio.returns import maps, views  # noqa: E402
 from dali.studio.returns.evaluations import choose_comparable, evaluated_runs, show_missing  # noqa: E402
 
 keep = {"persist_state": "session"}
@@ -49,6 +49,7 @@ if not chosen:
     st.info("Choose at least one method.")
     st.stop()
 scores = evaluated.scores(run, [name for name in METHODS if name in chosen], measure == "normalised")
+seeds = {name: tuple(other.config.seed for other, _ in evaluated.methods[name]) for name in scores}
 first = views.first_of(scores)
 if not len(first.contexts):
     st.info("These runs share no context that all of them were evaluated on.")
@@ -56,7 +57,7 @@ if not len(first.contexts):
 if measure == "normalised" and first.measure != NORMALISED:
     st.info(f"No references ship for all of these contexts of {run.spec.title}, so returns are shown.")
 if view == "Maps":
-    views.show_heat_maps(run, scores, {name: evaluated.owner(name, run) for name in scores})
+    maps.show_maps(run, scores, seeds)
 elif view == "Curves":
     views.show_curves(run, scores)
 elif view == "Regimes":
@@ -64,7 +65,7 @@ elif view == "Regimes":
 elif view == "Profiles":
     views.show_profiles(scores)
 else:
-    views.show_difference(run, scores)
+    views.show_difference(scores, seeds)
 if first.reference:
     st.caption(f"Score 0: the random policy. Score 1: {first.reference}. Both by `python -m dali reference`.")
 runs = {name: [other for other, _ in evaluated.methods[name]] for name in scores}

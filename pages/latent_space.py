@@ -7,7 +7,7 @@ from dali.studio.loaders import choose_run, load_episodes, stop_with
 from dali.studio.overview import show_way_on
 from dali.studio.style import header
 
-VIEWS = ("Map", "One episode", "Probes", "Dimensions")
+VIEWS = ("Map", "One episode", "Dreams", "Probes", "Dimensions")
 
 header(
     "Latent space",
@@ -32,8 +32,10 @@ try:
     with st.spinner("Loading …", show_time=False):
         episodes = load_episodes(run)
         # scikit-learn takes seconds to import, and what stands above needs none of it
+        from dali.studio.latent import dreams as latent_dreams
         from dali.studio.latent import effects as latent_effects
         from dali.studio.latent import episode as latent_episode
+        from dali.studio.latent import keeping as latent_keeping
         from dali.studio.latent import map as latent_map
         from dali.studio.latent import probes as latent_probes
         from dali.studio.latent import selection as latent_selection
@@ -43,8 +45,11 @@ try:
         latent_map.show_map(run, episodes, latent_map.settings(run, episodes))
         latent_selection.show_clicked(run, episodes)
         latent_selection.show_selection(run, episodes)
+        latent_keeping.show_keeping(run, episodes)
     elif view == "One episode":
         latent_episode.show_episode(run, episodes)
+    elif view == "Dreams":
+        latent_dreams.show_dreams(run, episodes)
     elif view == "Probes":
         verdicts = st.container()  # above the figures, but they take longer
         latent_probes.show_probes(run, episodes)

@@ -11,18 +11,19 @@ header(
 )
 
 from dali.figures.training import AXES, default_quantities, quantities, title_of  # noqa: E402  takes seconds to import
+from dali.studio.training import start  # noqa: E402
 from dali.studio.training import views as training  # noqa: E402
 
 runs = training.logged_runs()
 keep = {"persist_state": "session"}
 if runs:
     chosen = training.choose_runs(runs)
-    logs = [training.read_metrics(run.folder) for run in chosen]
+    logs = [run.log().rows for run in chosen]
     known = quantities(logs)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         keys = st.multiselect("Quantities", known, default_quantities(known), format_func=title_of, width=700)
         axis = st.segmented_control(
-            "Over", list(AXES), default="update", required=True, format_func=AXES.get, key="training_axis", **keep
+            "Over", list(AXES), default="env_steps", required=True, format_func=AXES.get, key="training_axis", **keep
         )
         colours = st.segmented_control(
             "Colours", ("run", "method"), default="method" if training.many(runs) else "run", required=True,
@@ -33,10 +34,11 @@ if runs:
             "Smoothing", 0.0, 0.99, 0.6, 0.01, key="training_smoothing", width=220, **keep,
             help="Weight of the past in an exponential moving average; 0 shows the rows as logged.",
         )  # fmt: skip
-    training.show_curves(chosen, keys, axis, weight, training.styles(runs, colours == "method"))
+    drawn_as = training.styles(runs, colours == "method")
+    training.show_curves(chosen, keys, axis, weight, drawn_as, start.training_now())
     if young := [run.name for run in runs if not training.has_weights(run)]:
         st.caption(f"No checkpoint yet, so not on the other pages: {', '.join(young)}.")
 else:
     st.info(f"No run in `{training.checkpoints_folder()}` has a log.", icon=":material/info:")
 with st.expander("Start a training", icon=":material/model_training:", expanded=not runs):
-    training.show_start()
+    start.show_start()

@@ -10,9 +10,13 @@ from typer.testing import CliRunner
 from dali.__main__ import app
 from dali.config import make_config
 from dali.envs import catalogue
+from dali.envs.contexts import evaluation_grid
 from dali.model.agent import Agent
-from dali.runs.card import PlayedReturns, render_card
+from dali.returns.held_out import HeldOutReturns, held_out_returns
+from dali.returns.play import evaluate, plan_episodes
+from dali.runs.card import render_card
 from dali.runs.checkpoint import save_agent
+from dali.runs.scores import load_evaluation, save_evaluation
 
 TRAINING = {
     "command": "python -m dali train --env pendulum --seed 0",
@@ -30,8 +34,8 @@ def make_agent(method: str = "dali_d_chi") -> Agent:
     return Agent(make_config("pendulum", method, "tiny", 0, 600), catalogue.spec("pendulum")).eval()
 
 
-def played(returns: list[float]) -> PlayedReturns:
-    return PlayedReturns(20, np.array(returns), RANDOM, -100.0, "a controller")
+def played(returns: list[float]) -> HeldOutReturns:
+    return HeldOutReturns(np.array(returns), RANDOM, -100.0, "a controller")
 
 
 def summary(r2: float, skill: float) -> dict:
@@ -52,7 +56,7 @@ def summary(r2: float, skill: float) -> dict:
 
 def render(returns: list[float], training: dict | None = TRAINING, found: dict | None = None, **options) -> str:
     agent = options.get("agent") or make_agent()
-    return render_card("name", agent, training, played(returns), played(returns), found, "python -m dali card x")
+    return render_card("name", agent, training, played(returns), found, "python -m dali card x")
 
 
 def test_a_good_agent():
@@ -84,11 +88,30 @@ def test_what_is_missing_is_said():
 
 
 @pytest.mark.parametrize("method", ["dali_d_chi", "crssm_d"])
-def test_the_command(tmp_path, method):
-    save_agent(tmp_path, make_agent(method))
+def test_the_command_tells_the_return_of_the_evaluation(tmp_path, method):
+    agent = make_agent(method)
+    save_agent(tmp_path, agent)
     (tmp_path / "training.json").write_text(json.dumps(TRAINING))
-    result = CliRunner().invoke(app, ["card", str(tmp_path), "--episodes", "1"])
-    assert result.exit_code == 0, result.output
-    text = (tmp_path / "README.md").read_text()
-    assert "| 20 held-out contexts inside the train range | 20 |" in text
-    assert "2 CPU cores" in text
+    write = ["card", str(tmp_path)]
+    assert CliRunner().invoke(app, write).exit_code == 0
+    assert f"Not evaluated yet: `python -m dali evaluate checkpoints/{tmp_path.name}`" in card_of(tmp_path)
+
+    contexts, regimes, grids = evaluation_grid(agent.spec, "quick")
+    save_evaluation(tmp_path, evaluate(agent, plan_episodes(agent.spec, contexts, regimes, grids, 1, 0), 0))
+    assert held_out_returns(agent.spec, load_evaluation(tmp_path)) is None  # of a dozen contexts few lie inside
+
+    inside = [i for i, regime in enumerate(evaluation_grid(agent.spec)[1]) if regime == "interpolation"]
+    contexts, regimes, grids = evaluation_grid(agent.spec)
+    args = contexts[inside], [regimes[i] for i in inside], [grids[i] for i in inside]
+    save_evaluation(tmp_path, evaluate(agent, plan_episodes(agent.spec, *args, 1, 0), 0))
+    assert CliRunner().invoke(app, write).exit_code == 0
+    found = held_out_returns(agent.spec, load_evaluation(tmp_path))
+    assert found is not None
+    assert f"| {len(inside)} held-out contexts inside the train range | {found.agent.mean():.1f} ± " in card_of(
+        tmp_path
+    )
+    assert "2 CPU cores" in card_of(tmp_path)
+
+
+def card_of(folder) -> str:
+    return (folder / "README.md").read_text(encoding="utf-8")

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from plotly.colors import sample_colorscale
 
 from dali.envs import catalogue
 from dali.envs.contexts import evaluation_grid
 from dali.figures import generalization as figures
+from dali.figures.style import continuous
 from dali.methods import METHODS
 from dali.returns.estimators import ContextMeans, Estimate
 from dali.returns.play import Evaluation, plan_episodes
@@ -32,6 +34,32 @@ def test_each_value_stands_in_its_cell():
         assert heat.z[ys.index(length)][xs.index(g)] == values[i]
         assert (points.x[i], points.y[i]) == (xs.index(g), ys.index(length))
     assert np.isfinite(heat.z).sum() == len(CONTEXTS)
+
+
+def test_digits_are_short_and_stand_out_from_their_cells():
+    assert [figures.cell_text(v, 2) for v in (0.984, -0.05, 1.04, -0.001, 0.0)] == [".98", "-.05", "1.04", ".00", ".00"]
+    assert figures.cell_text(-187.3, 0) == "-187"
+    values = np.linspace(0.0, 1.0, len(CONTEXTS))
+    text = figures.heat_map(SPEC, CONTEXTS, values, "return", (0.0, 1.0)).data[1]
+    assert (text.textfont.color[0], text.textfont.color[-1]) == ("#ffffff", "#000000")  # Cividis: navy to yellow
+    assert figures.legible_on(np.array([-1.0, 0.0, 1.0]), (-1.0, 1.0), "RdBu") == ["#ffffff", "#000000", "#ffffff"]
+
+
+def test_maps_share_one_colour_bar():
+    heat = figures.heat_map(SPEC, CONTEXTS, np.arange(len(CONTEXTS), dtype=float), "return", (0.0, 1.0)).data[0]
+    assert heat.showscale is False
+    bar = figures.colour_bar((-2.0, 3.0), "return")
+    assert bar.layout.xaxis.title.text == "return"
+    assert (bar.data[0].x[0], bar.data[0].x[-1]) == (-2.0, 3.0)
+
+
+@pytest.mark.parametrize(("dark", "page"), [(True, 0.0074), (False, 1.0)])
+def test_low_values_can_be_told_from_the_page(dark, page):
+    """Contrast of WCAG 2 of the scale's lowest colour with the page's background, given by its luminance."""
+    (shade,) = sample_colorscale(continuous(dark), [0.0], colortype="tuple")
+    linear = np.where(np.array(shade) <= 0.04045, np.array(shade) / 12.92, ((np.array(shade) + 0.055) / 1.055) ** 2.4)
+    light = float(linear @ [0.2126, 0.7152, 0.0722])
+    assert (max(light, page) + 0.05) / (min(light, page) + 0.05) > 3
 
 
 def test_the_box_holds_exactly_the_contexts_inside():

@@ -11,12 +11,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import streamlit as st
+from pandas.api.types import is_numeric_dtype
 from streamlit.testing.v1 import AppTest
+from typer.testing import CliRunner
 
+from dali.__main__ import app as cli
 from dali.config import SCHEMA
+from dali.envs.contexts import evaluation_grid
+from dali.files.text import markdown
+from dali.returns.play import evaluate, plan_episodes
 from dali.runs.artifacts import EPISODES_FILE, load_episodes, save_analysis, save_episodes
 from dali.runs.checkpoint import WEIGHTS, load_agent
+from dali.runs.dimensions import load_dimensions
 from dali.runs.report import analyse
+from dali.runs.scores import save_evaluation
+from dali.studio.loaders import Run, list_checkpoints
+from dali.studio.preview import make_preview, stored_preview
 
 GOOD, PLAIN, NEWER, DAMAGED = "good", "plain", "newer", "damaged"
 
@@ -87,13 +98,60 @@ def test_the_page_opens_with_the_last_method_that_has_figures(open_page, folder,
 def test_the_overview_lists_what_can_be_opened_and_says_why_the_rest_cannot(open_page, folder):
     app = open_page(folder, run=GOOD)
     table = app.dataframe[0].value
-    assert table["Checkpoint"].tolist() == [PLAIN, DAMAGED, GOOD]  # by method, then by name
+    assert table["Checkpoint"].tolist() == [DAMAGED, PLAIN, GOOD]  # the flagship, then by method and by name
+    for column in ("R² gravity", "Skill rod length", "Return", "Steps"):
+        assert is_numeric_dtype(table[column]) or table[column].isna().all(), column  # sorts as numbers
+    assert table["R² gravity"].notna().tolist() == [True, False, True]
     assert f"schema 99; this version reads schemas 1 to {SCHEMA}" in texts(app.error)
     figures = app.dataframe[1].value
     assert figures["Feature"].tolist() == ["gravity g", "rod length l"]
     assert figures["Train range"].tolist() == ["5 to 15 m/s²", "0.5 to 1.5 m"]
     assert f"python -m dali analyse {folder / GOOD} --contexts 10 --seed 0" in texts(app.caption)
     assert not app.warning
+
+
+def test_runs_stand_by_environment_the_flagship_first(open_page, folder, make_run, tmp_path):
+    for name, source in (
+        ("a-plain", folder / PLAIN),
+        ("b-good", folder / GOOD),
+        ("cart", make_run("cartpole", "dali_d")),
+    ):
+        shutil.copytree(source, tmp_path / name)
+    app = open_page(tmp_path)
+    assert [title.value for title in app.subheader] == ["Pendulum", "Cartpole"]
+    assert [frame.value["Checkpoint"].tolist() for frame in app.dataframe[:2]] == [["b-good", "a-plain"], ["cart"]]
+
+
+def test_the_overview_and_the_card_tell_the_same_return(open_page, folder, tmp_path):
+    run = shutil.copytree(folder / GOOD, tmp_path / "evaluated")
+    agent = load_agent(run)
+    contexts, regimes, grids = evaluation_grid(agent.spec)
+    inside = [i for i, regime in enumerate(regimes) if regime == "interpolation"]
+    labels = [[names[i] for i in inside] for names in (regimes, grids)]
+    asked = plan_episodes(agent.spec, contexts[inside], *labels, 1, 0)
+    save_evaluation(run, evaluate(agent, asked, 0))
+    assert CliRunner().invoke(cli, ["card", str(run)]).exit_code == 0
+    shown = open_page(tmp_path).dataframe[0].value["Return"].item()
+    assert (
+        f"| {len(inside)} held-out contexts inside the train range | {shown:.1f} ± " in (run / "README.md").read_text()
+    )
+
+
+def test_the_first_minute_is_a_film_that_is_kept(open_page, folder, tmp_path):
+    run = shutil.copytree(folder / GOOD, tmp_path / "filmed")
+    assert open_page(tmp_path).get("video")
+    made = {path: path.stat().st_mtime_ns for path in (run / "cache").glob("preview.*")}
+    assert len(made) == 2
+    app = open_page(tmp_path)
+    assert app.get("video")
+    assert {path: path.stat().st_mtime_ns for path in made} == made  # shown again, not made again
+    assert "was never told the" in texts(app.markdown)
+    (run / "cache" / "preview.json").write_text(json.dumps({"weights": "of last week"}))
+    assert stored_preview(open_run_of(run)) is None
+
+
+def open_run_of(path: Path) -> Run:
+    return next(run for run in list_checkpoints(path.parent)[0] if run.folder == path)
 
 
 def test_figures_of_earlier_weights_are_marked(open_page, folder, tmp_path):
@@ -149,7 +207,7 @@ def test_a_run_that_was_not_analysed_names_the_command(open_page, folder, tmp_pa
     for name in ("latents.npz", "analysis.json"):
         (fresh / name).unlink()
     assert f"python -m dali analyse {fresh}" in texts(open_page(tmp_path).code)
-    assert f"python -m dali analyse {fresh}" in texts(open_page(tmp_path, "latent_space").error)
+    assert markdown(f"python -m dali analyse {fresh}") in texts(open_page(tmp_path, "latent_space").error)
 
 
 def show_view(app: AppTest, view: str) -> AppTest:
@@ -210,6 +268,18 @@ def test_probes_and_dimensions_show_their_tables(open_page, folder):
     assert [button.label for button in app.button] == ["Test all dimensions"]
 
 
+def test_what_takes_seconds_is_kept_beside_the_checkpoint(open_page, folder, tmp_path, monkeypatch):
+    run = shutil.copytree(folder / GOOD, tmp_path / "kept")
+    before = show_view(open_page(tmp_path, "latent_space"), "Dimensions").dataframe[0].value
+    assert (run / "cache" / "disentanglement.json").is_file()
+    episodes = load_episodes(run / EPISODES_FILE)
+    assert load_dimensions(run, replace(episodes, code=episodes.code + 1)) is None  # never read for other codes
+    monkeypatch.setattr("dali.runs.dimensions.measure_disentanglement", None)
+    st.cache_resource.clear()
+    after = show_view(open_page(tmp_path, "latent_space"), "Dimensions").dataframe[0].value
+    assert after.equals(before)
+
+
 def test_two_sessions_keep_to_their_own_checkpoint(open_page, folder):
     first, second = open_page(folder, "latent_space", run=GOOD), open_page(folder, "latent_space", run=PLAIN)
     first.selectbox(key="map_points").set_value("episode means").run()
@@ -219,6 +289,8 @@ def test_two_sessions_keep_to_their_own_checkpoint(open_page, folder):
 
 
 def test_the_first_screen_waits_for_no_torch(folder, repo):
+    """Once the film of the run is there, that is; it is made after all else is shown."""
+    make_preview(open_run_of(folder / GOOD))
     code = f"""
 import os, sys
 os.environ["DALI_CHECKPOINTS"] = {str(folder)!r}

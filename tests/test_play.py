@@ -25,7 +25,6 @@ from dali.returns.play import (
     play,
     play_actions,
     play_random,
-    return_at_default,
 )
 from dali.returns.scoring import NORMALISED, score
 from dali.runs.checkpoint import save_agent
@@ -204,13 +203,6 @@ def test_a_hook_changes_what_the_networks_read_and_is_told_where(agent):
     assert [t for t, where, _ in calls if where.start == 0] == list(range(SPEC.episode_steps))
     zero = play(agent, contexts[:4], seeds[:4], hook=lambda t, where, context: context * 0)
     assert (zero.returns != play(agent, contexts[:4], seeds[:4]).returns).all()
-
-
-def test_default_physics(agent):
-    ours, random = return_at_default(agent, 3, seed=0)
-    seeds = episode_seeds(SPEC.default_context[None], 3, 0)[0]
-    assert (ours == play(agent, np.tile(SPEC.default_context, (3, 1)), seeds)[0]).all()
-    assert ((random > -3500) & (random < -300)).all()
 
 
 def test_the_file_holds_every_episode(agent, tmp_path):

@@ -16,7 +16,7 @@ CHEAP = {
     "train": "--preset tiny",
     "analyse": "--contexts 10",
     "evaluate": "--grid quick --episodes 1",
-    "card": "--episodes 1",
+    "card": "",
 }
 
 

@@ -14,7 +14,6 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from dali.__main__ import app
-from dali.cli.sweep import _parse_seeds
 from dali.config import make_config
 from dali.dreams.request import Request
 from dali.errors import CheckpointError, DaliError
@@ -24,6 +23,7 @@ from dali.runs.checkpoint import load_agent
 from dali.runs.folder import CONFIG, TRAINER_STATE, TRAINING_LOCK, WEIGHTS
 from dali.runs.run import Run
 from dali.train import trainer
+from dali.train.asked import parse_seeds
 from dali.train.checks import holding
 
 TRAIN = ["train", "--env", "pendulum", "--preset", "tiny"]
@@ -146,7 +146,7 @@ def test_a_damaged_state_is_a_sentence(tmp_path):
 @pytest.mark.parametrize("text", ["0-20000000", "0-99999999999", "-1", "4294967296", "0,-3", "1-", "x" * 1000])
 def test_seeds_are_bounded_before_they_are_made(text):
     with pytest.raises(DaliError, match="Seeds are"):
-        _parse_seeds(text)
+        parse_seeds(text)
 
 
 def test_a_sweep_does_not_take_another_run_for_its_own(make_run, tmp_path):
@@ -155,12 +155,16 @@ def test_a_sweep_does_not_take_another_run_for_its_own(make_run, tmp_path):
     words = ["sweep", "--env", "pendulum", "--methods", "dali_d_chi", "--output", str(tmp_path), "--"]
     shutil.copytree(make_run(), tmp_path / "pendulum-dali_d_chi-s0")
     result = CliRunner().invoke(app, [*words, "--preset", "tiny", "--set", "context_window=16", "--steps", "1200"])
-    assert "trained with steps = 600, asked for 1200" in str(result.exception)
+    assert "1 of 1 runs failed: pendulum-dali_d_chi-s0" in str(result.exception)
+    assert "another run is there: steps is 600, asked for 1200" in result.output
     result = CliRunner().invoke(app, [*words, "--preset", "tiny"])
-    assert "trained with context_window = 16, asked for 8" in str(result.exception)
+    assert "another run is there: context_window is 16, asked for 8" in result.output
     result = CliRunner().invoke(app, [*words, "--preset", "nonsense"])
     assert "Unknown preset 'nonsense'" in str(result.exception)
-    assert CliRunner().invoke(app, [*words, "--no-such-option"]).exit_code == 2
+    result = CliRunner().invoke(app, [*words, "--no-such-option"])
+    assert "The train command has no option '--no-such-option'" in str(result.exception)
+    result = CliRunner().invoke(app, [*words, "--steps", "many"])
+    assert "argument --steps: invalid int value: 'many'" in str(result.exception)
 
 
 def test_a_training_does_not_outlive_its_sweep(tmp_path, repo):

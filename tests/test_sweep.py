@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,13 +13,13 @@ import pytest
 from typer.testing import CliRunner
 
 from dali.__main__ import app
-from dali.cli.sweep import _parse_seeds
 from dali.errors import DaliError
 from dali.runs.folder import SWEEP_LOCK, TRAINER_STATE
 from dali.runs.run import Run
 from dali.train import sweep as sweep_run
+from dali.train.asked import parse_seeds
 from dali.train.pool import run_here
-from dali.train.sweep import Job, Outcome, plan, run_job
+from dali.train.sweep import Job, Outcome, conflict, plan, run_job
 
 TINY = ["--preset", "tiny"]
 SHORT = [*TINY, "--steps", "240"]
@@ -39,13 +40,13 @@ def test_a_plan_is_environments_by_methods_by_seeds(tmp_path):
 
 @pytest.mark.parametrize(("text", "seeds"), [("0", [0]), ("0,2,5", [0, 2, 5]), ("1-3", [1, 2, 3])])
 def test_seeds(text, seeds):
-    assert _parse_seeds(text) == seeds
+    assert parse_seeds(text) == seeds
 
 
 def test_what_cannot_be_asked_for(tmp_path):
     for text in ("a,b", "2-0", ""):
         with pytest.raises(DaliError, match=f"Seeds are '{text}'"):
-            _parse_seeds(text)
+            parse_seeds(text)
     for arguments in (["--methods", "dali_d", "--env", "pendulum,moon"], ["--methods", "dali_x", "--env", "pendulum"]):
         result = CliRunner().invoke(app, ["sweep", "--output", str(tmp_path), *arguments])
         assert isinstance(result.exception, DaliError)
@@ -66,6 +67,25 @@ def test_a_failure_ends_itself_alone_and_says_why(tmp_path):
     before = {path: path.stat().st_mtime_ns for path in good.folder.iterdir() if path.is_file()}
     assert run_job(good).state == "done"
     assert {path: path.stat().st_mtime_ns for path in good.folder.iterdir() if path.is_file()} == before
+
+
+def test_a_run_of_other_settings_is_never_taken_for_the_one_asked(make_run, tmp_path):
+    """The folder's name is that of the run asked for; what is in it was trained for 600 steps."""
+    (job,) = plan(["pendulum"], ["dali_d_chi"], [0], tmp_path, TINY, None)
+    shutil.copytree(make_run(), job.folder)
+    config = json.loads((job.folder / "config.json").read_text())
+    same = [*TINY, "--set", f"context_window={config['model']['context_window']}", "--set", "threads=3"]
+    assert conflict(plan(["pendulum"], ["dali_d_chi"], [0], tmp_path, same, None)[0]) is None
+    longer = plan(["pendulum"], ["dali_d_chi"], [0], tmp_path, [*same, "--steps", "900"], None)[0]
+    assert conflict(longer) == "another run is there: steps is 600, asked for 900"
+    before = {path: path.stat().st_mtime_ns for path in job.folder.rglob("*")}
+    outcome = run_job(longer)
+    assert (outcome.state, outcome.text) == ("failed", "another run is there: steps is 600, asked for 900")
+    assert {path: path.stat().st_mtime_ns for path in job.folder.rglob("*")} == before
+    words = ["sweep", "--env", "pendulum", "--methods", "dali_d_chi", "--output", str(tmp_path), "--list"]
+    listed = CliRunner().invoke(app, [*words, "--", *same, "--steps", "900"]).output
+    assert "other" in listed
+    assert "asked for 900" in listed
 
 
 def test_a_killed_training_is_taken_up_again(tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 """Takes the README's pictures from the real app: python tools/screenshots.py [--output docs/screenshots].
 
 Starts the dashboard on the shipped checkpoints, opens every page in headless Chromium, and waits until each has
-finished drawing.
+finished drawing. With --all every page is taken at three widths in both themes, whole, to be looked at.
 """
 
 import argparse
@@ -27,29 +27,41 @@ PAGES = {
     "training": "training",
 }
 FRAME = "18"  # of a film, so that its panes have had time to part
-SIZES = {"": (1440, 900), "-narrow": (900, 1200)}
+SIZES = {"": (1440, 900), "-narrow": (900, 1200), "-phone": (390, 844)}
+THEMES = {"": "light", "-dark": "dark"}
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=REPO / "docs" / "screenshots")
-    parser.add_argument("--narrow", action="store_true", help="also at 900 x 1200")
+    parser.add_argument("--all", action="store_true", help="at all sizes and in both themes, pages as long as they are")
+    parser.add_argument("--pages", nargs="+", choices=PAGES, default=list(PAGES), help="these pages alone")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
+    shots = [(size, theme) for size in SIZES for theme in THEMES if arguments.all or not size + theme]
     with dashboard() as (url, browser, _):
-        for suffix, (width, height) in SIZES.items():
-            if suffix and not arguments.narrow:
-                continue
-            for name, path in PAGES.items():
-                page = browser.new_page(viewport={"width": width, "height": height})
-                page.goto(f"{url}/{path}")
-                settle(page)
-                for scrub in page.get_by_test_id("player-scrub").all():
-                    scrub.fill(FRAME)
-                page.screenshot(path=arguments.output / f"{name}{suffix}.png")
-                page.close()
-                print(arguments.output / f"{name}{suffix}.png")
+        for size, theme in shots:
+            for name in arguments.pages:
+                path = arguments.output / f"{name}{size}{theme}.png"
+                take(browser, f"{url}/{PAGES[name]}", path, SIZES[size], THEMES[theme], whole=arguments.all)
+                print(path)
+
+
+def take(browser: Browser, url: str, path: Path, size: tuple[int, int], theme: str, whole: bool) -> None:
+    """One picture of a page, of its first screen or whole."""
+    width, height = size
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=theme)  # type: ignore[arg-type]
+    page.goto(url)
+    settle(page)
+    for scrub in page.get_by_test_id("player-scrub").all():
+        scrub.fill(FRAME)
+    if whole:  # the page scrolls inside its main part, so the window is made as high as that
+        needed = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+        page.set_viewport_size({"width": width, "height": max(height, needed)})
+        settle(page)
+    page.screenshot(path=path)
+    page.close()
 
 
 @contextmanager

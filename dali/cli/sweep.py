@@ -1,21 +1,16 @@
 """``python -m dali sweep``."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from dali.config import MAX_SEED
 from dali.errors import DaliError, unknown_name
-from dali.files.text import quote
+from dali.train.asked import MOST_RUNS, parse_seeds
 
 if TYPE_CHECKING:
-    from dali.config import RunConfig
     from dali.train.sweep import Job, Outcome
-
-MOST_RUNS = 10_000
 
 
 def sweep(
@@ -36,7 +31,8 @@ def sweep(
 ) -> None:
     """Train environments x methods x seeds, several at once, one thread each.
 
-    Run it again to go on: finished runs are kept.
+    Run it again to go on: finished runs are kept. A run of other settings under the same name fails; choose another
+    seed or --output.
     A failing run does not end the others; the exit status is 1 if any failed. What a run prints: its cache/train.log.
     """
     from dali.envs import catalogue
@@ -49,12 +45,12 @@ def sweep(
     for name in names:
         if name not in METHODS:
             raise unknown_name("method", name, METHODS)
-    numbers = _parse_seeds(seeds)
+    numbers = parse_seeds(seeds)
     if len(envs) * len(names) * len(numbers) > MOST_RUNS:
         raise DaliError(f"A sweep of {len(envs) * len(names) * len(numbers):,} runs; expected at most {MOST_RUNS}.")
     from dali.jobs import reporting
     from dali.train.pool import run_here, run_on_ray
-    from dali.train.sweep import check_same, end_on_signals, plan
+    from dali.train.sweep import end_on_signals, plan
 
     jobs = plan(envs, names, numbers, output, options or [], None if evaluate == "none" else evaluate)
     outcomes: dict[Job, Outcome] = {}
@@ -62,7 +58,7 @@ def sweep(
         typer.echo(_table(jobs, outcomes))
         return
     for job in jobs:
-        check_same(job.folder, _asked_config(job))
+        job.config()  # what no run can be is told before any begins
     end_on_signals()
     with reporting(status) as report:
         at_once = workers or os.cpu_count() or 1
@@ -81,54 +77,21 @@ def sweep(
             raise DaliError(f"{len(failed)} of {len(jobs)} runs failed: {', '.join(failed)}.")
 
 
-def _asked_config(job: "Job") -> "RunConfig":
-    """The configuration that a job's train command asks for.
-
-    An unknown option after -- ends the sweep as it would end the train command.
-
-    Raises:
-        DaliError: an option has a value that cannot work.
-    """
-    from dali.cli.train import asked_config, train
-
-    command = typer.Typer(add_completion=False)
-    command.command()(train)
-    asked = typer.main.get_command(command).make_context("train", job.arguments()[1:]).params
-    return asked_config(*(asked[name] for name in ("env", "method", "preset", "seed", "steps", "change")))
-
-
-def _parse_seeds(text: str) -> list[int]:
-    """Seeds of "0,1,2" or "0-2"."""
-    problem = DaliError(
-        f"Seeds are {quote(text)}; expected numbers such as 0,1,2 or a range such as 0-2, at most {MOST_RUNS} of them."
-    )
-    try:
-        seeds: Sequence[int]
-        first, dash, last = text.partition("-")
-        if dash:
-            seeds = range(int(first), int(last) + 1)  # its length is known before it is made
-            if seeds and (seeds[-1] - seeds[0] >= MOST_RUNS or seeds[-1] > MAX_SEED):
-                raise problem
-        else:
-            seeds = sorted({int(part) for part in text.split(",", MOST_RUNS)})
-    except ValueError:
-        raise problem from None
-    if not seeds or min(seeds) < 0 or max(seeds) > MAX_SEED:
-        raise problem
-    return list(seeds)
-
-
 def _table(jobs: "list[Job]", outcomes: "dict[Job, Outcome]") -> str:
     return "\n".join(_line(job, outcomes) for job in jobs)
 
 
 def _line(job: "Job", outcomes: "dict[Job, Outcome]") -> str:
     """A run, how it stands, and how far it is."""
+    from dali.train.sweep import conflict
+
     stands = job.run.progress()
     steps = f"{stands.done:>9,} of {stands.total:>9,} steps" if stands.total else "not begun"
     if job in outcomes:
         outcome = outcomes[job]
         text = f"{outcome.seconds / 60:.1f} min" if outcome.state == "done" else outcome.text
         return f"{job.name:36s} {outcome.state:8s} {steps}  {text}"
+    if (reason := conflict(job)) is not None:
+        return f"{job.name:36s} {'other':8s} {steps}  {reason}"
     state = "running" if stands.training else "done" if stands.complete else "waiting"
     return f"{job.name:36s} {state:8s} {steps}"

@@ -6,22 +6,17 @@ from typing import Annotated
 
 import typer
 
-from dali.config import MAX_SEED, MOST, RunConfig, make_config
-from dali.envs import catalogue
-from dali.envs.frames import check_observation
+from dali.config import MAX_SEED, MOST, RunConfig
 from dali.errors import DaliError
 from dali.runs.folder import TRAINER_STATE, WEIGHTS, exists
-from dali.train.checks import check_device, check_training, holding
-from dali.train.steps import default_steps
-
-# Fields of a configuration that options name, and the options.
-OWN_OPTIONS = {name: name for name in ("env", "method", "preset", "seed", "steps")} | {"method_name": "method"}
+from dali.train.asked import METHOD, PRESET, asked_config
+from dali.train.checks import check_device, holding
 
 
 def train(
     env: Annotated[str, typer.Option(help="Environment of the catalogue, such as pendulum.")],
-    method: Annotated[str, typer.Option(help="Method of the table in the README.")] = "dali_d_chi",
-    preset: Annotated[str, typer.Option(help="Sizes: tiny (tests), small (a laptop), pixels, paper.")] = "small",
+    method: Annotated[str, typer.Option(help="Method of the table in the README.")] = METHOD,
+    preset: Annotated[str, typer.Option(help="Sizes: tiny (tests), small (a laptop), pixels, paper.")] = PRESET,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of everything random.")] = 0,
     steps: Annotated[
         int | None, typer.Option(min=1, max=MOST, help="Environment steps; the environment's own by default.")
@@ -54,17 +49,6 @@ def train(
     typer.echo(f"{'Done' if complete else 'Interrupted and saved; go on with --resume'}: {folder}")
 
 
-def asked_config(
-    env: str, method: str, preset: str, seed: int, steps: int | None, change: list[str] | None
-) -> RunConfig:
-    """The configuration that the options ask for. Raises DaliError for the first of them that cannot work."""
-    usual = default_steps(env, preset)
-    config = make_config(env, method, preset, seed, steps or usual, **_parse_changes(change or []))
-    check_observation(catalogue.spec(env), config.model.observation)
-    check_training(config)
-    return config
-
-
 def _check_empty(folder: Path) -> None:
     if exists(folder / TRAINER_STATE):
         raise DaliError(f"{folder} already holds a run; add --resume to go on with it, or choose another --output.")
@@ -81,27 +65,3 @@ def _default_folder(config: RunConfig) -> Path:
         if exists(folder / TRAINER_STATE) or not exists(folder / WEIGHTS):
             break
     return folder
-
-
-def _parse_changes(pairs: list[str]) -> dict[str, bool | int | float | str]:
-    """NAME=VALUE pairs, values as bool, int, float or str, whichever fits first."""
-    changes: dict[str, bool | int | float | str] = {}
-    for pair in pairs:
-        name, separator, text = pair.partition("=")
-        if not separator:
-            raise DaliError(f"--set {pair!r} is not of the form NAME=VALUE.")
-        if name in OWN_OPTIONS:
-            raise DaliError(f"--set {name}=... has an option of its own: --{OWN_OPTIONS[name]}.")
-        changes[name] = _value(text)
-    return changes
-
-
-def _value(text: str) -> bool | int | float | str:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
 
 from dali.envs.spec import ContextFeature, EnvSpec
 from dali.figures.style import (
@@ -41,13 +42,14 @@ def heat_map(
     values: np.ndarray,
     measure: str,
     limits: tuple[float, float],
-    colours: str = CONTINUOUS,
-    height: int = 520,
+    colours: str | list = CONTINUOUS,
+    height: int = 380,
 ) -> go.Figure:
     """Values (M,) of contexts (M, 2), one cell each, with the box of train ranges drawn in.
 
-    Cells are equally wide though values are not equally spaced; contexts that were not evaluated stay blank.
-    The points of the scatter on top, which a click selects, are in the order of ``contexts``.
+    Cells are equally wide though values are not equally spaced; contexts that were not evaluated stay blank. Maps that
+    are compared share one `colour_bar`, so none has its own. The points of the scatter on top, which a click selects,
+    are in the order of ``contexts``.
 
     Args:
         limits: values of the ends of the colour scale, the same for maps that are compared.
@@ -57,31 +59,24 @@ def heat_map(
     column, row = np.searchsorted(xs, contexts[:, 0]), np.searchsorted(ys, contexts[:, 1])
     cells = np.full((len(ys), len(xs)), np.nan)
     cells[row, column] = values
-    digits = ".2f" if np.abs(values).max(initial=0.0) < 10 else ".0f"
+    digits = 2 if np.abs(values).max(initial=0.0) < 10 else 0
     figure = go.Figure(
         go.Heatmap(
-            z=cells,
-            colorscale=colours,
-            zmin=limits[0],
-            zmax=limits[1],
-            texttemplate=f"%{{z:{digits}}}",
-            textfont={"size": 11},
-            hoverongaps=False,
-            hoverinfo="skip",
-            xgap=1,
-            ygap=1,
-            colorbar={"title": {"text": measure, "side": "right"}, "thickness": 12},
+            z=cells, colorscale=colours, zmin=limits[0], zmax=limits[1], showscale=False, hoverongaps=False,
+            hoverinfo="skip", xgap=1, ygap=1,
         )
-    )
+    )  # fmt: skip
     figure.add_scatter(
         x=column,
         y=row,
-        mode="markers",
+        mode="markers+text",
         marker={"size": CLICK_SIZE, "symbol": "square", "opacity": 0.0},
+        text=[cell_text(value, digits) for value in values.tolist()],
+        textfont={"size": 10, "color": legible_on(values, limits, colours)},
         customdata=np.column_stack([contexts[:, :2], values]),
         hovertemplate=(
             f"{first.label} %{{customdata[0]}} {first.unit}, {second.label} %{{customdata[1]}} {second.unit}<br>"
-            f"{measure} %{{customdata[2]:{digits}}}<extra></extra>"
+            f"{measure} %{{customdata[2]:.{digits}f}}<extra></extra>"
         ),
         showlegend=False,
     )
@@ -94,13 +89,40 @@ def heat_map(
             "tickmode": "array",
             "tickvals": list(range(len(v))),
             "ticktext": [f"{value:g}" for value in v],
+            "tickfont": {"size": 10},
             "showgrid": False,
             "zeroline": False,
             "range": [-0.5, len(v) - 0.5],
         }
         for axis, f, v in (("x", first, xs), ("y", second, ys))
     }
-    return layout(figure, height, clickmode="event+select", dragmode=False, **axes)
+    return layout(figure, height, "above", clickmode="event+select", dragmode=False, **axes)
+
+
+def cell_text(value: float, digits: int) -> str:
+    """A number in as few letters as a cell has room for: ".98", "-.05", "1.04", "-187"; never "-.00"."""
+    text = f"{round(value, digits) + 0.0:.{digits}f}"
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+
+
+def legible_on(values: np.ndarray, limits: tuple[float, float], colours: str | list) -> list[str]:
+    """Black or white for each value (M,), whichever stands out more from the value's colour (contrast of WCAG 2)."""
+    width = limits[1] - limits[0]
+    share = np.clip((values - limits[0]) / width, 0.0, 1.0) if width > 0 else np.full(len(values), 0.5)
+    shades = sample_colorscale(colours, share.tolist(), colortype="tuple") if len(values) else []
+    rgb = np.array(shades, float).reshape(-1, 3)
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    light = linear @ np.array([0.2126, 0.7152, 0.0722])
+    return np.where((light + 0.05) / 0.05 > 1.05 / (light + 0.05), "#000000", "#ffffff").tolist()
+
+
+def colour_bar(limits: tuple[float, float], title: str, colours: str | list = CONTINUOUS) -> go.Figure:
+    """The one colour bar of maps that share their limits, lying above them."""
+    values = np.linspace(*limits, 128) if limits[1] > limits[0] else np.array(limits)
+    figure = go.Figure(go.Heatmap(z=[values], x=values, colorscale=colours, showscale=False, hoverinfo="skip"))
+    figure.update_xaxes(title={"text": title, "standoff": 2}, showgrid=False, zeroline=False)
+    figure.update_yaxes(visible=False)
+    return layout(figure, 92, "above", dragmode=False, margin={"l": 8, "r": 8, "t": 22, "b": 46})
 
 
 def curves(
@@ -149,7 +171,7 @@ def curves(
         y=random,
         name="random policy",
         mode="lines",
-        line={"color": "#000000", "dash": "dot", "width": 1},
+        line={"color": GREY, "dash": "dot", "width": 1.5},
         hovertemplate="%{y:.3g}<extra>random policy</extra>",
     )
     return layout(figure, 420, xaxis_title=with_unit(feature.label, feature.unit), yaxis_title=measure)

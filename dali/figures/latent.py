@@ -10,14 +10,16 @@ from dali.codes.points import Colouring, Points, returns
 from dali.envs.spec import EnvSpec
 from dali.episodes import Episodes
 from dali.figures.style import (
-    CONTINUOUS,
+    BLUE,
     ORANGE,
     PALE,
     PALETTE,
     REGIME_TITLES,
     REGIMES,
     VERMILION,
+    Tools,
     compact,
+    continuous,
     layout,
     translucent,
     with_unit,
@@ -42,6 +44,7 @@ def map_figure(
     revision: str = "",
     drag: str = "lasso",
     ring: np.ndarray | None = None,
+    dark: bool = False,
 ) -> go.Figure:
     """The map of M points, coloured; hovering tells the physics in units.
 
@@ -49,13 +52,13 @@ def map_figure(
         coordinates: (M, k), k of 2 or 3. axes: k titles. selected: (M,) bool, drawn strongly, the rest faintly.
         path: (T, k) of one episode's records, drawn as a line whose dots tell the time.
         revision: zoom and view are kept while it stays the same. drag: what dragging does, "lasso" or "pan".
-        ring: (k,) a place to ring.
+        ring: (k,) a place to ring. dark: the page is dark.
     """
     flat = coordinates.shape[1] == 2
     figure = go.Figure()
     scatter = go.Scattergl if flat else go.Scatter3d
     size = (7 if points.means else 4) if flat else (5 if points.means else 2)
-    for name, where, marker in _marks(colour):
+    for name, where, marker in _marks(colour, dark):
         chosen = points.take(where)
         marks = {
             "x": compact(coordinates[where, 0]),
@@ -81,24 +84,45 @@ def map_figure(
         figure.update_traces(marker_opacity=BEHIND)
         figure.add_traces(_path(path, spec.timestep))
     if ring is not None:
-        figure.add_trace(_ring(ring))
-    titles = {f"{axis}axis": {"title": title} for axis, title in zip("xyz", axes, strict=False)}
+        figure.add_trace(_ring(ring, dark))
+    tools: Tools = "right" if colour.categories else "above"
+    titles: dict = {f"{axis}axis": {"title": title} for axis, title in zip("xyz", axes, strict=False)}
+    times = _times(path, spec.timestep, dark)
     if flat:
         figure.update_layout(legend_itemsizing="constant")
-        layout(figure, HEIGHT, dragmode=drag, uirevision=revision, annotations=_times(path, spec.timestep), **titles)
+        layout(
+            figure,
+            HEIGHT,
+            tools,
+            dragmode=drag,
+            uirevision=revision,
+            annotations=times,
+            **titles,
+        )
     else:
         scene = {**titles, "uirevision": revision, "aspectmode": "cube", "camera": {"eye": EYE}}
-        layout(figure, HEIGHT, scene={**scene, "annotations": _times(path, spec.timestep)}, uirevision=revision)
+        layout(
+            figure,
+            HEIGHT,
+            tools,
+            scene={**scene, "annotations": times},
+            uirevision=revision,
+        )
     return figure
 
 
 def pair_grid(
-    points: Points, episodes: Episodes, spec: EnvSpec, colour: Colouring, selected: np.ndarray | None = None
+    points: Points,
+    episodes: Episodes,
+    spec: EnvSpec,
+    colour: Colouring,
+    selected: np.ndarray | None = None,
+    dark: bool = False,
 ) -> go.Figure:
     """All pairs of raw code dimensions, as one figure (one WebGL context)."""
     size = points.code.shape[1]
     figure = go.Figure()
-    for name, where, marker in _marks(colour):
+    for name, where, marker in _marks(colour, dark):
         chosen = points.take(where)
         trace = go.Splom(
             dimensions=[{"label": f"z{i}", "values": compact(chosen.code[:, i])} for i in range(size)],
@@ -114,7 +138,9 @@ def pair_grid(
         if selected is not None:
             trace.update(selectedpoints=np.flatnonzero(selected[where]), unselected={"marker": {"opacity": FADED}})
         figure.add_trace(trace)
-    return layout(figure, 860, dragmode="select", legend_itemsizing="constant")
+    return layout(
+        figure, 860, "right" if colour.categories else "above", dragmode="select", legend_itemsizing="constant"
+    )
 
 
 def hover_template(spec: EnvSpec, means: bool) -> str:
@@ -126,6 +152,15 @@ def hover_template(spec: EnvSpec, means: bool) -> str:
     ]
     lines += ["%{text}", f"return %{{customdata[{len(spec.features) + 2}]:.1f}}"]
     return "<br>".join(lines) + "<extra></extra>"
+
+
+def dimension_bars(told: np.ndarray, label: str) -> go.Figure:
+    """How well each dimension alone tells what colours the map, (Z,) in [0, 1]."""
+    names = [f"z{j}" for j in range(len(told))]
+    hover = f"%{{y}} tells {label}: %{{x:.2f}}<extra></extra>"
+    figure = go.Figure(go.Bar(x=told, y=names, orientation="h", marker_color=BLUE, hovertemplate=hover))
+    figure.update_xaxes(range=[0, 1], title=f"tells {label}")
+    return layout(figure, HEIGHT, "above", yaxis={"autorange": "reversed"})
 
 
 def context_histogram(
@@ -153,11 +188,11 @@ def context_histogram(
     )
 
 
-def _marks(colour: Colouring) -> list[tuple[str, np.ndarray, dict]]:
+def _marks(colour: Colouring, dark: bool) -> list[tuple[str, np.ndarray, dict]]:
     """Name, rows and marker of each trace: one for numbers, one a category for names."""
     if not colour.categories:
         bar = {"title": {"text": with_unit(colour.label, colour.unit), "side": "right"}, "thickness": 14}
-        marker = {"color": compact(colour.values), "colorscale": CONTINUOUS, "colorbar": bar, "opacity": 0.75}
+        marker = {"color": compact(colour.values), "colorscale": continuous(dark), "colorbar": bar, "opacity": 0.75}
         return [(colour.label, np.arange(len(colour.values)), marker)]
     marks = []
     for i, category in enumerate(colour.categories):
@@ -178,13 +213,13 @@ def _acted(points: Points, episodes: Episodes) -> np.ndarray:
     return np.char.add(episodes.regime, acted)[points.episode]
 
 
-def _times(path: np.ndarray | None, timestep: float) -> list[dict]:
+def _times(path: np.ndarray | None, timestep: float, dark: bool) -> list[dict]:
     """Names a few times along a path (T, k), its start and its end among them."""
     if path is None:
         return []
     named = np.unique(np.linspace(0, len(path) - 1, NAMED_TIMES).round().astype(int))
     style = {"font": {"color": VERMILION, "size": 13}, "arrowcolor": VERMILION, "arrowwidth": 1.2, "arrowhead": 0}
-    style |= {"bgcolor": "rgba(255,255,255,0.85)", "borderpad": 1}
+    style |= {"bgcolor": "rgba(16,21,28,0.85)" if dark else "rgba(255,255,255,0.85)", "borderpad": 1}
     return [
         {
             **dict(zip("xyz", path[t].tolist(), strict=False)),
@@ -219,10 +254,15 @@ def _path(path: np.ndarray, timestep: float) -> list:
     ]
 
 
-def _ring(place: np.ndarray) -> go.Scatter | go.Scatter3d:
+def _ring(place: np.ndarray, dark: bool) -> go.Scatter | go.Scatter3d:
     """A ring around a place (k,) of the map."""
     kind = go.Scatter3d if len(place) == 3 else go.Scatter
-    marker = {"symbol": "circle-open", "size": 14 if len(place) == 2 else 9, "color": "#000000", "line": {"width": 2}}
+    marker = {
+        "symbol": "circle-open",
+        "size": 14 if len(place) == 2 else 9,
+        "color": "#ffffff" if dark else "#000000",
+        "line": {"width": 2},
+    }
     where = {axis: [float(value)] for axis, value in zip("xyz", place, strict=False)}
     return kind(**where, mode="markers", marker=marker, showlegend=False, hoverinfo="skip")
 

@@ -6,13 +6,13 @@ import plotly.graph_objects as go
 from dali.envs.spec import ContextFeature
 from dali.figures.style import (
     BLUE,
-    CONTINUOUS,
     DIVERGING,
     GREY,
     ORANGE,
     PALE,
     SKY,
     VERMILION,
+    continuous,
     layout,
     translucent,
     with_unit,
@@ -88,7 +88,7 @@ def probe_bars(scores: dict[str, dict[str, float | None]], names: list[str]) -> 
     return layout(figure, 320, barmode="group", yaxis=axis, xaxis_title="context feature")
 
 
-def association(values: np.ndarray, names: list[str], title: str, signed: bool) -> go.Figure:
+def association(values: np.ndarray, names: list[str], title: str, signed: bool, dark: bool = False) -> go.Figure:
     """A heat map (Z, F) of code dimensions against features, each cell with its number."""
     limit = 1.0 if signed else max(float(values.max(initial=0.0)), 1e-9)
     figure = go.Figure(
@@ -96,7 +96,7 @@ def association(values: np.ndarray, names: list[str], title: str, signed: bool) 
             z=values,
             x=names,
             y=[f"z{i}" for i in range(len(values))],
-            colorscale=DIVERGING if signed else CONTINUOUS,
+            colorscale=DIVERGING if signed else continuous(dark),
             zmin=-limit if signed else 0.0,
             zmax=limit,
             texttemplate="%{z:.2f}",
@@ -105,7 +105,7 @@ def association(values: np.ndarray, names: list[str], title: str, signed: bool) 
         )
     )
     return layout(
-        figure, 360, yaxis={"autorange": "reversed", "title": "code dimension"}, xaxis_title="context feature"
+        figure, 360, "above", yaxis={"autorange": "reversed", "title": "code dimension"}, xaxis_title="context feature"
     )
 
 

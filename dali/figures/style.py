@@ -1,8 +1,12 @@
 """What all figures share: colours that stay apart with every colour vision deficiency, axes with units, margins."""
 
+from typing import Literal
+
 import numpy as np
 import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
 
+Tools = Literal["right", "above"]
 # Okabe & Ito (2008).
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 SKY, VERMILION, YELLOW, GREY = "#56B4E9", "#D55E00", "#F0E442", "#7F7F7F"
@@ -10,6 +14,8 @@ PALE = "#B5BCC6"
 PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, YELLOW, GREY)
 CONTINUOUS = "Cividis"  # perceptually uniform, also for red-green deficiencies (Nuñez et al. 2018)
 DIVERGING = "RdBu"
+DARKEST = 0.4  # of Cividis on a dark page, where what is below cannot be told from the page
+TOOLS_WIDTH = 40  # px, of plotly's buttons in one column
 # A regime is told by its colour and its mark alike.
 REGIMES = {
     "train": (BLUE, "circle"),
@@ -25,16 +31,32 @@ REGIME_TITLES = {
 }
 
 
+def continuous(dark: bool = False) -> str | list[list]:
+    """The colour scale of numbers; on a dark page without its dark end, which would be lost there."""
+    if not dark:
+        return CONTINUOUS
+    shares = np.linspace(0.0, 1.0, 17)
+    shades = sample_colorscale(CONTINUOUS, DARKEST + (1 - DARKEST) * shares)
+    return [[share, shade] for share, shade in zip(shares, shades, strict=True)]
+
+
 def with_unit(label: str, unit: str) -> str:
     """An axis title such as "gravity (m/s²)" or "friction (×)"; a label without a unit stays as it is."""
     return f"{label} ({'×' if unit == 'x' else unit})" if unit else label
 
 
-def layout(figure: go.Figure, height: int, **changes) -> go.Figure:
-    """Sets the common layout on a figure and returns it."""
+def layout(figure: go.Figure, height: int, tools: Tools = "right", **changes) -> go.Figure:
+    """Sets the common layout on a figure and returns it.
+
+    Args:
+        tools: where plotly's buttons stand: in a margin at the right, clear of the legend above the plot; or above it,
+            for figures without a legend that have a colour bar at the right.
+    """
+    right = tools == "right"
     figure.update_layout(
         height=height,
-        margin={"l": 8, "r": 8, "t": 36, "b": 8},
+        margin={"l": 8, "r": TOOLS_WIDTH if right else 8, "t": 36, "b": 8},
+        modebar={"orientation": "v" if right else "h"},
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0.0, "title": None},
         hoverlabel={"align": "left"},
     )

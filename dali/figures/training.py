@@ -12,7 +12,8 @@ from dali.figures.style import GREY, PALETTE, layout, translucent
 from dali.methods import METHODS
 
 DASHES = ("solid", "dash", "dot", "dashdot")  # beyond eight runs colours come again, with another dash
-AXES = {"update": "updates", "env_steps": "environment steps"}
+# Updates count those of the code's warm-up too, which is spent before the first step: steps compare methods.
+AXES = {"env_steps": "environment steps", "update": "updates"}
 PROBE_TEXT = (
     "Probe R²: a linear probe reads the physics off the code, fitted on half of the training contexts and judged on "
     "the other half. The encoder has trained on both, so it shows progress, not generalisation."

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dali.config import FREE_TO_CHANGE, PRESETS, RunConfig
+from dali.config import IMMATERIAL, PRESETS, RunConfig
 from dali.envs.contexts import REGIMES
 from dali.envs.spec import EnvSpec
 from dali.errors import DaliError
@@ -22,7 +22,6 @@ from dali.returns.play import EARLY, EARLY_COLUMNS, Evaluation
 from dali.returns.scoring import NORMALISED, Scores, compare, context_table
 
 ALL = "all"  # the contexts of all regimes together
-IMMATERIAL = (*FREE_TO_CHANGE, "device")  # fields that decide nothing about what is learnt
 PLACES = {
     "interpolation": "inside the training range",
     "extrapolation": "outside it",

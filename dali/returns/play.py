@@ -145,13 +145,6 @@ def plan_episodes(
     return pd.DataFrame({**columns, **dict.fromkeys(RESULTS, np.nan)})
 
 
-def return_at_default(agent: Agent, episodes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns (E,) of the agent and of the random policy under the default physics."""
-    default = agent.spec.default_context[None]
-    table = evaluate(agent, plan_episodes(agent.spec, default, ["interpolation"], ["default"], episodes, seed), seed)
-    return table.episodes["return"].to_numpy(), table.episodes["random_return"].to_numpy()
-
-
 def episode_seeds(contexts: np.ndarray, episodes: int, seed: int) -> np.ndarray:
     """(M, E) int64 seeds, each of its context's values, its number and ``seed`` alone, whatever else is evaluated."""
     out = np.empty((len(contexts), episodes), np.int64)

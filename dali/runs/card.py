@@ -1,61 +1,18 @@
 """The model card of a checkpoint: what it is, what it reaches and what it does not, each figure with its command."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from dali.envs.contexts import check_held_out, sample_contexts
 from dali.model.agent import Agent
-from dali.returns.play import evaluate, plan_episodes, return_at_default
-from dali.returns.reference import card_contexts, load_references
+from dali.returns.held_out import HeldOutReturns
 from dali.runs.folder import analysis_command
-
-
-@dataclass(frozen=True)
-class PlayedReturns:
-    """Returns of an agent on one set of contexts, beside what bounds them. E: episodes in all."""
-
-    contexts: int
-    agent: np.ndarray  # (E,)
-    random: np.ndarray  # (E,)
-    reference: float | None  # mean return of the reference on the same contexts
-    reference_kind: str | None
-
-
-def measure_returns(agent: Agent, episodes: int, seed: int) -> tuple[PlayedReturns, PlayedReturns]:
-    """Returns under the default physics, and on the card's held-out contexts inside the train range.
-
-    Raises:
-        DaliError: one of those contexts was trained on.
-    """
-    spec = agent.spec
-    references = load_references(spec.name)
-    held_out = card_contexts(spec)
-    check_held_out(spec, held_out, sample_contexts(spec, agent.config.train.contexts, agent.config.seed))
-    regimes, grids = ["interpolation"] * len(held_out), ["card"] * len(held_out)
-    asked = plan_episodes(spec, held_out, regimes, grids, episodes, seed)
-    result = evaluate(agent, asked, seed).episodes
-
-    def played(contexts: np.ndarray, ours: np.ndarray, random: np.ndarray) -> PlayedReturns:
-        reference = np.nan if references is None else references.at(contexts)[1].mean()
-        if references is None or np.isnan(reference):
-            return PlayedReturns(len(contexts), ours.ravel(), random.ravel(), None, None)
-        return PlayedReturns(len(contexts), ours.ravel(), random.ravel(), float(reference), references.expert_kind)
-
-    return (
-        played(spec.default_context[None], *return_at_default(agent, episodes, seed)),
-        played(held_out, result["return"].to_numpy(), result["random_return"].to_numpy()),
-    )
 
 
 def render_card(
     name: str,
     agent: Agent,
     training: dict[str, Any] | None,
-    default: PlayedReturns,
-    held_out: PlayedReturns,
+    played: HeldOutReturns | None,
     analysis: dict[str, Any] | None,
     command: str,
 ) -> str:
@@ -63,6 +20,7 @@ def render_card(
 
     Args:
         training: training.json, or None where the run was made without.
+        played: from the run's evaluation, or None where it was not evaluated on all of those contexts.
         analysis: what ``python -m dali analyse`` left of these weights, or None.
         command: what writes this card anew.
     """
@@ -74,7 +32,7 @@ def render_card(
         "## Training",
         _training(agent, training),
         "## Return",
-        _returns(agent, default, held_out),
+        _returns(name, agent, played),
         "## Code",
         _code(name, agent, analysis),
         "## Recompute",
@@ -125,29 +83,24 @@ def _training(agent: Agent, training: dict[str, Any] | None) -> str:
     return text
 
 
-def _returns(agent: Agent, default: PlayedReturns, held_out: PlayedReturns) -> str:
-    head = "| physics | episodes | agent | random policy | reference |\n|---|---|---|---|---|"
-    rows = [
-        _return_row("default", default),
-        _return_row(f"{held_out.contexts} held-out contexts inside the train range", held_out),
-    ]
-    text = "\n".join([head, *rows]) + "\n\nMean return of an episode ± standard deviation over episodes."
-    if default.reference_kind:
-        text += f" Reference: {default.reference_kind}."
-    if held_out.reference is not None:
-        low = held_out.random.mean()
-        share = (held_out.agent.mean() - low) / (held_out.reference - low)
-        text += f" On the held-out contexts the agent covers {share:.0%} of the way from random to reference."
-    spread = held_out.agent.std() / len(held_out.agent) ** 0.5 + held_out.random.std() / len(held_out.random) ** 0.5
-    if held_out.agent.mean() < held_out.random.mean() + 2 * spread:
+def _returns(name: str, agent: Agent, played: HeldOutReturns | None) -> str:
+    command = f"`python -m dali evaluate checkpoints/{name}`"
+    if played is None:
+        return f"Not evaluated yet: {command}."
+    mean, low = played.agent.mean(), played.random.mean()
+    reference = "-" if played.reference is None else f"{played.reference:.1f}"
+    text = (
+        "| physics | agent | random policy | reference |\n|---|---|---|---|\n"
+        f"| {played.title} | {mean:.1f} ± {played.agent.std():.1f} | {low:.1f} ± {played.random.std():.1f} "
+        f"| {reference} |\n\nMean return of an episode ± standard deviation over contexts, from {command}."
+    )
+    if played.reference is not None:
+        share = (mean - low) / (played.reference - low)
+        text += f" Reference: {played.reference_kind}. The agent covers {share:.0%} of the way from random to it."
+    spread = (played.agent.std() + played.random.std()) / len(played.agent) ** 0.5
+    if mean < low + 2 * spread:
         text += " **The policy is not clearly better than random actions.**"
     return text
-
-
-def _return_row(label: str, played: PlayedReturns) -> str:
-    agent, random = (f"{r.mean():.1f} ± {r.std():.1f}" for r in (played.agent, played.random))
-    reference = "-" if played.reference is None else f"{played.reference:.1f}"
-    return f"| {label} | {len(played.agent)} | {agent} | {random} | {reference} |"
 
 
 def _code(name: str, agent: Agent, analysis: dict[str, Any] | None) -> str:

@@ -20,6 +20,11 @@ _MARGINS = """
 [data-testid=stMainBlockContainer] h1 {padding: 0; font-size: clamp(1.5rem, 5.5vw, 2.25rem)}
 @media (max-width: 640px) {[data-testid=stMainBlockContainer] {padding: 3.5rem 1rem 4rem}}
 """
+# Headings that differ by their rank and not by half a screen.
+HEADINGS = """<style>
+[data-testid=stMainBlockContainer] h2 {padding: 0.75rem 0 0; font-size: 1.5rem}
+[data-testid=stMainBlockContainer] h3 {padding: 0.25rem 0 0; font-size: 1.2rem}
+</style>"""
 
 
 def begin_app() -> None:
@@ -51,6 +56,21 @@ def header(title: str, text: str) -> None:
 def plain(text: str) -> str:
     """Text as it stands, for places that read Markdown: what came from a file or a URL cannot format anything."""
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
+
+
+def dark_theme() -> bool:
+    """True where the person's page is dark; figures choose colours that can be seen on it."""
+    return st.context.theme.type == "dark"
+
+
+def demote_headings(text: str, levels: int) -> str:
+    """Markdown whose headings stand some levels lower, to be shown within a page; code blocks are left alone."""
+    out, fenced = [], False
+    for line in text.splitlines():
+        fenced ^= line.startswith("```")
+        heading = not fenced and re.match(r"#{1,6} ", line)
+        out.append("#" * min(levels, 7 - len(heading[0])) + line if heading else line)
+    return "\n".join(out)
 
 
 def recomputed_by(command: str) -> None:

@@ -1,6 +1,5 @@
 """One training of a sweep: its command, how its folder stands, and running it to its end in a process of its own."""
 
-import dataclasses
 import os
 import signal
 import subprocess
@@ -12,14 +11,16 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Literal
 
-from dali.config import FREE_TO_CHANGE, RunConfig
-from dali.errors import CheckpointError
+from dali.config import RunConfig
+from dali.errors import CheckpointError, DaliError
 from dali.files import lock
 from dali.runs.folder import CACHE, CONFIG, SWEEP_LOCK, exists, load_config
 from dali.runs.run import Run
+from dali.train.asked import config_of_command, differences
 
 State = Literal["waiting", "running", "done", "failed"]
 LOG = Path(CACHE) / "train.log"
+MOST_NAMED = 3  # differences that a sentence holds
 ATTEMPTS = 3  # of a training that a signal ended; an error of its own ends it at once
 
 
@@ -41,6 +42,10 @@ class Job:
     @property
     def run(self) -> Run:
         return Run(self.folder)
+
+    def config(self) -> RunConfig:
+        """What it asks for. Raises DaliError where no run can be that."""
+        return config_of_command(self.arguments()[1:])
 
     def arguments(self) -> list[str]:
         """Of ``python -m dali``; goes on from the folder's last checkpoint if there is one."""
@@ -70,26 +75,6 @@ def plan(
     ]
 
 
-def check_same(folder: Path, asked: RunConfig) -> None:
-    """Raises CheckpointError where a folder holds a run of another configuration than the one asked for.
-
-    What a resumed run may change may differ; nothing may that decides what is learnt.
-    """
-    if not exists(folder / CONFIG):
-        return
-    found = load_config(folder)
-    pairs = [(name, getattr(found, name), getattr(asked, name)) for name in ("env", "method_name", "preset", "seed")]
-    for part in ("model", "train"):
-        before, now = getattr(found, part), getattr(asked, part)
-        pairs += [(f.name, getattr(before, f.name), getattr(now, f.name)) for f in dataclasses.fields(before)]
-    for name, then, now in pairs:
-        if then != now and name not in FREE_TO_CHANGE:
-            raise CheckpointError(
-                f"{folder} holds another run: it was trained with {name} = {then!r}, asked for {now!r}. "
-                "Choose another --output."
-            )
-
-
 _running: set[subprocess.Popen] = set()  # trainings and evaluations of this process
 _stopping = threading.Event()
 
@@ -112,15 +97,41 @@ def end_on_signals() -> None:
         signal.signal(number, end)
 
 
+def conflict(job: Job) -> str | None:
+    """In what the run that is in a job's folder differs from the one asked for; None where there is none, or the same.
+
+    Raises:
+        DaliError: the job asks for what no run can be.
+    """
+    if not exists(job.folder / CONFIG):
+        return None
+    try:
+        there = load_config(job.folder)
+    except CheckpointError as error:
+        return str(error)
+    found = differences(there, job.config())
+    if not found:
+        return None
+    more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+    return "another run is there: " + "; ".join(found[:MOST_NAMED]) + more
+
+
 def run_job(job: Job) -> Outcome:
     """Trains to the end, going on from a checkpoint; then evaluates, if asked.
 
-    A finished run is left as it is. A training that was killed from outside is taken up again. Another process that
-    is at work in the folder, such as one whose sweep was killed, is waited for.
+    A finished run is left as it is, and a run of other settings is never taken for the one asked. A training that was
+    killed from outside is taken up again. Another process that is at work in the folder, such as one whose sweep was
+    killed, is waited for.
     """
     began = time.monotonic()
     if _stopping.is_set():
         return Outcome("failed", 0.0, "the sweep was stopped")
+    try:
+        reason = conflict(job)
+    except DaliError as error:
+        reason = str(error)
+    if reason is not None:
+        return Outcome("failed", 0.0, reason)
     with lock.hold(job.folder / SWEEP_LOCK, wait=True) as held:
         if not job.run.progress().complete:
             for attempt in range(ATTEMPTS):

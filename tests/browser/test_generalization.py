@@ -11,7 +11,7 @@ from dali.envs import catalogue
 from dali.envs.contexts import evaluation_grid
 from dali.episodes import collect_standard
 from dali.model.agent import Agent
-from dali.returns.play import evaluate
+from dali.returns.play import evaluate, plan_episodes
 from dali.runs.artifacts import EPISODES_FILE, save_episodes
 from dali.runs.checkpoint import save_agent
 from dali.runs.scores import save_evaluation
@@ -36,7 +36,7 @@ def app(chromium, serve, tmp_path_factory):
         run = folder / f"{method}-s{seed}"
         save_agent(run, agent)
         if method != "crssm_d":
-            save_evaluation(run, evaluate(agent, contexts, regimes, grids, 1, 0))
+            save_evaluation(run, evaluate(agent, plan_episodes(SPEC, contexts, regimes, grids, 1, 0), 0))
         if (method, seed) == ("dali_d_chi", 0):
             save_episodes(run / EPISODES_FILE, collect_standard(agent, 0, contexts=10))
     return serve(folder)
@@ -57,17 +57,34 @@ def show(page, view: str) -> None:
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
-def test_a_click_on_a_cell_leads_to_an_episode_there(opened):
-    expect(opened.locator(CHARTS)).to_have_count(2)
-    cell = opened.locator(CHARTS).last.locator(".scatterlayer .point").first
+def test_a_click_on_a_cell_leads_to_an_episode_of_the_chosen_checkpoint(opened):
+    """Whichever method's map is clicked, and however many runs it has."""
+    choose_maps(opened, "scores")
+    expect(opened.locator(CHARTS)).to_have_count(3)  # the shared colour bar, and a map of each method
+    assert opened.locator(CHARTS).nth(1).bounding_box()["x"] < opened.get_by_text("Click a cell").bounding_box()["x"]
+    cell = (
+        opened.locator(CHARTS).nth(1).locator(".scatterlayer .point").first
+    )  # of another method than the chosen run's
     box = cell.bounding_box()
     opened.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     link = opened.get_by_role("link", name=re.compile("Open dali_d_chi-s0 there"))
     expect(link).to_contain_text("dreamed on under gravity 1 m/s², rod length 1 m")  # the grid's first context
     link.click()
-    expect(opened).to_have_url(re.compile(r"/counterfactuals\?.*episode=\d+.*g=1"))
+    expect(opened).to_have_url(re.compile(r"/counterfactuals\?.*run=dali_d_chi-s0"))
+    expect(opened).to_have_url(re.compile(r"episode=\d+.*g=1"))
     expect(opened.get_by_test_id("dali-player")).to_be_visible()
     expect(opened.get_by_test_id("stAlert").filter(has_text="cannot be read")).to_have_count(0)
+
+
+def choose_maps(page, option: str) -> None:
+    page.get_by_test_id("stSelectbox").filter(has_text="Maps show").locator("input").click()
+    page.get_by_role("option", name=option).click()
+
+
+def test_maps_show_differences_from_a_method_in_words_and_colours(opened):
+    expect(opened.locator(CHARTS)).to_have_count(2)  # the colour bar, and what DALI-D-χ has over Dreamer-DR
+    expect(opened.get_by_text("DALI-D-χ against Dreamer-DR")).to_contain_text("1 seed can't tell")
+    expect(opened.get_by_text("blue is better, red is worse")).to_be_visible()
 
 
 def test_every_view_shows_charts_with_units(opened):
@@ -75,19 +92,20 @@ def test_every_view_shows_charts_with_units(opened):
         ("Curves", 2, "rod length (m)"),
         ("Regimes", 1, "normalised score, interquartile mean"),
         ("Profiles", 1, "share of contexts and runs above"),
-        ("Two methods", 2, "P(DALI-D-χ > Dreamer-DR)"),
+        ("Two methods", 1, "P(DALI-D-χ > Dreamer-DR)"),
         ("Paper", 1, "normalised return, interquartile mean (reported)"),
     ):
         show(opened, view)
         expect(opened.locator(CHARTS)).to_have_count(charts)
         expect(opened.locator(CHARTS).get_by_text(text).last).to_be_visible()
     expect(opened.get_by_text("Reported by the paper, not re-run.")).to_be_visible()
+    expect(opened.get_by_text("null")).to_have_count(0)  # a note to readers of the file, not of the page
 
 
 def test_returns_instead_of_scores_and_one_method_alone(opened):
     opened.get_by_role("radio", name="return", exact=True).click()
     opened.get_by_role("button", name="Dreamer-DR").click()
-    expect(opened.locator(CHARTS)).to_have_count(1)
+    expect(opened.locator(CHARTS)).to_have_count(2)  # of one method scores, under their colour bar
     show(opened, "Two methods")
     expect(opened.get_by_text("only one was evaluated or chosen")).to_be_visible()
 

@@ -17,7 +17,7 @@ from dali.studio.style import recomputed_by, shown_path
 
 def show_effects(run: Run, measured: Disentanglement) -> None:
     """The plausibility test of each dimension, from the cache or by a job."""
-    st.subheader("What the dimensions do", anchor=False)
+    st.header("What the dimensions do", anchor=False)
     effects = find_effects(run)
     if effects is None:
         return

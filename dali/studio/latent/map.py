@@ -19,12 +19,15 @@ from dali.codes.points import (
     records_of,
 )
 from dali.codes.projection import Method
+from dali.codes.telling import told_by_dimension
 from dali.episodes import Episodes
 from dali.figures import latent as figures
 from dali.figures.style import with_unit
+from dali.studio.latent.dreams import COLOURS, colouring_of, stored_errors
 from dali.studio.latent.projections import MAP_TITLES, find_map
 from dali.studio.latent.selection import clicked_key, focus, generation, selected_records, selection_key, set_focus
 from dali.studio.loaders import Run
+from dali.studio.style import dark_theme
 
 RECORDS, MEANS = "records (episode, t)", "episode means"
 PAIRS = "raw axes"
@@ -50,6 +53,9 @@ class Settings:
 def settings(run: Run, episodes: Episodes) -> Settings:
     """The controls above the map."""
     names = colour_names(run.spec)
+    # Offered once the dreams were judged.
+    if stored_errors(run) is not None:
+        names += COLOURS.values()
     labels = {f.name: with_unit(f.title, f.unit) for f in run.spec.features} | {"time": "time (s)"}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         method = st.selectbox(
@@ -101,13 +107,14 @@ def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
     grid = chosen.method == PAIRS
     rows = subsample(len(points.code), min(chosen.drawn, PAIR_LIMIT) if grid else chosen.drawn)
     shown = points.take(rows)
-    colour = colouring(chosen.colour, shown, episodes, run.spec)
+    colour = None if chosen.colour not in COLOURS.values() else colouring_of(run, chosen.colour, shown)
+    colour = colour or colouring(chosen.colour, shown, episodes, run.spec)
     held = _baked_selection(run, episodes, chosen)
     mark = points_of(held, shown) if held is not None else None
     note = ""
     if grid:
         coordinates = points.code
-        figure = figures.pair_grid(shown, episodes, run.spec, colour, mark)
+        figure = figures.pair_grid(shown, episodes, run.spec, colour, mark, dark_theme())
     else:
         projected = find_map(run, points, cast(Method, chosen.method), chosen.dimensions)
         if projected is None:
@@ -126,6 +133,7 @@ def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
             _revision(chosen),
             chosen.drag,
             _ringed(run, episodes, points, coordinates),
+            dark_theme(),
         )
         note = projected.note
 
@@ -135,17 +143,21 @@ def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
     key = f"map:{run.folder}:{st.session_state.get(generation(run), 0)}"
     flat = grid or chosen.dimensions == 2
     # Plotly draws four times the points of the screen; with software rendering a lasso then takes twice as long.
-    st.plotly_chart(
+    place, beside = st.columns([5, 1])
+    place.plotly_chart(
         figure,
         key=key if flat else f"{key}:3d",
         on_select=follow if flat else "ignore",
         selection_mode=("points", "box", "lasso"),
         config={"displaylogo": False, "scrollZoom": True, "plotGlPixelRatio": 1},
     )
+    told = told_by_dimension(shown.code, colour)
+    beside.plotly_chart(figures.dimension_bars(told, colour.label), key="map_bars", config={"displayModeBar": False})
     kind = "episode means" if chosen.means else "records"
     sampled = "" if len(rows) == len(points.code) else ", drawn at random without replacement (seed 0)"
     lasso = "A lasso holds all that lie inside it, drawn or not." if flat else "Lasso in two dimensions."
-    st.caption(f"{len(rows):,} of {len(points.code):,} {kind}{sampled}. {lasso} {note}")
+    bars = "Bars: how well each dimension alone tells the colour, by rank correlation (names: correlation ratio)."
+    st.caption(f"{len(rows):,} of {len(points.code):,} {kind}{sampled}. {lasso} {note} {bars}")
 
 
 def _revision(chosen: Settings) -> str:

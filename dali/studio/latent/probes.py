@@ -1,16 +1,19 @@
 """Probes and dimensions: how well the physics can be read from the code, and where in it."""
 
+from pathlib import Path
+
 import streamlit as st
 
-from dali.codes.disentanglement import Disentanglement, Score, measure_disentanglement, verdicts
+from dali.codes.disentanglement import Disentanglement, Score, verdicts
 from dali.codes.probes import ProbeEvaluation, ProbeKind, evaluate_probe
 from dali.codes.settled import informative, mean_codes
 from dali.episodes import Episodes
 from dali.figures import probes as figures
 from dali.runs.artifacts import EPISODES_FILE
+from dali.runs.dimensions import load_dimensions, make_dimensions
 from dali.runs.folder import analysis_command
 from dali.studio.loaders import Run, Stamp, load_analysis, stamp
-from dali.studio.style import amount, listed, number, recomputed_by, shown_path
+from dali.studio.style import amount, dark_theme, listed, number, recomputed_by, shown_path
 
 SHORT_TITLES: dict[ProbeKind, str] = {"ridge": "ridge", "mlp": "MLP"}
 KIND_TITLES: dict[ProbeKind, str] = {"ridge": "ridge (linear)", "mlp": "MLP (32 hidden units)"}
@@ -99,7 +102,7 @@ def show_associations(run: Run, episodes: Episodes) -> None:
     left.plotly_chart(figures.association(measured.spearman, names, "Spearman's ρ", signed=True), key="spearman")
     information = measured.mutual_information
     right.plotly_chart(
-        figures.association(information, names, "mutual information (nats)", signed=False), key="information"
+        figures.association(information, names, "mutual information (nats)", False, dark_theme()), key="information"
     )
     st.dataframe([_score_row(n, getattr(measured, a), t) for n, a, t in SCORES], hide_index=True)
     st.caption(
@@ -130,7 +133,7 @@ def _evaluate(files: Stamp, kind: ProbeKind, names: tuple[str, ...], _episodes: 
     return evaluate_probe(codes, episodes.context, episodes.group, episodes.regime, inside, kind, names)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Measuring which dimension tells what (some seconds) …")
+@st.cache_resource(max_entries=8, show_spinner="Measuring which dimension tells what (some seconds, once) …")
 def _measure(files: Stamp, names: tuple[str, ...], _episodes: Episodes) -> Disentanglement:
-    episodes = informative(_episodes)
-    return measure_disentanglement(mean_codes(episodes), episodes.context, episodes.group, names)
+    folder = Path(files[0][0]).parent
+    return load_dimensions(folder, _episodes) or make_dimensions(folder, _episodes, names)

@@ -129,8 +129,13 @@ def describe(run: Run, episodes: Episodes, episode: int) -> str:
 def _clear(run: Run) -> None:
     st.session_state[selection_key(run)] = None
     st.session_state.pop(clicked_key(run), None)
+    forget_lasso(run)
+
+
+def forget_lasso(run: Run) -> None:
+    """Draws the map anew with the selection that is kept: the browser forgets the lasso that it still shows."""
     st.session_state.pop(f"baked:{run.folder}", None)
-    # Another key makes another chart: the browser forgets the lasso that it still shows.
+    # Another key makes another chart.
     st.session_state[generation(run)] = st.session_state.get(generation(run), 0) + 1
 
 

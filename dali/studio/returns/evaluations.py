@@ -32,11 +32,6 @@ class Evaluated:
         evaluations = {name: [e for _, e in self.methods[name]] for name in chosen}
         return compare(run.spec, evaluations, normalised)
 
-    def owner(self, method: str, preferred: Run) -> Run:
-        """The preferred run where it is of that method, else the method's first."""
-        runs = [run for run, _ in self.methods[method]]
-        return preferred if preferred in runs else runs[0]
-
 
 def choose_comparable(run: Run) -> list[Run]:
     """Runs of an environment that differ in method and seed alone: those of most methods, or of the group picked."""

@@ -2,26 +2,22 @@
 
 import csv
 import io
-from functools import partial
 
 import numpy as np
 import streamlit as st
 
 from dali.envs.spec import EnvSpec
-from dali.errors import DaliError
 from dali.figures import generalization as figures
-from dali.figures.style import DIVERGING
 from dali.methods import METHODS
-from dali.returns.comparison import ALL, improvement, regime_masks
+from dali.returns.comparison import ALL, Versus, against, improvement, regime_masks, sentence
 from dali.returns.estimators import Estimate, aggregate, context_means, performance_profile, resampling
 from dali.returns.reference import paper_figures
 from dali.returns.scoring import NORMALISED, Scores, single_grid
-from dali.studio.loaders import Run, load_episodes
+from dali.studio.loaders import Run
 from dali.studio.style import MISSING, number
 
 THRESHOLDS = 101
-MAP_WIDTH, MAP_HEIGHT = 500, 440  # px: two beside each other on a wide screen, one on a narrow one
-CLICKED = "generalization_clicked"  # (method, context) of the last click on a map
+DRAWS = 500  # of the bootstrap behind a sentence; enough for the two decimals that it tells
 
 
 def chart(figure, key: str, **options):
@@ -36,51 +32,25 @@ def chart(figure, key: str, **options):
     return st.plotly_chart(figure, key=f"generalization:{key}", config=config, **options)
 
 
-def show_heat_maps(run: Run, scores: dict[str, Scores], owners: dict[str, Run]) -> None:
-    """One map a method; a click tells of that context, above the maps.
-
-    Args:
-        owners: the run of each method whose episodes are opened.
-    """
-    if run.spec.context_dim != 2:
-        st.info(f"{run.spec.title} has {run.spec.context_dim} context features; a map needs two.")
-        return
-    above = st.container()
-    place = st.container(horizontal=True)
-    means = {name: found.runs.mean(0) for name, found in scores.items()}
-    limits = min(m.min() for m in means.values()), max(m.max() for m in means.values())
-    for name, found in scores.items():
-        with place.container(width=MAP_WIDTH if len(scores) > 1 else "stretch"):
-            st.markdown(f"**{METHODS[name].title}** · {_runs(found)}")
-            chart(
-                figures.heat_map(run.spec, found.contexts, means[name], found.measure, limits, height=MAP_HEIGHT),
-                f"map-{name}",
-                on_select=partial(_keep_click, name, found.contexts),
-                selection_mode="points",
-            )
-    st.caption(
-        "Cells are equally wide, the values along the axes are not equally spaced. Blank: not in the protocol's grid, "
-        "or not evaluated. The red box is the range of training."
-    )
-    method, context = st.session_state.get(CLICKED, (None, None))
-    index = next((i for i, c in enumerate(map(tuple, first_of(scores).contexts.tolist())) if c == context), None)
-    with above:
-        if method not in scores or index is None:
-            st.markdown("Click a cell to compare the methods there, and to open an episode.")
-        else:
-            _show_context(owners[method], scores, index)
-
-
 def first_of(scores: dict[str, Scores]) -> Scores:
     """The scores of any method: contexts, measure and random policy are the same for all."""
     return next(iter(scores.values()))
 
 
-def _keep_click(method: str, contexts: np.ndarray) -> None:
-    """Keeps the cell clicked last, of whichever map; restyling empties a chart's own selection."""
-    points = st.session_state[f"generalization:map-{method}"].selection.points
-    if points:
-        st.session_state[CLICKED] = method, tuple(contexts[points[0]["point_index"]].tolist())
+def digits_of(scores: Scores) -> int:
+    """Decimals that a score or a return is told with."""
+    return 2 if scores.measure == NORMALISED else 0
+
+
+def versus(scores: dict[str, Scores], seeds: dict[str, tuple[int, ...]], method: str, other: str) -> dict[str, Versus]:
+    """How sure the difference of two methods is, by regime; kept between reruns, since it is drawn many times."""
+    x, y = scores[method], scores[other]
+    return _versus(x.runs, seeds[method], y.runs, seeds[other], x.contexts, x, y)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _versus(x: np.ndarray, seeds: tuple, y: np.ndarray, others: tuple, contexts: np.ndarray, _x: Scores, _y: Scores):
+    return against(_x, seeds, _y, others, DRAWS)
 
 
 def show_curves(run: Run, scores: dict[str, Scores]) -> None:
@@ -159,7 +129,7 @@ def show_profiles(scores: dict[str, Scores]) -> None:
     )
 
 
-def show_difference(run: Run, scores: dict[str, Scores]) -> None:
+def show_difference(scores: dict[str, Scores], seeds: dict[str, tuple[int, ...]]) -> None:
     """Two methods against each other."""
     if len(scores) < 2:
         st.info("Two methods are compared here, and only one was evaluated or chosen.", icon=":material/info:")
@@ -172,6 +142,7 @@ def show_difference(run: Run, scores: dict[str, Scores]) -> None:
         st.info("Choose two different methods.")
         return
     x, y = scores[first], scores[second]
+    st.markdown(sentence(_title(first), _title(second), versus(scores, seeds, first, second), digits_of(x)))
     wins = improvement(x, y)
     if wins:
         chart(figures.improvement(wins, first, second), "improvement")
@@ -179,17 +150,12 @@ def show_difference(run: Run, scores: dict[str, Scores]) -> None:
             f"The chance that a run of {_title(first)} beats one of {_title(second)} in the same context; at 0.5 "
             f"neither is better. 95 % bootstrap intervals over {wins[ALL].resampled}."
         )
-    if run.spec.context_dim == 2:
-        difference = x.runs.mean(0) - y.runs.mean(0)
-        label = f"{x.measure}, {_title(first)} less {_title(second)}"
-        limit = float(np.abs(difference).max())
-        chart(figures.heat_map(run.spec, x.contexts, difference, label, (-limit, limit), DIVERGING), "difference")
 
 
 def show_paper(spec: EnvSpec) -> None:
     """The paper's reported figures, apart from ours."""
     reported = paper_figures()
-    environments = [name for name in reported if name not in ("_source", "methods", "cost")]
+    environments = [name for name in reported if not name.startswith("_") and name not in ("methods", "cost")]
     st.warning(
         "**Reported by the paper, not re-run.** Normalised there by an agent trained on each context alone, with "
         "larger networks, more steps and ten seeds: not comparable with the scores of the other views.",
@@ -236,44 +202,6 @@ def estimates_csv(estimates: dict[str, dict[str, Estimate]], scores: dict[str, S
             numbers = [f"{x:.6g}" for x in (e.value, e.low, e.high)]
             writer.writerow([method, len(scores[method].runs), regime, *numbers, e.resampled])
     return out.getvalue()
-
-
-def _show_context(run: Run, scores: dict[str, Scores], index: int) -> None:
-    """One context's scores, and the way to an episode recorded at or near it."""
-    first = first_of(scores)
-    context = first.contexts[index]
-    named = ", ".join(f"{f.label} {v:g} {f.unit}" for f, v in zip(run.spec.features, context, strict=True))
-    values = "; ".join(f"{_title(name)} {found.runs[:, index].mean():.3g}" for name, found in scores.items())
-    st.markdown(f"**{named}** ({first.regimes[index]}). {first.measure}: {values}; random {first.random[index]:.3g}.")
-    asked = {f.name: f"{v:g}" for f, v in zip(run.spec.features, context.tolist(), strict=True)}
-    try:
-        episode, which = _nearest_episode(run, context)
-        asked["episode"] = str(episode)
-    except DaliError as error:
-        if run.config.method.infers_context:
-            st.info(str(error), icon=":material/info:")
-            return
-        which = "an episode"  # such methods are not analysed: the page plays episodes of its own
-    st.page_link(
-        "pages/counterfactuals.py",
-        label=f"Open {run.name} there: {which}, dreamed on under {named}",
-        icon=":material/movie:",
-        query_params={"run": run.name, **asked},
-    )
-
-
-def _nearest_episode(run: Run, context: np.ndarray) -> tuple[int, str]:
-    """The recorded episode of the policy whose physics is nearest to (F,), each feature in units of its range.
-
-    Raises:
-        CheckpointError: none are recorded.
-    """
-    episodes = load_episodes(run)
-    low, high = np.array([f.limits for f in run.spec.features]).T
-    distance = np.linalg.norm((episodes.context - context) / (high - low), axis=1) + 10.0 * episodes.explored
-    episode = int(distance.argmin())
-    near = zip(run.spec.features, episodes.context[episode], strict=True)
-    return episode, f"its nearest recorded episode ({', '.join(f'{f.label} {number(v, 2, f.unit)}' for f, v in near)})"
 
 
 def _interval(estimate: Estimate, measure: str) -> str:

@@ -1,20 +1,16 @@
-"""The training page: logs of runs, trained or in training, and trainings started from the page."""
+"""The training page: logs of runs, trained or in training."""
 
-import tempfile
 from collections import Counter
-from pathlib import Path
 
 import streamlit as st
 
-from dali.config import PRESETS, RunConfig
-from dali.envs import catalogue
+from dali.config import RunConfig
 from dali.errors import CheckpointError
 from dali.figures import training as figures
 from dali.methods import METHODS
 from dali.returns.comparison import setting
 from dali.runs.folder import METRICS, exists
 from dali.runs.run import Run
-from dali.studio import jobs
 from dali.studio.loaders import checkpoints_folder
 
 REFRESH = 3.0  # seconds between looks at a run in training
@@ -112,10 +108,16 @@ def styles(runs: list[Run], by_method: bool) -> dict[str, figures.Style]:
     return figures.styles_by_run([run.name for run in runs])
 
 
-def show_curves(runs: list[Run], keys: list[str], axis: str, weight: float, drawn_as: dict[str, figures.Style]) -> None:
-    """The curves, drawn anew every few seconds while any run trains; the page follows as runs come and end."""
+def show_curves(
+    runs: list[Run], keys: list[str], axis: str, weight: float, drawn_as: dict[str, figures.Style], wait: bool
+) -> None:
+    """The curves, drawn anew every few seconds while any run trains; the page follows as runs come and end.
+
+    Args:
+        wait: a training was started that may not have written anything yet.
+    """
     before = _standing()
-    following = any(before.values()) or training_now()
+    following = any(before.values()) or wait
 
     @st.fragment(run_every=REFRESH if following else None)
     def draw() -> None:
@@ -142,58 +144,6 @@ def show_curves(runs: list[Run], keys: list[str], axis: str, weight: float, draw
     draw()
 
 
-def training_now() -> bool:
-    """True while a training that was started from the page runs."""
-    found = jobs.read(_status_file())
-    return found is not None and found.state == "running"
-
-
-def show_start() -> None:
-    """The form that starts trainings in the background, and their progress with a cancel button."""
-    if not jobs.allowed():
-        st.info(
-            "Trainings start from this page only where the server's address is this machine's own, or where "
-            f"whoever starts it allows jobs with {jobs.ALLOW}=1."
-        )
-        return
-    status = _status_file()
-    running = jobs.watch(status, "Training")
-    if running is not None and running.state != "running":
-        shown = {"done": st.success, "failed": st.error, "cancelled": st.warning}[running.state]
-        shown(f"Trainings {running.state}. {running.text}")
-    with st.form("start_training", border=False):
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            env = st.selectbox("Environment", catalogue.names(), width=180)
-            methods = st.multiselect(
-                "Methods", list(METHODS), ["dali_d_chi"], format_func=lambda m: METHODS[m].title, width=300
-            )
-            preset = st.segmented_control("Preset", list(PRESETS), default="small", required=True)
-            seeds = st.text_input("Seeds", "0", help="0,1,2 or a range such as 0-2", width=110)
-            steps = st.number_input(
-                "Environment steps", 0, step=1000, value=0, help="0: the environment's own number", width=170
-            )
-            workers = st.number_input("At once", 1, 64, 1, help="One thread each", width=90)
-        pressed = st.form_submit_button(
-            "Start", icon=":material/play_arrow:", disabled=running is not None and running.state == "running"
-        )
-    folder = checkpoints_folder()
-    words = ["sweep", "--env", env, "--methods", ",".join(methods), "--seeds", seeds, "--workers", str(workers)]
-    words += ["--output", str(folder)]
-    options = ["--", "--preset", preset, *(["--steps", str(steps)] if steps else [])]
-    if pressed and not methods:
-        st.warning("Choose at least one method.")
-    elif pressed:
-        jobs.start([*words, "--status", str(status), *options], status)
-        st.session_state["training_command"] = f"python -m dali {' '.join([*words, *options])}"
-        st.rerun()
-    if command := st.session_state.get("training_command"):
-        st.code(command, language="bash")
-    st.caption(
-        f"Runs are written to `{folder}`. A cancelled one goes on from its last checkpoint when it is started again; a "
-        "finished one is left as it is. `python -m dali bench train` tells how many updates a second it makes here."
-    )
-
-
 def has_weights(run: Run) -> bool:
     """False before a run's first checkpoint."""
     return run.has_weights
@@ -202,13 +152,3 @@ def has_weights(run: Run) -> bool:
 def _standing() -> dict[str, bool]:
     """Run name -> whether it trains now."""
     return {run.name: run.is_live() for run in logged_runs()}
-
-
-def _status_file() -> Path:
-    return _job_folder() / "training.json"
-
-
-@st.cache_resource
-def _job_folder() -> Path:
-    """One a server: its trainings end with it."""
-    return Path(tempfile.mkdtemp(prefix="dali-training-"))

@@ -1,0 +1,58 @@
+"""Errors of a checkpoint's dreams, kept in its cache/ folder; the file may be deleted at any time."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from dali.dreams.errors import EVERY, FIRST, HORIZON, DreamErrors, dream_errors
+from dali.errors import CheckpointError
+from dali.files.reading import read_object
+from dali.files.writing import write_text
+from dali.runs.artifacts import fit_readout, load_typical
+from dali.runs.checkpoint import load_agent
+from dali.runs.film_source import find_episodes
+from dali.runs.folder import CACHE, digest
+
+ERRORS_FILE = "dream_errors.json"
+_MADE_WITH = {"first": FIRST, "every": EVERY, "horizon": HORIZON}
+
+
+def load_dream_errors(folder: Path) -> DreamErrors | None:
+    """What was stored for the present weights; None where there is none."""
+    try:
+        record = read_object(folder / CACHE / ERRORS_FILE)
+        if record["weights"] != digest(folder) or record["made_with"] != _MADE_WITH:
+            return None
+        columns = record["columns"]
+        kinds: dict[str, type] = {"episode": int, "t": int, "asked": float, "factual": float, "counterfactual": float}
+        arrays: dict[str, np.ndarray] = {name: np.array(columns[name], kind) for name, kind in kinds.items()}
+    except (FileNotFoundError, CheckpointError, KeyError, TypeError, ValueError, OverflowError):
+        return None  # absent, or of another version: it can be made anew
+    count = len(arrays["t"]) if arrays["t"].ndim == 1 else 0
+    whole = count and all(a.shape == ((count, a.shape[-1]) if n == "asked" else (count,)) for n, a in arrays.items())
+    return DreamErrors(**arrays) if whole and all(np.isfinite(a).all() for a in arrays.values()) else None
+
+
+def make_dream_errors(folder: Path, report: Callable[[int, int, str], None]) -> DreamErrors:
+    """Judges the dreams of a checkpoint's recorded episodes and stores the errors.
+
+    Raises:
+        DaliError: no recorded episodes, none long enough, or nowhere to write.
+    """
+    agent = load_agent(folder)
+    weights = digest(folder)
+    episodes = find_episodes(folder, agent)
+    code_map = fit_readout(episodes, agent.spec, load_typical(folder)).code_map if agent.method.infers_context else None
+    found = dream_errors(agent, episodes, code_map, report)
+    columns = {
+        "episode": found.episode.tolist(),
+        "t": found.t.tolist(),
+        "asked": found.asked.tolist(),
+        "factual": found.factual.round(5).tolist(),
+        "counterfactual": found.counterfactual.round(5).tolist(),
+    }
+    record = {"weights": weights, "made_with": _MADE_WITH, "columns": columns}
+    write_text(folder / CACHE / ERRORS_FILE, json.dumps(record) + "\n")
+    return found
