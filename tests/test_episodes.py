@@ -13,7 +13,7 @@ from dali.envs.contexts import sample_contexts
 from dali.episodes import collect, collect_standard, recorded_states
 from dali.errors import CheckpointError, DaliError
 from dali.model.agent import Agent
-from dali.runs.artifacts import fit_readout, load_episodes, save_analysis, save_episodes
+from dali.runs.artifacts import fit_readout, load_episodes, load_typical, save_analysis, save_episodes
 from dali.runs.checkpoint import save_agent
 from dali.runs.report import analyse
 from dali.runs.run import Run
@@ -84,7 +84,7 @@ def test_analysis_round_trip_and_control(tmp_path):
     run = Run(tmp_path)
     record = run.analysis()
     assert run.analysis_is_current()
-    readout = fit_readout(loaded, agent.spec)
+    readout = fit_readout(loaded, agent.spec, load_typical(tmp_path))
     assert readout.code_std.shape == (agent.config.model.code,)
     assert (readout.code_std > 0).all()
     summary = record["summary"]

@@ -70,7 +70,7 @@ def options() -> list[tuple[tuple[str, ...], str]]:
 
 def needed(words: tuple[str, ...], run: str) -> list[str]:
     """What a command cannot go without."""
-    usual = {"run": run, "runs": run, "env": "pendulum", "methods": "dali_d"}
+    usual = {"run": run, "runs": run, "env": "pendulum", "methods": "dali_d", "take": f"{run}/config.json"}
     out = []
     for parameter in commands()[words].params:
         if parameter.required:

@@ -1,5 +1,6 @@
 """The counterfactuals page without a browser: its widgets, its URL, what it says of each kind of method."""
 
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -231,7 +232,12 @@ def test_another_run_takes_over_the_request_where_it_can(open_page, make_run, tm
 
 def test_codes_of_other_weights_are_told(open_page, make_run, tmp_path):
     shutil.copytree(make_run(), tmp_path / "runs" / "run")
-    (tmp_path / "runs" / "run" / "analysis.json").write_text('{"weights": "of long ago"}', encoding="utf-8")
+    path = tmp_path / "runs" / "run" / "analysis.json"
+    summary = {"contexts": {"interpolation": 10}, "seed": 0}
+    names = ("r2_inside", "r2_outside", "r2_control", "mae_inside", "skill_25", "skill_50", "control_25")
+    figures = dict.fromkeys((*names, "slope", "r2", "mae", "selectivity"))
+    summary |= {part: {"g": figures, "l": figures} for part in ("probe", "steering", "effective")}
+    path.write_text(json.dumps({"weights": "of long ago", "summary": summary}), encoding="utf-8")
     assert "python -m dali analyse" in open_page().warning[0].value
 
 

@@ -22,7 +22,7 @@ CHEAP = {
 
 def commands(text: str = README) -> list[str]:
     """The lines of all shell blocks, without their comments."""
-    blocks = re.findall(r"```\n(.*?)```", text, re.S)
+    blocks = [body for language, body in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.S | re.M) if not language]
     return [line.split("#")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from dali.__main__ import app
-from dali.config import make_config
+from dali.config import _SINCE, make_config
 from dali.errors import CheckpointError, DaliError
 from dali.runs.checkpoint import load_agent, load_config, load_trainer_state, save_trainer_state
 from dali.runs.metrics import read_metrics
@@ -106,8 +106,8 @@ def test_updates_made_are_those_planned(tmp_path):
     config = make_config("pendulum", "dreamer_dr", "tiny", 0, 500)
     made = Trainer(config, tmp_path)
     assert made.run()
-    # (500 - 200) steps x 32 replayed steps a step, in batches of 8 x 8.
-    assert made.learner.update_count == planned_updates(config) == 150
+    # (500 - 200) steps x 32 replayed steps a step, in batches of 8 x 8, after 20 updates of the ensemble alone.
+    assert made.learner.update_count == planned_updates(config) == 170
     assert (tmp_path / "tensorboard").is_dir()
     assert read_metrics(tmp_path)
 
@@ -150,11 +150,17 @@ def test_a_run_is_not_overwritten_nor_resumed_under_another_configuration(tmp_pa
 
 
 def test_a_run_of_an_older_schema_is_resumed_as_what_it_was(tmp_path):
-    arguments = ["train", "--env", "pendulum", *TINY, "--steps", "300", "--output", str(tmp_path), "--resume"]
+    as_it_was = ["ensemble=0", "expectation=false", "latents=draws", "dream_steps=0", "ensemble_updates=12000"]
+    as_it_was += ["ensemble_units=384", "ensemble_layers=3"]
+    changes = [word for pair in as_it_was for word in ("--set", pair)]
+    arguments = ["train", "--env", "pendulum", *TINY, *changes, "--steps", "300", "--output", str(tmp_path), "--resume"]
     assert CliRunner().invoke(app, arguments[:-1]).exit_code == 0
     tensors, numbers = load_trainer_state(tmp_path)
     numbers["config"]["schema"] = 2
-    del numbers["config"]["train"]["explore_steps"], numbers["config"]["model"]["context_tokens"]
+    for schema in (2, 3, 4):
+        for part, added in _SINCE[schema].items():
+            for name in added:
+                del numbers["config"][part][name]
     save_trainer_state(tmp_path, tensors, numbers)
     other = CliRunner().invoke(app, [*arguments, "--set", "explore_steps=50"]).exception
     assert "explore_steps = 0, asked for 50" in str(other)
@@ -178,7 +184,7 @@ def test_a_finished_agent_is_never_written_over(tmp_path, monkeypatch):
 
 def test_steps_that_earn_no_update_train_the_code_alone(tmp_path):
     config = make_config("pendulum", "dali_d_chi", "tiny", 0, 204, replay_ratio=1.0)
-    assert planned_updates(config) == config.train.context_warmup
+    assert planned_updates(config) == config.train.context_warmup + config.train.ensemble_updates
     assert Trainer(config, tmp_path).run()
 
 
@@ -191,7 +197,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_last_checkpoint(tmp_path, mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("dali.runs.checkpoint.save_file", full)
-    with pytest.raises(CheckpointError, match=r"No space left on device.*still stands"):
+    with pytest.raises(CheckpointError, match=r"no space left on the disk.*still stands"):
         made.save()
     assert (tmp_path / "model.safetensors").read_bytes() == before
     assert not list(tmp_path.rglob("*.tmp"))

@@ -7,7 +7,6 @@ Shapes: E episodes, F context features, Z code dimensions.
 
 import numpy as np
 
-from dali.dreams.counterfactual import engines
 from dali.dreams.film import FilmSource
 from dali.dreams.request import Request
 from dali.envs.spec import ContextFeature
@@ -39,7 +38,7 @@ def default_request(source: FilmSource) -> Request:
     physics = () if abs(episodes.context[index, spec.features.index(feature)] - offered) < 1e-9 else (
         (feature.name, offered),
     )  # fmt: skip
-    return Request(index, t, min(HORIZON, length - t), physics, engine=engines(source.agent)[-1])
+    return Request(index, t, min(HORIZON, length - t), physics)
 
 
 def offered_value(feature: ContextFeature) -> float:
