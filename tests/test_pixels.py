@@ -472,3 +472,19 @@ def test_a_dream_s_picture_owes_nothing_to_the_physics_asked_for(source):
     captions = {p.title: p.caption for p in draw_pictures(film, source.agent.spec, source.agent.method, size)}
     assert "decoded 64 × 64" in captions["Dream, factual"]
     assert "decoded" not in captions["Real, factual"]
+
+
+def test_a_changed_dream_starts_from_what_the_agent_would_see(source):
+    """Another length is drawn otherwise, so the start differs; another gravity is not, and no change is none."""
+    from dali.dreams.counterfactual import changed_start, held_context, infer_start
+
+    agent, episode = source.agent, source.episodes.subset(np.array([1]))
+    own = held_context(agent, episode, episode.code[:, 40], episode.context)
+    start = infer_start(agent, episode, 40, own)
+
+    def changed(context: np.ndarray):
+        return changed_start(agent, episode, 40, start, own, own, context, "mean").latent.deter
+
+    assert torch.equal(changed(episode.context), start.latent.deter)
+    assert torch.equal(changed(episode.context * [1.3, 1.0]), start.latent.deter)
+    assert not torch.equal(changed(episode.context * [1.0, 1.3]), start.latent.deter)

@@ -66,7 +66,14 @@ def check_engine(agent: Agent, engine: str) -> None:
 
 
 @torch.inference_mode()
-def infer_start(agent: Agent, episodes: Episodes, t: int, context: Tensor, latents: Latents = "mean") -> Start:
+def infer_start(
+    agent: Agent,
+    episodes: Episodes,
+    t: int,
+    context: Tensor,
+    latents: Latents = "mean",
+    shown_under: np.ndarray | None = None,
+) -> Start:
     """Where dreams from record t start: the posterior filtered from the records before it under a held context (E, X).
 
     Where the dynamics read the context, a few records are filtered: they tell the state, and more would tell the
@@ -74,7 +81,7 @@ def infer_start(agent: Agent, episodes: Episodes, t: int, context: Tensor, laten
     dynamics know the physics from, so as many are filtered as training ever carried a state for.
     """
     begin = max(0, t + 1 - (FILTERED if agent.method.deep else agent.config.train.stream))
-    obs = torch.from_numpy(observations(agent, episodes, begin, t + 1))
+    obs = torch.from_numpy(observations(agent, episodes, begin, t + 1, shown_under))
     prev_action = episodes.prev_action(begin, t + 1)
     held = context.unsqueeze(1).expand(-1, obs.shape[1], -1)
     noise = _draw(agent, latents, (1, obs.shape[1]))
@@ -235,11 +242,33 @@ def dream_pair(
     factual = held_context(agent, episodes, code, episodes.context)
     changed = held_context(agent, episodes, moved, context_to)
     start = infer_start(agent, episodes, t, factual, latents)
-    start_changed = infer_start(agent, episodes, t, changed, latents) if agent.method.shallow else start
+    start_changed = changed_start(agent, episodes, t, start, factual, changed, context_to, latents)
     return (
         dream(agent, start, factual, horizon, given, latents, engine),
         dream(agent, start_changed, changed, horizon, given, latents, engine),
     )
+
+
+def changed_start(
+    agent: Agent,
+    episodes: Episodes,
+    t: int,
+    start: Start,
+    factual: Tensor,
+    changed: Tensor,
+    context_to: np.ndarray,
+    latents: Latents,
+) -> Start:
+    """Where the counterfactual dream starts, ``start`` being where the factual one does.
+
+    The transition of a shallow method never reads the code, which acts while the prefix is observed again. To an agent
+    of pixels a picture of the old length denies the new one, so it is shown the same states as drawn under the physics
+    asked for (E, F): what it would see there.
+    """
+    shown_under = context_to if agent.world_model.sight is not None else None
+    if agent.method.shallow:
+        return infer_start(agent, episodes, t, changed, latents, shown_under)
+    return start if shown_under is None else infer_start(agent, episodes, t, factual, latents, shown_under)
 
 
 def recorded_actions(episodes: Episodes, t: int, horizon: int, actions: ActionSource) -> np.ndarray:

@@ -18,7 +18,7 @@ from torch import Tensor
 from dali.codes.code_map import CodeMap, round_trip_error
 from dali.codes.probes import Probe
 from dali.codes.support import Support, Verdict
-from dali.dreams.counterfactual import Start, dream, held_context, infer_start, recorded_actions
+from dali.dreams.counterfactual import Start, changed_start, dream, held_context, infer_start, recorded_actions
 from dali.dreams.observation import Metric, make_metric
 from dali.dreams.request import Request, check_request
 from dali.dreams.steering import refine_minimum, rollout_error, steering_skill, step_error
@@ -169,9 +169,17 @@ def make_film(source: FilmSource, request: Request, factual: Factual | None = No
     dreamed = factual.dream
     if sigmas.any() or (method.source == "given" and (context_to != context).any()):
         held = _held(source, request, moved, context_to[None])
-        start = factual.start
-        if method.shallow:  # the transition never reads the code: it acts while the prefix is observed again
-            start = infer_start(source.agent, _episode(source, request), request.t, held, request.latents)
+        own = _held(source, request, code, context[None])
+        start = changed_start(
+            source.agent,
+            _episode(source, request),
+            request.t,
+            factual.start,
+            own,
+            held,
+            context_to[None],
+            request.latents,
+        )
         dreamed = _dream(source, request, start, held, _given_actions(source, request))
     changed = (context_to != context).any() or dreamed is not factual.dream
     real = _real(source, factual.state, context_to, dreamed.action) if changed else factual.real

@@ -93,15 +93,22 @@ def make_metric(agent: Agent, episodes: Episodes) -> Metric:
     return PixelMetric(agent.spec, pixel_scale(agent.spec, episodes), candidates=21, every=5, episodes=40)
 
 
-def observations(agent: Agent, episodes: Episodes, begin: int, end: int) -> np.ndarray:
-    """(E, end - begin, O): what the agent observes at records begin to end - 1."""
+def observations(
+    agent: Agent, episodes: Episodes, begin: int, end: int, shown_under: np.ndarray | None = None
+) -> np.ndarray:
+    """(E, end - begin, O): what the agent observes at records begin to end - 1.
+
+    Args:
+        shown_under: (E, F) physics that pictures of the recorded states are drawn under; the episodes' own by default.
+    """
     sight = agent.world_model.sight
     if sight is None:
         return episodes.obs[:, begin:end]
     earliest = max(0, begin - 1)  # for the change that led to the first
     count, steps = len(episodes.obs), end - earliest
     state = recorded_states(catalogue.make(agent.spec.name, count), episodes, earliest, end)
-    frames = draw_frames(agent.spec, state.reshape(count * steps, -1), episodes.context.repeat(steps, 0))
+    physics = episodes.context if shown_under is None else shown_under
+    frames = draw_frames(agent.spec, state.reshape(count * steps, -1), physics.repeat(steps, 0))
     embedding = sight.embed(torch.from_numpy(frames)).unflatten(0, (count, steps))
     first = torch.zeros(count, steps, dtype=torch.bool)
     first[:, 0] = True

@@ -25,7 +25,7 @@ if st.toggle("player", True):
     frames[..., 1] = 40 * p[:, None, None, None]
     frames[..., 2] = 20 * film
     nasty = "<img src=x onerror=alert(1)>"
-    panes = [Pane(f"pane {{i}}", f"g = {{film}} m/s² {{nasty}}", frames[i]) for i in p]
+    panes = [Pane(f"pane {{i}}", f"g = {{film}} m/s² {{nasty}}", frames[i], drawn=i < 3) for i in p]
     lines = [Series("real", t / 10.0, "real_factual"), Series(nasty, -t / 10.0, "dream_factual")]
     player(PlayerFilm(panes, [Trace("x", "m", lines), Trace("y", "m", lines[:1])], 0.05), "film")
 """
@@ -65,6 +65,9 @@ WATCH = """(root, count) => new Promise(done => {
   };
   requestAnimationFrame(look);
 })"""
+
+
+FOCUSED = "() => document.activeElement.shadowRoot?.activeElement?.getAttribute('aria-label')"
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +120,7 @@ def test_keys_buttons_bar_and_plots_move_everything_together(page, player):
     assert_shows(player, 30)
 
 
-def test_keys_reach_the_player_only_when_it_has_the_focus(page, player):
+def test_keys_of_a_slider_stay_with_it(page, player):
     page.get_by_role("slider", name="film").focus()
     page.keyboard.press("End")
     expect(page.get_by_text("g = 10 m/s²").first).to_be_visible()
@@ -175,12 +178,62 @@ def test_text_is_shown_as_text_and_series_can_be_hidden(page, player):
     expect(lines).to_have_count(1)
 
 
-def test_panes_stand_in_one_row_on_a_wide_screen_and_two_by_two_on_a_narrow_one(page, player):
-    def rows():
+def test_panes_stand_two_by_two_whatever_the_width(page, player):
+    def places():
         boxes = [player.get_by_test_id(f"player-pane-{i}").bounding_box() for i in range(4)]
-        return len({round(box["y"]) for box in boxes})
+        return [(round(box["x"]), round(box["y"])) for box in boxes]
 
-    assert rows() == 1
-    page.set_viewport_size({"width": 900, "height": 1200})
-    page.wait_for_function("() => innerWidth === 900")
-    assert rows() == 2
+    for width, height in ((1440, 900), (900, 1200)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_function("width => innerWidth === width", arg=width)
+        (left, top), (right, top_too), (left_too, bottom), (right_too, bottom_too) = places()
+        assert (left, right, top, bottom) == (left_too, right_too, top_too, bottom_too)
+        assert left < right
+        assert top < bottom
+
+
+def test_keys_drive_the_film_without_a_click_on_it(page, player):
+    """They act wherever nothing else wants them: not in a slider, and Space not on a button."""
+    page.keyboard.press("ArrowRight")
+    assert_shows(player, 1)
+    player.get_by_test_id("player-speed-2").focus()
+    page.keyboard.press("ArrowRight")
+    assert_shows(player, 2)
+    page.keyboard.press("Space")  # presses the button
+    expect(player).to_have_attribute("data-speed", "2")
+    expect(player).to_have_attribute("data-playing", "false")
+    page.get_by_role("slider", name="film").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_text("g = 1 m/s²").first).to_be_visible()
+    assert_shows(player, 2, film=1)
+
+
+def test_a_screen_reader_is_told_the_frame(page, player):
+    player.focus()
+    page.keyboard.press("Shift+ArrowRight")
+    assert_shows(player, 10)
+    said = "frame 10/69, t = 0.50 s"
+    expect(player.get_by_role("slider", name="Frame")).to_have_attribute("aria-valuetext", said)
+    for i in range(4):
+        label = player.get_by_test_id(f"player-pane-{i}").get_attribute("aria-label")
+        assert label.startswith(f"pane {i}: g = 0 m/s²")
+        assert label.endswith(said)
+    expect(player).to_have_attribute("role", "group")
+    order = []
+    for _ in range(5):  # from the player itself to what it offers, in the order that it is seen
+        page.keyboard.press("Tab")
+        order.append(
+            page.evaluate("() => document.activeElement.shadowRoot?.activeElement?.getAttribute('aria-label')")
+        )
+    assert order == ["Step back one frame", "Play", "Step forward one frame", "Frame", None]
+
+
+def test_a_dark_page_turns_drawings_round_and_leaves_numbers_alone(browser, studio):
+    context = browser.new_context(color_scheme="dark")
+    page = context.new_page()
+    page.goto(studio.url)
+    root = page.get_by_test_id("dali-player")
+    expect(root).to_have_attribute("data-theme", "dark")
+    filters = root.evaluate("root => Array.from(root.querySelectorAll('canvas'), c => getComputedStyle(c).filter)")
+    assert [f != "none" for f in filters] == [True, True, True, False]
+    context.close()

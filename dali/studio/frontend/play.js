@@ -76,7 +76,7 @@ class Stage {
     this.find(".scrub").max = Math.max(0, this.records - 1);
     this.waiting = false;
     if (header.said) this.setRunning(false);
-    if (!this.running || this.records % 8 === 0) this.plot();
+    if (!this.running || performance.now() - (this.plotted ?? 0) > 300) this.plot();
     if (this.shown < 0 || header.fresh) this.lookAt(this.records - 1);
     this.root.dataset.records = this.records;
   }
@@ -187,6 +187,7 @@ class Stage {
   }
 
   plot() {
+    this.plotted = performance.now();
     if (this.records < 2) return this.find(".traces").replaceChildren();
     const series = ["own", "asked"].map((name, i) => ({
       label: name,
