@@ -23,6 +23,7 @@ Latents = Literal["draws", "means"]
 LATENTS: tuple[Latents, ...] = ("draws", "means")
 
 SCHEMA = 5
+METHOD, PRESET = "dali_d_chi", "small"  # of a training for which none is named
 MAX_SEED = 2**32 - 1  # what all random generators in use take
 
 # What runs of a schema were, in the words of the next. Of schema 1: agents of vectors, whose code learnt at every

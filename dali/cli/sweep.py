@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from dali.errors import DaliError, unknown_name
-from dali.train.asked import MOST_RUNS, parse_seeds
 
 if TYPE_CHECKING:
     from dali.train.sweep import Job, Outcome
@@ -37,6 +36,7 @@ def sweep(
     """
     from dali.envs import catalogue
     from dali.methods import METHODS
+    from dali.train.asked import MOST_RUNS, parse_seeds
 
     envs = list(catalogue.names()) if env == "all" else [e.strip() for e in env.split(",")]
     for name in envs:

@@ -6,11 +6,9 @@ from typing import Annotated
 
 import typer
 
-from dali.config import MAX_SEED, MOST, RunConfig
+from dali.config import MAX_SEED, METHOD, MOST, PRESET, RunConfig
 from dali.errors import DaliError
 from dali.runs.folder import TRAINER_STATE, WEIGHTS, exists
-from dali.train.asked import METHOD, PRESET, asked_config
-from dali.train.checks import check_device, holding
 
 
 def train(
@@ -33,6 +31,9 @@ def train(
     ] = None,
 ) -> None:
     """Train an agent; its checkpoint can be opened in the dashboard while it trains."""
+    from dali.train.asked import asked_config
+    from dali.train.checks import check_device, holding
+
     config = asked_config(env, method, preset, seed, steps, change)
     folder = output or _default_folder(config)
     if not resume:

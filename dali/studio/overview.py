@@ -249,9 +249,9 @@ def first_sentence(run: Run, summary: dict[str, Any]) -> str:
     known = amount(feature, probe["mae_inside"])
     return (
         f"**{markdown(run.name)}** was never told the {feature.label} of its {run.spec.title.lower()}. From its last "
-        f"moments it reads it to ± {known} (R² {number(probe['r2_inside'])}, on physics that it was never trained under), "
-        f"and a dream that is moved to another {feature.label} errs {max(skill or 0.0, 0.0):.0%} less against the real "
-        "simulator than one that is not."
+        f"moments it reads it to ± {known} (R² {number(probe['r2_inside'])}, on physics that it was never trained "
+        f"under), and a dream that is moved to another {feature.label} errs {max(skill or 0.0, 0.0):.0%} less against "
+        "the real simulator than one that is not."
     )
 
 

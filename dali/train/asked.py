@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 
-from dali.config import FREE_TO_CHANGE, MAX_SEED, RunConfig, make_config
+from dali.config import FREE_TO_CHANGE, MAX_SEED, METHOD, PRESET, RunConfig, make_config
 from dali.envs import catalogue
 from dali.envs.frames import check_observation
 from dali.errors import DaliError
@@ -12,7 +12,6 @@ from dali.files.text import quote
 from dali.train.checks import check_training
 from dali.train.steps import default_steps
 
-METHOD, PRESET = "dali_d_chi", "small"  # where a command names none
 MOST_RUNS = 10_000  # of a sweep
 # Fields of a configuration that options name, and the options.
 OWN_OPTIONS = {name: name for name in ("env", "method", "preset", "seed", "steps")} | {"method_name": "method"}

@@ -123,7 +123,10 @@ def _ask() -> tuple[list[Job], list[str], int]:
 
 
 def _start(todo: list[Job], options: list[str], workers: int, status: Path) -> None:
-    """Starts one sweep of these runs of one environment; a run of the product that is not among them is finished."""
+    """Starts one sweep of these runs of one environment.
+
+    It is of all their methods by all their seeds: what is finished stays as it is, and another run fails alone.
+    """
     methods, seeds = (list(dict.fromkeys(getattr(job, name) for job in todo)) for name in ("method", "seed"))
     words = ["sweep", "--env", todo[0].env, "--methods", ",".join(methods), "--seeds", ",".join(map(str, seeds))]
     words += ["--workers", str(workers), "--output", str(todo[0].folder.parent)]
