@@ -46,7 +46,7 @@ class Episodes:
 
     def prev_action(self, begin: int, end: int) -> np.ndarray:
         """(E, end - begin, A): the actions that led to records begin to end - 1, as ``previous_actions`` gives them."""
-        return previous_actions(self.action[:, : end - 1])[:, begin:end]
+        return previous_actions(self.action)[:, begin:end]
 
 
 def previous_actions(action: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from dali.model.agent import Agent
 from dali.train.replay import Replay
 
 
-@pytest.mark.parametrize("t", [3, 40])
+@pytest.mark.parametrize("t", [0, 3, 40])
 def test_a_films_start_is_what_filtering_the_replay_gives(t):
     torch.manual_seed(0)
     config = make_config("pendulum", "dali_d_chi", "tiny", seed=0, steps=600, envs=1, context_window=16)
