@@ -55,11 +55,11 @@ def main() -> None:
     sigma, sigma_delta = scales(records)
     result: dict[str, object] = {"env": spec.name, "timestep": spec.timestep, "parted": parted(spec, records)}
     if arguments.told:
+        held_out = play(spec, held_out_contexts(spec, 100, arguments.seed), 200, arguments.seed + 1)
         began = time.perf_counter()
         model = Told(spec, records, sigma_delta)
         loss = model.fit(records, arguments.updates, arguments.seed)
         seconds = time.perf_counter() - began
-        held_out = play(spec, held_out_contexts(spec, 100, arguments.seed), 200, arguments.seed + 1)
         result["told"] = {"updates": arguments.updates, "seconds": round(seconds), "loss": loss}
         result["told"] |= skills(spec, model, held_out, sigma, arguments.seed)
     print(json.dumps(result, indent=2))

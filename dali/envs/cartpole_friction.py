@@ -5,9 +5,10 @@ two velocities. Friction is MuJoCo's `dof_frictionloss`, a force against the mot
 factor is that of the rail, in N; the hinge's friction torque is bound to it, as if the same force dragged on a pin of
 radius HINGE_RADIUS (dali.envs.mujoco_simulator).
 
-Two numbers of the suite's model are changed, so that it is friction that decides how far a cart rolls: its motor pulls
-with 5 N in place of 10, and the buffers at the rail's ends are softer. Smooth noise would hold the suite's own cart
-against the ends of its rail for a quarter of the time.
+Two numbers of the suite's model are changed: its motor pulls with 5 N in place of 10, so that friction is a larger
+share of the forces, and the buffers at the rail's ends are softer. Smooth noise drives a cart to the ends of its rail
+in a quarter of all steps, and 89 % of the one-step error of a forward model told the physics was made at the suite's
+stiff ones.
 """
 
 import mujoco
