@@ -149,7 +149,7 @@ def test_a_run_that_was_not_analysed_names_the_command(open_page, folder, tmp_pa
     for name in ("latents.npz", "analysis.json"):
         (fresh / name).unlink()
     assert f"python -m dali analyse {fresh}" in texts(open_page(tmp_path).code)
-    assert f"python -m dali analyse {fresh}" in texts(open_page(tmp_path, "latent_space").error)
+    assert f"python -m dali record {fresh}" in texts(open_page(tmp_path, "latent_space").info)
 
 
 def show_view(app: AppTest, view: str) -> AppTest:

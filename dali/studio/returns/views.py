@@ -17,6 +17,7 @@ from dali.returns.estimators import Estimate, aggregate, context_means, performa
 from dali.returns.reference import paper_figures
 from dali.returns.scoring import NORMALISED, Scores, single_grid
 from dali.studio.loaders import Run, load_episodes
+from dali.studio.recording import recorded_episodes
 from dali.studio.style import MISSING, number
 
 THRESHOLDS = 101
@@ -247,6 +248,8 @@ def _show_context(run: Run, scores: dict[str, Scores], index: int) -> None:
     st.markdown(f"**{named}** ({first.regimes[index]}). {first.measure}: {values}; random {first.random[index]:.3g}.")
     asked = {f.name: f"{v:g}" for f, v in zip(run.spec.features, context.tolist(), strict=True)}
     try:
+        if run.config.method.infers_context and recorded_episodes(run) is None:
+            return
         episode, which = _nearest_episode(run, context)
         asked["episode"] = str(episode)
     except DaliError as error:
