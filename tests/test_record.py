@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from dali.__main__ import app
 from dali.jobs import Status, read_status
-from dali.returns.play import evaluate
+from dali.returns.play import evaluate, plan_episodes
 from dali.runs.artifacts import EPISODES_FILE, save_analysis
 from dali.runs.checkpoint import load_agent
 from dali.runs.report import analyse
@@ -99,11 +99,13 @@ def test_a_page_offers_to_record_and_goes_on(bare, page, repo, monkeypatch):
 
 def test_a_recording_that_failed_says_why_and_is_offered_again(bare, repo, monkeypatch):
     monkeypatch.setenv("DALI_CHECKPOINTS", str(bare.parent))
-    (bare / "cache").write_text("no folder", encoding="utf-8")
+    (bare / "cache").mkdir()
+    (bare / "cache" / "record.status.json").symlink_to("nowhere")  # which is never written through
     script = AppTest.from_file(str(repo / "pages" / "latent_space.py"), default_timeout=120)
     script.session_state["app"] = True
     script.run()
-    script.button[0].click().run()
+    (button,) = script.button
+    button.click().run()
     assert not script.exception
     assert "Could not write" in script.error[0].value
     assert [b.label for b in script.button] == [LABEL]
@@ -121,8 +123,9 @@ def _show_a_context(folder):
 
 
 def test_a_context_of_the_generalisation_page_offers_it_too(bare):
-    one = np.array([[9.8, 1.0]])
-    save_evaluation(bare, evaluate(load_agent(bare), one, np.array(["train"]), np.array(["grid"]), 1, 0))
+    agent = load_agent(bare)
+    asked = plan_episodes(agent.spec, agent.spec.default_context[None], ["interpolation"], ["default"], 1, 0)
+    save_evaluation(bare, evaluate(agent, asked, 0))
     script = AppTest.from_function(_show_a_context, args=(str(bare),), default_timeout=120).run()
     assert not script.exception
     assert [b.label for b in script.button] == [LABEL]
