@@ -20,6 +20,7 @@ try:
     from dali.cli.plausibility import plausibility
     from dali.cli.play import play
     from dali.cli.react import react
+    from dali.cli.record import record
     from dali.cli.reference import reference
     from dali.cli.results import results
     from dali.cli.sweep import sweep
@@ -36,6 +37,7 @@ for command in (
     evaluate,
     compare,
     analyse,
+    record,
     card,
     results,
     counterfactual,

@@ -5,6 +5,7 @@ simulator state, Z code. Pictures are never kept: they are drawn from the states
 Episodes are kept at full length T + 1 (records 0..T); those that ended early are padded with their last record.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -71,13 +72,20 @@ def exploratory_actions(rng: np.random.Generator, num: int, steps: int, actions:
 
 
 def collect(
-    agent: Agent, contexts: np.ndarray, regime: np.ndarray, seed: int, explored: np.ndarray, steps: int
+    agent: Agent,
+    contexts: np.ndarray,
+    regime: np.ndarray,
+    seed: int,
+    explored: np.ndarray,
+    steps: int,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Episodes:
     """Runs one episode per context (E, F), all together.
 
     Args:
         regime: (E,) names. explored: (E,) bool, acted by noise instead of the agent's sampled policy.
         steps: at most this many of each episode.
+        progress: told after each step how many are done, and of how many.
     """
     spec = agent.spec
     rng = np.random.default_rng(seed)
@@ -114,6 +122,8 @@ def collect(
         ended = running & step.terminated
         length[ended] = t + 1
         running &= ~step.terminated
+        if progress is not None:
+            progress(t + 1, steps)
         if not running.any():
             break
     action_taken = np.stack(actions, 1)
@@ -149,10 +159,13 @@ def infer_codes(agent: Agent, obs: np.ndarray, action: np.ndarray) -> np.ndarray
     return torch.cat(codes).numpy()
 
 
-def collect_standard(agent: Agent, seed: int = 0, contexts: int = 100) -> Episodes:
+def collect_standard(
+    agent: Agent, seed: int = 0, contexts: int = 100, progress: Callable[[int, int], None] | None = None
+) -> Episodes:
     """The dataset that figures are made from: every context twice, by the policy and by exploratory noise.
 
     ``contexts`` training contexts, as many held-out ones inside the train range, and half as many outside it.
+    ``progress`` as in ``collect``.
     """
     spec = agent.spec
     train = sample_contexts(spec, agent.config.train.contexts, agent.config.seed)[:contexts]
@@ -163,7 +176,8 @@ def collect_standard(agent: Agent, seed: int = 0, contexts: int = 100) -> Episod
     values = np.concatenate([train, inside, outside])
     regime = np.repeat(["train", "interpolation", "extrapolation"], [len(train), len(inside), len(outside)])
     explored = np.repeat([False, True], len(values))
-    return collect(agent, np.tile(values, (2, 1)), np.tile(regime, 2), seed, explored, min(STEPS, spec.episode_steps))
+    steps = min(STEPS, spec.episode_steps)
+    return collect(agent, np.tile(values, (2, 1)), np.tile(regime, 2), seed, explored, steps, progress)
 
 
 def collect_exploration(agent: Agent, repeats: int, seed: int) -> Episodes:

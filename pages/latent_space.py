@@ -3,8 +3,9 @@
 import streamlit as st
 
 from dali.errors import DaliError
-from dali.studio.loaders import choose_run, load_episodes, stop_with
+from dali.studio.loaders import choose_run, stop_with
 from dali.studio.overview import show_way_on
+from dali.studio.recording import recorded_episodes
 from dali.studio.style import header
 
 VIEWS = ("Map", "One episode", "Dreams", "Probes", "Dimensions")
@@ -30,7 +31,9 @@ view = st.segmented_control(
 )  # fmt: skip
 try:
     with st.spinner("Loading …", show_time=False):
-        episodes = load_episodes(run)
+        episodes = recorded_episodes(run)
+        if episodes is None:
+            st.stop()
         # scikit-learn takes seconds to import, and what stands above needs none of it
         from dali.studio.latent import dreams as latent_dreams
         from dali.studio.latent import effects as latent_effects

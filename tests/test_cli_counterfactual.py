@@ -67,7 +67,7 @@ def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path):
 
 def test_without_recorded_episodes_it_names_the_command_that_makes_them(make_run, tmp_path):
     bare = shutil.copytree(make_run(), tmp_path / "bare", ignore=shutil.ignore_patterns("latents.npz"))
-    assert "python -m dali analyse" in str(invoke(bare).exception)
+    assert f"python -m dali record {bare}" in str(invoke(bare).exception)
 
 
 def test_a_sweep_reports_and_writes(make_run, tmp_path):

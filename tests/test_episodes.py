@@ -100,7 +100,7 @@ def test_analysis_round_trip_and_control(tmp_path):
 def test_what_cannot_be_analysed_says_so(tmp_path):
     with pytest.raises(DaliError, match="Dreamer-DR infers no context code"):
         analyse(untrained(method="dreamer_dr"))
-    with pytest.raises(CheckpointError, match="make it with: python -m dali analyse"):
+    with pytest.raises(CheckpointError, match="make it with: python -m dali record"):
         load_episodes(tmp_path / "latents.npz")
     (tmp_path / "latents.npz").write_bytes(b"PK nonsense")
     with pytest.raises(CheckpointError, match="does not hold recorded episodes"):

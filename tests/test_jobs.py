@@ -115,6 +115,13 @@ def test_two_jobs_run_at_once_one_a_run_and_the_rest_wait(tmp_path, monkeypatch)
             jobs.cancel(path)
 
 
+def test_a_job_whose_folder_cannot_be_written_fails_with_a_sentence(tmp_path):
+    (tmp_path / "cache").write_text("no folder", encoding="utf-8")
+    status = tmp_path / "cache" / "status.json"
+    jobs.start(["embed", "run"], status)
+    assert jobs.read(status) == Status("failed", text=f"Could not write {status}: not a directory.")
+
+
 def test_visitors_of_a_server_that_others_reach_start_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(jobs.st, "get_option", lambda name: "0.0.0.0")
     status = tmp_path / "status.json"

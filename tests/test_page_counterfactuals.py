@@ -297,12 +297,6 @@ def test_every_kind_of_method_has_its_page(open_page, method, sentence, sliders)
         assert page.metric[2].value == "–"
 
 
-def test_without_recorded_episodes_it_says_how_to_make_them(open_page, make_run, tmp_path):
-    shutil.copytree(make_run(), tmp_path / "runs" / "run", ignore=shutil.ignore_patterns("latents.npz"))
-    page = open_page()
-    assert "python -m dali analyse" in page.error[0].value
-
-
 def test_without_checkpoints_it_says_how_to_train_one(open_page, tmp_path):
     (tmp_path / "runs").mkdir()
     assert "No checkpoint" in open_page().info[0].value

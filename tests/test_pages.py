@@ -19,7 +19,6 @@ from typer.testing import CliRunner
 from dali.__main__ import app as cli
 from dali.config import SCHEMA
 from dali.envs.contexts import evaluation_grid
-from dali.files.text import markdown
 from dali.returns.play import evaluate, plan_episodes
 from dali.runs.artifacts import EPISODES_FILE, load_episodes, save_analysis, save_episodes
 from dali.runs.checkpoint import WEIGHTS, load_agent
@@ -207,7 +206,7 @@ def test_a_run_that_was_not_analysed_names_the_command(open_page, folder, tmp_pa
     for name in ("latents.npz", "analysis.json"):
         (fresh / name).unlink()
     assert f"python -m dali analyse {fresh}" in texts(open_page(tmp_path).code)
-    assert markdown(f"python -m dali analyse {fresh}") in texts(open_page(tmp_path, "latent_space").error)
+    assert f"python -m dali record {fresh}" in texts(open_page(tmp_path, "latent_space").info)
 
 
 def show_view(app: AppTest, view: str) -> AppTest:

@@ -59,6 +59,7 @@ def test_help_imports_nothing_heavy(words):
         (["evaluate", NOWHERE, "--grid", "vast"], "vast"),
         (["analyse", NOWHERE], NOWHERE),
         (["card", NOWHERE], NOWHERE),
+        (["record", NOWHERE], NOWHERE),
         (["compact", NOWHERE], NOWHERE),
         (["compare", NOWHERE], NOWHERE),
         (["counterfactual", NOWHERE], NOWHERE),

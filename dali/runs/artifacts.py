@@ -74,11 +74,11 @@ def load_episodes(path: Path, config: RunConfig | None = None) -> Episodes:
     Raises:
         CheckpointError: no such file, or not one of episodes: another name, shape, kind or value is in it.
     """
-    again = f"Make it anew with: python -m dali analyse {path.parent}"
+    again = f"Make it anew with: python -m dali record {path.parent}"
     try:
         arrays = read_arrays(path, [f.name for f in fields(Episodes)])
     except FileNotFoundError:
-        raise CheckpointError(f"There is no {path}; make it with: python -m dali analyse {path.parent}") from None
+        raise CheckpointError(f"There is no {path}; make it with: python -m dali record {path.parent}") from None
     except CheckpointError as error:
         raise CheckpointError(f"{path} does not hold recorded episodes: {error} {again}") from error
     if problem := episodes_problem(arrays, config):

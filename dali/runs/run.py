@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dali.config import RunConfig
+from dali.config import MAX_SEED, RunConfig
 from dali.envs import catalogue
 from dali.envs.spec import EnvSpec
 from dali.errors import CheckpointError, DaliError
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from dali.runs.cache import MapRequest
 
 LIVE = 60.0  # seconds since the last row of the log, within which a run counts as training; rows come every ten
+MOST_CONTEXTS = 10_000  # that an analysis is asked for
 
 Summary = Mapping[str, Any]
 
@@ -187,6 +188,11 @@ class Run:
             )
         return found
 
+    def analysed_on(self) -> tuple[int, int] | None:
+        """How many training contexts the figures were asked for on, and the seed; None where there are no figures."""
+        found = self.analysis()
+        return (found["summary"]["contexts"]["interpolation"], found["summary"]["seed"]) if found else None
+
     def analysis_is_current(self) -> bool:
         """False where there are no figures, or the weights have changed since they were computed."""
         found = self.analysis()
@@ -313,11 +319,15 @@ def _analysis_problem(found: dict[str, Any], spec: EnvSpec) -> str | None:
                 if not _is_figure(figures.get(name, "")):
                     return f"it has no {part} of {feature.name}: {name}"
     contexts = summary.get("contexts")
-    if not isinstance(contexts, dict) or not all(_is_figure(n) for n in (*contexts.values(), summary.get("seed", ""))):
+    if not isinstance(contexts, dict) or not all(_is_count(n) for n in (*contexts.values(), summary.get("seed"))):
         return "it does not tell its contexts and its seed"
-    if not _is_figure(contexts.get("interpolation", "")):
-        return "it has no contexts inside the train range"
+    if not 0 < contexts.get("interpolation", 0) <= MOST_CONTEXTS:
+        return "it has no contexts inside the train range, or too many"
     return None
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= MAX_SEED
 
 
 def _is_figure(value: Any) -> bool:

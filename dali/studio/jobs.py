@@ -14,6 +14,7 @@ from pathlib import Path
 import streamlit as st
 
 import dali
+from dali.errors import DaliError
 from dali.files.text import markdown, plain
 from dali.jobs import Status, read_status, write_status
 
@@ -86,7 +87,10 @@ def _begin_waiting() -> None:
             if not any(_runs.get(other) == _run_of(arguments) for other in at_work):
                 del _waiting[status]
                 _runs[status] = _run_of(arguments)
-                _processes[status] = _launch(arguments, status)
+                try:
+                    _processes[status] = _launch(arguments, status)
+                except DaliError as error:  # its folder cannot be written; whoever waits for other jobs goes on
+                    _refused[status] = Status("failed", text=str(error))
 
 
 def _run_of(arguments: Sequence[str]) -> str:
@@ -95,7 +99,6 @@ def _run_of(arguments: Sequence[str]) -> str:
 
 
 def _launch(arguments: Sequence[str], status: Path) -> subprocess.Popen:
-    status.parent.mkdir(parents=True, exist_ok=True)
     write_status(status, Status("running", text="starting"))
     root = str(Path(dali.__file__).resolve().parents[1])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}

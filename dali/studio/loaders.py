@@ -90,7 +90,7 @@ def load_agent(run: Run) -> "Agent":
 
 
 def load_episodes(run: Run) -> "Episodes":
-    """The recorded episodes that ``python -m dali analyse`` left.
+    """The recorded episodes that ``python -m dali analyse`` or ``record`` left.
 
     Raises:
         CheckpointError: there are none, or they are damaged; names the command that makes them.

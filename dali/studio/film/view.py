@@ -24,6 +24,7 @@ from dali.studio.film.state import fitted, take_said
 from dali.studio.film.url import FRAME, PageState
 from dali.studio.loaders import Run, Stamp, figures_are_current, load_agent, load_episodes, load_readout, stamp
 from dali.studio.player import Pane, PlayerFilm, Series, Trace, player
+from dali.studio.recording import recorded_episodes
 from dali.studio.style import number, plain, shown_path
 
 RUN_TITLES = {
@@ -52,13 +53,15 @@ def lay_out() -> tuple[DeltaGenerator, DeltaGenerator]:
 
 
 def open_film_source(run: Run) -> tuple[FilmSource, Stamp]:
-    """The source of a run, shared between sessions, and what its films are keyed by.
+    """The source of a run, shared between sessions, and what its films are keyed by. Ends the script where the run's
+    episodes must be recorded first, and offers that.
 
     Raises:
-        DaliError: the run cannot be opened, or its episodes have not been recorded.
+        DaliError: the run cannot be opened.
     """
     if run.config.method.infers_context:
-        load_episodes(run)
+        if recorded_episodes(run) is None:
+            st.stop()
         key = stamp(run.folder, CONFIG, WEIGHTS, EPISODES_FILE)
     else:
         present = [EPISODES_FILE] if (run.folder / EPISODES_FILE).exists() else []
