@@ -148,7 +148,7 @@ def pack(film: PlayerFilm, key: str, frame_in_url: str = "") -> bytes:
                 "caption": pane.caption,
                 "style": pane.style,
                 "gravity": float(pane.gravity),
-                "drawn": pane.drawn,
+                "drawn": bool(pane.drawn),
                 "digest": pane.digest,
                 "width": width,
                 "height": height,

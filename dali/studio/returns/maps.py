@@ -12,6 +12,7 @@ from dali.methods import METHODS
 from dali.returns.comparison import sentence
 from dali.returns.scoring import Scores
 from dali.studio.loaders import CHOSEN, Run, load_episodes
+from dali.studio.recording import recorded_episodes
 from dali.studio.returns.views import chart, digits_of, first_of, versus
 from dali.studio.style import dark_theme, number
 
@@ -145,6 +146,8 @@ def _show_context(run: Run, scores: dict[str, Scores], index: int, baseline: str
     st.dataframe(rows, hide_index=True)
     asked = {f.name: f"{v:g}" for f, v in zip(run.spec.features, context.tolist(), strict=True)}
     try:
+        if run.config.method.infers_context and recorded_episodes(run) is None:
+            return
         episode, which = _nearest_episode(run, context)
         asked["episode"] = str(episode)
     except DaliError as error:
