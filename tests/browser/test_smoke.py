@@ -14,7 +14,7 @@ def test_first_screen(app, page):
     expect(page).to_have_title("DALI Studio")
     film = page.locator("video")
     expect(film).to_be_visible()
-    page.wait_for_function("() => { const v = document.querySelector('video'); return v.loop && v.currentTime > 0; }")
+    page.wait_for_function("() => { const v = document.querySelector('video'); return v.loop && v.autoplay && v.muted; }")
     expect(page.get_by_test_id("stAppViewContainer")).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
