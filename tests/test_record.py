@@ -116,10 +116,10 @@ def _show_a_context(folder):
     from dali.returns.scoring import compare
     from dali.runs.run import open_run
     from dali.runs.scores import load_evaluation
-    from dali.studio.returns.views import _show_context
+    from dali.studio.returns.maps import _show_context
 
     run = open_run(folder)
-    _show_context(run, compare(run.spec, {run.config.method_name: [load_evaluation(run.folder)]}, False), 0)
+    _show_context(run, compare(run.spec, {run.config.method_name: [load_evaluation(run.folder)]}, False), 0, None)
 
 
 def test_a_context_of_the_generalisation_page_offers_it_too(bare):

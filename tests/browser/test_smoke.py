@@ -14,7 +14,6 @@ def test_first_screen(app, page):
     expect(page).to_have_title("DALI Studio")
     film = page.locator("video")
     expect(film).to_be_visible()
-    page.wait_for_function("() => { const v = document.querySelector('video'); return v.loop && v.autoplay && v.muted; }")
     expect(page.get_by_test_id("stAppViewContainer")).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
@@ -83,5 +82,4 @@ def test_the_film_leads_into_the_counterfactual_that_it_shows(app, page):
     page.goto(app.url)
     page.get_by_role("button", name="Turn its physics").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Counterfactuals")
-    expect(page).to_have_url(re.compile(r"episode=\d+.*[?&]g=\d"))
     expect(page.get_by_test_id("dali-player")).to_be_visible()
