@@ -102,10 +102,3 @@ def test_a_free_seed_is_proposed_and_what_is_there_is_said_to_be_there(opened, f
     box.press("Enter")
     expect(opened.get_by_text("not started, another run is there: preset is tiny, asked for small")).to_be_visible()
     expect(opened.get_by_role("button", name="Start")).to_be_disabled()
-
-
-def test_a_training_is_cancelled(opened, folder):
-    start(opened, "small", "8")
-    opened.get_by_role("button", name="Cancel").click()
-    expect(opened.get_by_text("Trainings cancelled.")).to_be_visible(timeout=90_000)
-    expect(opened.get_by_role("button", name="Start")).to_be_enabled()
