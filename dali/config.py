@@ -167,14 +167,21 @@ PRESETS: dict[str, tuple[ModelConfig, TrainConfig]] = {
         ModelConfig(observation="pixels", ensemble=0, expectation=False, latents="draws"),
         TrainConfig(sight_updates=4_000, replay_ratio=150.0, reconstruction=10.0, dream_steps=0),
     ),
-    # DreamerV3-small, the base of the paper.
+    # Small at the sizes of DreamerV3-small; for a GPU.
+    "large": (
+        ModelConfig(deter=512, stoch=32, classes=32, hidden=512, units=512, head_layers=2),
+        TrainConfig(steps=200_000, batch=16, length=64, starts=1024, behavior_every=1, replay_ratio=512.0,
+                    model_lr=1e-4, actor_lr=3e-5, critic_lr=3e-5),
+    ),
+    # The paper's: DreamerV3-small, and a context encoder that learns beside it, from the windows whose next step its
+    # codes must predict. Not stated there, so ours: the prefill, whitened codes, widths of encoder and f_w, its rate.
     "paper": (
-        ModelConfig(deter=512, stoch=32, classes=32, hidden=512, units=512, layers=2, head_layers=2,
-                    context_width=128, dynamics_units=256, ensemble=0, expectation=False, latents="draws"),
-        TrainConfig(steps=200_000, prefill=10_000, explore=0.0, take_over=0.0, batch=16, length=64, stream=64,
-                    starts=1024, behavior_every=1, replay_ratio=512.0, model_lr=1e-4, actor_lr=3e-5, critic_lr=3e-5,
-                    anneal=1.0, context_every=1, context_swap=0.0, reconstruction=1.0, dyn=0.5, free_nats=1.0,
-                    dream_steps=0),
+        ModelConfig(deter=512, stoch=32, classes=32, hidden=512, units=512, head_layers=2, ensemble=0,
+                    expectation=False, latents="draws"),
+        TrainConfig(steps=200_000, prefill=10_000, explore=0.0, take_over=0.0, batch=16, length=64, starts=1024,
+                    behavior_every=1, replay_ratio=512.0, model_lr=1e-4, actor_lr=3e-5, critic_lr=3e-5, anneal=1.0,
+                    context_warmup=0, context_every=1, context_lr=1e-4, context_lr_final=1e-4, context_swap=0.0,
+                    pairing="same", reconstruction=1.0, dyn=0.5, free_nats=1.0, dream_steps=0),
     ),
 }  # fmt: skip
 

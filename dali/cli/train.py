@@ -14,7 +14,7 @@ from dali.runs.folder import TRAINER_STATE, WEIGHTS, exists
 def train(
     env: Annotated[str, typer.Option(help="Environment of the catalogue, such as pendulum.")],
     method: Annotated[str, typer.Option(help="Method of the table in the README.")] = METHOD,
-    preset: Annotated[str, typer.Option(help="Sizes: tiny (tests), small (a laptop), pixels, paper.")] = PRESET,
+    preset: Annotated[str, typer.Option(help="Sizes: tiny (tests), small, pixels, large (a GPU), paper.")] = PRESET,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of everything random.")] = 0,
     steps: Annotated[
         int | None, typer.Option(min=1, max=MOST, help="Environment steps; the environment's own by default.")
