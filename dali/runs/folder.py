@@ -8,9 +8,11 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from dali.config import RunConfig, parse_config
 from dali.errors import CheckpointError
-from dali.files.reading import read_json
+from dali.files.reading import parse_json, read_json
 from dali.files.writing import reason
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -65,6 +67,25 @@ def load_config(folder: Path) -> RunConfig:
             raise CheckpointError(f"{folder} is not a checkpoint: it holds no {CONFIG}.") from None
         raise CheckpointError(f"There is no checkpoint folder {folder}.") from None
     return parse_config(data, str(path))
+
+
+def trainer_numbers(folder: Path) -> dict[str, Any]:
+    """What a run's trainer has saved besides tensors: its configuration, and how far it is.
+
+    Raises:
+        CheckpointError: there is none, or it cannot be read.
+    """
+    path = folder / TRAINER_STATE
+    if not path.is_file():
+        raise CheckpointError(f"{folder} cannot be resumed: it holds no {TRAINER_STATE}.")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            numbers = parse_json(file.metadata()["state"], str(path))
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}.") from error
+    if not isinstance(numbers, dict):
+        raise CheckpointError(f"{path} does not hold the state of this training: expected fields, found no object.")
+    return numbers
 
 
 def digest(folder: Path) -> str:
