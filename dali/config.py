@@ -243,7 +243,7 @@ def validate(model: ModelConfig, train: TrainConfig) -> None:
                 raise DaliError(f"Config field {item.name!r} is {quote(value)}; expected {expected}.")
     positive = (
         "deter", "stoch", "classes", "hidden", "units", "layers", "code", "context_window", "context_width",
-        "embedding", "conv_depth", "ensemble_units", "ensemble_layers",
+        "embedding", "conv_depth", "dynamics_units", "ensemble_units", "ensemble_layers",
     )  # fmt: skip
     shortest = 3 if model.observation == "pixels" else 2  # records; the bend of a path takes three
     checks = [(name, getattr(model, name), getattr(model, name) > 0, "at least 1") for name in positive]

@@ -21,6 +21,7 @@ EPISODES_FILE, ANALYSIS_FILE, EVAL_FILE = "latents.npz", "analysis.json", "eval.
 TRAINER_STATE = Path("trainer") / "state.safetensors"
 CACHE = "cache"  # maps, tests, logs: may be deleted at any time
 TRAINING_LOCK, SWEEP_LOCK = Path(CACHE) / "train.lock", Path(CACHE) / "sweep.lock"
+ANALYSIS_LOCK = Path(CACHE) / "analysis.lock"
 
 
 def list_runs(folder: Path) -> list[Path]:
@@ -106,6 +107,23 @@ def digest(folder: Path) -> str:
         except OSError as error:
             raise CheckpointError(f"{path} cannot be read: {reason(error)}.") from error
     return sha.hexdigest()
+
+
+def made_from(folder: Path, weights: str | None) -> str:
+    """The digest that figures are saved under.
+
+    Args:
+        weights: the digest before the agent was loaded that they are of; None where they are of the present weights.
+
+    Raises:
+        CheckpointError: the weights have changed since, as where the run trains on.
+    """
+    present = digest(folder)
+    if weights not in (None, present):
+        raise CheckpointError(
+            f"The weights in {folder} changed while figures were made from them; these are not saved. Make them anew."
+        )
+    return present
 
 
 def analysis_command(folder: Path, summary: dict[str, Any] | None) -> str:
