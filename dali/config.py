@@ -243,7 +243,7 @@ def validate(model: ModelConfig, train: TrainConfig) -> None:
                 raise DaliError(f"Config field {item.name!r} is {quote(value)}; expected {expected}.")
     positive = (
         "deter", "stoch", "classes", "hidden", "units", "layers", "code", "context_window", "context_width",
-        "embedding", "conv_depth", "ensemble_units", "ensemble_layers",
+        "embedding", "conv_depth", "dynamics_units", "ensemble_units", "ensemble_layers",
     )  # fmt: skip
     shortest = 3 if model.observation == "pixels" else 2  # records; the bend of a path takes three
     checks = [(name, getattr(model, name), getattr(model, name) > 0, "at least 1") for name in positive]
@@ -301,7 +301,11 @@ def make_config(env: str, method: str, preset: str, seed: int, steps: int, **cha
     """
     if preset not in PRESETS:
         raise unknown_name("preset", preset, PRESETS)
-    model, train = PRESETS[preset]
+    return change_config(RunConfig(env, method, preset, seed, *PRESETS[preset]), steps, **changes)
+
+
+def change_config(config: RunConfig, steps: int, **changes: Any) -> RunConfig:
+    """A configuration with another number of steps and some fields changed, as ``make_config`` takes them."""
     # 1e3 stands for 1000.
     changes = {k: int(v) if isinstance(v, float) and v.is_integer() else v for k, v in changes.items()}
     model_names = {f.name for f in dataclasses.fields(ModelConfig)}
@@ -309,9 +313,9 @@ def make_config(env: str, method: str, preset: str, seed: int, steps: int, **cha
     for name in changes:
         if name not in model_names | train_names:
             raise unknown_name("config field", name, model_names | train_names)
-    model = dataclasses.replace(model, **{k: v for k, v in changes.items() if k in model_names})
-    train = dataclasses.replace(train, steps=steps, **{k: v for k, v in changes.items() if k in train_names})
-    return RunConfig(env, method, preset, seed, model, train)
+    model = dataclasses.replace(config.model, **{k: v for k, v in changes.items() if k in model_names})
+    train = dataclasses.replace(config.train, steps=steps, **{k: v for k, v in changes.items() if k in train_names})
+    return dataclasses.replace(config, model=model, train=train)
 
 
 def parse_config(data: Any, source: str) -> RunConfig:

@@ -24,12 +24,14 @@ def react(
     """
     from dali.returns.sensitivity import measure_reaction
     from dali.runs.checkpoint import load_agent
+    from dali.runs.folder import digest
     from dali.runs.reaction import REACTION_FILE, context_moves, save_reaction
 
+    weights = digest(run)
     agent = load_agent(run)
     moves = context_moves(agent, run) if agent.method.source != "none" else lambda c_from, c_to: c_to
     reaction = measure_reaction(agent, moves, episodes, seed)
-    save_reaction(run, reaction)
+    save_reaction(run, reaction, weights)
     typer.echo(json.dumps(reaction.to_dict()) if as_json else f"{_table(reaction)}\nWrote {run / REACTION_FILE}")
 
 

@@ -8,10 +8,12 @@ import numpy as np
 
 from dali.codes.code_map import CodeMap, fit_steering
 from dali.errors import CheckpointError
+from dali.files.reading import read_object
+from dali.files.writing import write_text
 from dali.model.agent import Agent
 from dali.returns.sensitivity import Moves, Reaction, given_moves
 from dali.runs.artifacts import EPISODES_FILE, load_episodes, load_typical
-from dali.runs.checkpoint import digest, write_text
+from dali.runs.folder import digest, made_from
 
 REACTION_FILE = "reaction.json"
 
@@ -34,9 +36,9 @@ def code_moves(agent: Agent, code_map: CodeMap) -> Moves:
     return lambda c_from, c_to: np.asarray(code_map.shift(c_from, c_to) / scale, np.float32)
 
 
-def save_reaction(folder: Path, reaction: Reaction) -> None:
-    """Writes it, tied to the weights."""
-    record = {"weights": digest(folder), **reaction.to_dict()}
+def save_reaction(folder: Path, reaction: Reaction, weights: str | None = None) -> None:
+    """Writes it, tied to the weights; ``weights`` and errors as of ``dali.runs.artifacts.save_analysis``."""
+    record = {"weights": made_from(folder, weights), **reaction.to_dict()}
     write_text(folder / REACTION_FILE, json.dumps(record, indent=1) + "\n")
 
 
@@ -48,12 +50,12 @@ def load_reaction(folder: Path) -> dict[str, Any]:
     """
     path, command = folder / REACTION_FILE, f"python -m dali react {folder}"
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_object(path)
         weights = record["weights"]
     except FileNotFoundError:
         raise CheckpointError(f"There is no {path}; make it with: {command}") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} does not hold a reaction: {error!r}. Make it anew with: {command}") from error
+    except (CheckpointError, KeyError) as error:
+        raise CheckpointError(f"{path} does not hold a reaction: {error}. Make it anew with: {command}") from error
     if weights != digest(folder):
         raise CheckpointError(f"{path} is of other weights; make it anew with: {command}")
     return record
