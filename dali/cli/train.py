@@ -12,7 +12,7 @@ from dali.runs.folder import TRAINER_STATE, WEIGHTS, exists
 
 
 def train(
-    env: Annotated[str, typer.Option(help="Environment of the catalogue, such as pendulum.")],
+    env: Annotated[str, typer.Option(help="Environment, such as pendulum, carl:Acrobot or my_module:MyEnv.")],
     method: Annotated[str, typer.Option(help="Method of the table in the README.")] = METHOD,
     preset: Annotated[str, typer.Option(help="Sizes: tiny (tests), small (a laptop), pixels, paper.")] = PRESET,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of everything random.")] = 0,
@@ -31,9 +31,11 @@ def train(
     ] = None,
 ) -> None:
     """Train an agent; its checkpoint can be opened in the dashboard while it trains."""
+    from dali.envs.outside import allow
     from dali.train.asked import asked_config
     from dali.train.checks import check_device, holding
 
+    allow(env)
     config = asked_config(env, method, preset, seed, steps, change)
     folder = output or _default_folder(config)
     if not resume:
@@ -59,8 +61,10 @@ def _check_empty(folder: Path) -> None:
 
 def _default_folder(config: RunConfig) -> Path:
     """The first folder in checkpoints/ that holds no finished agent, which a training would write over."""
+    from dali.envs.catalogue import folder_name
+
     pixels = "-pixels" if config.model.observation == "pixels" else ""
-    name = f"{config.env}-{config.method_name}{pixels}-s{config.seed}"
+    name = f"{folder_name(config.env)}-{config.method_name}{pixels}-s{config.seed}"
     for number in itertools.count(1):
         folder = Path("checkpoints") / (name if number == 1 else f"{name}-{number}")
         if exists(folder / TRAINER_STATE) or not exists(folder / WEIGHTS):

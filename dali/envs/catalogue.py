@@ -8,6 +8,8 @@ as in gymnasium. To add an environment: an entry here, its module in `_SIMULATOR
 import importlib
 from dataclasses import replace
 
+from dali.envs import outside
+from dali.envs.adapter import no_real_counterfactual
 from dali.envs.base import Simulator
 from dali.envs.spec import ContextFeature, EnvSpec
 from dali.errors import DaliError, unknown_name
@@ -300,12 +302,24 @@ _SIMULATORS: dict[str, tuple[str, str]] = {
 
 
 def names() -> tuple[str, ...]:
-    """The environments that `make` builds."""
+    """The environments of this package."""
     return tuple(CATALOGUE)
 
 
+def order(name: str) -> tuple[int, str]:
+    """What lists of environments are sorted by: this package's in the catalogue's order, then all others."""
+    listed = names()
+    return (listed.index(name) if name in listed else len(listed), name)
+
+
 def spec(name: str) -> EnvSpec:
-    """The entry of that name. Raises DaliError for an unknown one."""
+    """The entry of that name, such as pendulum, carl:Acrobot or my_module:MyEnv (dali.envs.outside).
+
+    Raises:
+        DaliError: an unknown one, or one whose code nobody has allowed to be imported.
+    """
+    if outside.is_outside(name):
+        return outside.spec(name)
     if name not in CATALOGUE:
         raise unknown_name("environment", name, CATALOGUE)
     return CATALOGUE[name]
@@ -313,6 +327,8 @@ def spec(name: str) -> EnvSpec:
 
 def simulator_class(name: str) -> type[Simulator]:
     """The class of that environment's simulator, for its static methods (draw, states_from_observations)."""
+    if outside.is_outside(name):
+        return outside.simulator(name)
     spec(name)
     module, attribute = _SIMULATORS[name]
     try:
@@ -330,3 +346,14 @@ def make(name: str, num: int) -> Simulator:
         DaliError: unknown name, num below 1, or a package that this environment needs is missing.
     """
     return simulator_class(name)(spec(name), num)
+
+
+def check_restores_state(name: str) -> None:
+    """Raises DaliError where nothing can be held against the simulator, since it can't be put back into a state."""
+    if not simulator_class(name).restores_state:
+        raise DaliError(no_real_counterfactual(spec(name)))
+
+
+def folder_name(name: str) -> str:
+    """An environment's name as a part of a folder's: carl_Acrobot of carl:Acrobot."""
+    return name.replace(":", "_").replace(".", "_")
