@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dali.envs.base import DrawStyle, Simulator
+from dali.envs.canvas import BLUE, INK, Canvas
 from dali.envs.spec import ContextFeature, EnvSpec
 from dali.errors import DaliError
 
@@ -260,8 +261,6 @@ def _overrides(adapter: type[Adapter], name: str) -> bool:
 
 def _bars(observation: np.ndarray, size: int, style: DrawStyle) -> np.ndarray:
     """What is observed as bars from a middle line, each number v drawn as v / (1 + |v|)."""
-    from dali.envs.canvas import BLUE, INK, Canvas  # OpenCV is needed by who draws alone
-
     canvas = Canvas(size, (0.5, 0.0), 2.2, outline=style == "outline")
     width = 2.0 / len(observation)
     for i, value in enumerate(np.nan_to_num(observation / (1 + np.abs(observation)))):

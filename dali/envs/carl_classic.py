@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dali.envs.adapter import Adapter, describe, feature
+from dali.envs.canvas import BLUE, GREEN, GROUND, INK, ORANGE, Canvas
 from dali.errors import DaliError
 
 
@@ -115,8 +116,6 @@ class Acrobot(_Classic):
 
     @staticmethod
     def render(state, context, size):
-        from dali.envs.canvas import BLUE, GREEN, INK, ORANGE, Canvas  # OpenCV is needed by who draws alone
-
         canvas = Canvas(size, (0.0, 0.0), 6.0)
         canvas.line([(-3.0, 1.0), (3.0, 1.0)], GREEN, 0.03)
         length, (upper, lower) = context["LINK_LENGTH_1"], state[:2]
@@ -161,8 +160,6 @@ class MountainCarContinuous(_Classic):
 
     @staticmethod
     def render(state, context, size):
-        from dali.envs.canvas import GREEN, GROUND, INK, ORANGE, Canvas  # OpenCV is needed by who draws alone
-
         def height(x):
             return 0.45 * np.sin(3 * np.asarray(x)) + 0.55  # gymnasium's hill
 
