@@ -127,7 +127,11 @@ def make_film_source(agent: Agent, episodes: Episodes, steering: Steering | None
 
     Args:
         steering: None for methods that infer no code.
+
+    Raises:
+        DaliError: the environment cannot be put back into a state.
     """
+    catalogue.check_restores_state(agent.spec.name)
     metric = make_metric(agent, episodes)
     crowd = catalogue.make(agent.spec.name, len(agent.spec.features) * metric.candidates)
     return FilmSource(agent, episodes, steering, metric, catalogue.make(agent.spec.name, 1), crowd)
