@@ -121,9 +121,7 @@ def _show_turning(
     along, frames = _turning(key, path, start, engine, source)
     ends = [physics_text(spec, along.physics[i]) for i in (0, -1)]
     root = float(np.sqrt((along.error[1:] ** 2).mean()))
-    st.markdown(
-        f"**The code goes from {ends[0]} to {ends[1]}, as the probe reads it; error of the dream {root:.2f} σ.**"
-    )
+    st.markdown(f"**As the probe reads it, the code goes from {ends[0]} to {ends[1]}; the dream errs {root:.2f} σ.**")
     titles = ("Real, physics turned", "real_counterfactual"), ("Dream, code turned", "dream_counterfactual")
     panes = [
         Pane(title, "as the probe reads the code" if i == 0 else "from the same record, by the same actions",
@@ -154,9 +152,7 @@ def _show_side_by_side(
 
 
 def _explain(along: Along) -> None:
-    text = (
-        "No simulator has these codes: the real run is under the physics that the probe reads off each, within limits."
-    )
+    text = "No simulator has these codes: the real run is under the physics that the probe reads off each of them."
     off = float((along.outlying >= FAR).mean())
     if off:
         text += f" {off:.0%} of the way lies off the data's codes, farther out than {FAR:.0%} of them."

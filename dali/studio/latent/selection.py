@@ -66,8 +66,8 @@ def show_selection(run: Run, episodes: Episodes, hint: bool = True) -> None:
     if records is None:
         if hint:
             st.info(
-                "Draw a lasso or a box on the map in two dimensions: what it holds shows here. To open the episode of a "
-                "point, set the mouse to Click; to dream along a path of codes, set it to Path or Draw.",
+                "Draw a lasso or a box on the map in two dimensions: what it holds shows here. To open the episode of "
+                "a point, set the mouse to Click; to dream along a path of codes, set it to Path or Draw.",
                 icon=":material/lasso_select:",
             )
         return
