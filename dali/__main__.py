@@ -9,6 +9,7 @@ try:
     from dali import __version__
     from dali.cli import bench
     from dali.cli.analyse import analyse
+    from dali.cli.app import app as dashboard
     from dali.cli.card import card
     from dali.cli.compact import compact
     from dali.cli.compare import compare
@@ -51,6 +52,7 @@ for command in (
     doctor,
 ):
     app.command()(command)
+app.command("app")(dashboard)
 app.add_typer(bench.app, name="bench")
 
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "not enough memory")  # in torch's words

@@ -7,7 +7,7 @@ from dali.codes.points import returns
 from dali.episodes import Episodes
 from dali.figures import latent as figures
 from dali.figures.style import REGIME_TITLES, with_unit
-from dali.studio.loaders import CHOSEN, Run
+from dali.studio.loaders import CHOSEN, Run, name_of
 from dali.studio.style import amount
 
 VIEW_KEY, EPISODE_VIEW = "latent_view", "One episode"
@@ -117,7 +117,7 @@ def link_to_studio(run: Run, episodes: Episodes, episode: int, step: int) -> Non
         "pages/counterfactuals.py",
         label=f"Dream on from episode {episode}, step {step}",
         icon=":material/movie:",
-        query_params={CHOSEN: run.name, "episode": str(episode), "t": str(step)},
+        query_params={CHOSEN: name_of(run), "episode": str(episode), "t": str(step)},
     )
 
 

@@ -11,7 +11,7 @@ from dali.figures.style import DIVERGING, continuous
 from dali.methods import METHODS
 from dali.returns.comparison import sentence
 from dali.returns.scoring import Scores
-from dali.studio.loaders import CHOSEN, Run, load_episodes
+from dali.studio.loaders import CHOSEN, Run, load_episodes, name_of
 from dali.studio.recording import recorded_episodes
 from dali.studio.returns.views import chart, digits_of, first_of, versus
 from dali.studio.style import dark_theme, number
@@ -157,9 +157,9 @@ def _show_context(run: Run, scores: dict[str, Scores], index: int, baseline: str
         which = "an episode"  # such methods are not analysed: the page plays episodes of its own
     st.page_link(
         "pages/counterfactuals.py",
-        label=f"Open {run.name} there: {which}, dreamed on under {named}",
+        label=f"Open {name_of(run)} there: {which}, dreamed on under {named}",
         icon=":material/movie:",
-        query_params={CHOSEN: run.name, **asked},
+        query_params={CHOSEN: name_of(run), **asked},
     )
 
 
