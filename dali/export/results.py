@@ -13,13 +13,15 @@ from dali.config import RunConfig
 from dali.envs import catalogue
 from dali.envs.contexts import evaluation_grid
 from dali.errors import CheckpointError
-from dali.export.comparison import render
+from dali.export.comparison import render, render_memory
 from dali.methods import METHODS
 from dali.returns.comparison import compare_methods, setting, setting_text
+from dali.returns.memory import memory_rows
 from dali.returns.play import Evaluation
 from dali.returns.scoring import by_regime, score
-from dali.runs.folder import ANALYSIS_FILE, list_runs
+from dali.runs.folder import ANALYSIS_FILE, exists, list_runs
 from dali.runs.run import open_run
+from dali.runs.scores import FILES, load_evaluation
 
 BASELINE = "dreamer_dr"  # that other methods are held against
 NONE = "-"
@@ -33,6 +35,7 @@ class Result:
     config: RunConfig
     analysis: dict[str, Any] | None
     evaluation: Evaluation | None
+    without_memory: Evaluation | None
 
 
 def load_results(folder: Path) -> list[Result]:
@@ -65,7 +68,8 @@ def _load(folder: Path) -> Result:
         raise CheckpointError(
             f"{folder / ANALYSIS_FILE} is of other weights; make it anew with: python -m dali analyse {folder}"
         )
-    return Result(folder, run.config, analysis, run.evaluation())
+    forgetful = load_evaluation(folder, "none") if exists(folder / FILES["none"]) else None
+    return Result(folder, run.config, analysis, run.evaluation(), forgetful)
 
 
 def results_page(results: Sequence[Result], command: str, where: Path | None = None) -> str:
@@ -204,7 +208,16 @@ def _generalisation(results: Sequence[Result]) -> Iterator[str]:
         runs = {name: found for name, found in runs.items() if found}
         yield f"### {spec.title}: {setting_text(config)}"
         yield "By `python -m dali compare " + " ".join(_escaped(str(r.folder)) for r in group) + " --markdown`:"
-        yield render(compare_methods(spec, runs, BASELINE), markdown=True)
+        compared = compare_methods(spec, runs, BASELINE)
+        yield render(compared, markdown=True)
+        without = {
+            name: [
+                (r.config.seed, r.without_memory) for r in group if r.config.method_name == name and r.without_memory
+            ]
+            for name in METHODS
+        }
+        if memory := memory_rows(spec, runs, without):
+            yield render_memory(memory, compared.measure, markdown=True)
 
 
 def _number(value: float | None) -> str:

@@ -21,6 +21,7 @@ from dali.returns.estimators import Estimate, aggregate, probability_of_improvem
 from dali.returns.play import EARLY, EARLY_COLUMNS, Evaluation
 from dali.returns.scoring import NORMALISED, Scores, compare, context_table
 
+Runs = Mapping[str, Sequence[tuple[int, Evaluation]]]  # by method: training seed and evaluation
 ALL = "all"  # the contexts of all regimes together
 PLACES = {
     "interpolation": "inside the training range",
@@ -114,7 +115,7 @@ def setting_text(config: RunConfig) -> str:
 
 def compare_methods(
     spec: EnvSpec,
-    runs: Mapping[str, Sequence[tuple[int, Evaluation]]],
+    runs: Runs,
     baseline: str | None = "dreamer_dr",
     normalised: bool = True,
     draws: int = 2000,
@@ -174,7 +175,7 @@ def compare_methods(
     )
 
 
-def _check_runs(runs: Mapping[str, Sequence[tuple[int, Evaluation]]]) -> None:
+def _check_runs(runs: Runs) -> None:
     """Raises DaliError for no runs, or two of a method with the same training seed."""
     if not runs:
         raise DaliError("There is nothing to compare: no run was given.")
