@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from dali.envs.spec import EnvSpec
 from dali.methods import METHODS
-from dali.returns.comparison import Runs, against, interquartile_means
+from dali.returns.comparison import DRAWS, Runs, against, interquartile_means
 from dali.returns.differences import Difference
 from dali.returns.estimators import Estimate
 from dali.returns.scoring import score
@@ -25,7 +25,7 @@ class MemoryRow:
 
 
 def memory_rows(
-    spec: EnvSpec, kept: Runs, none: Runs, normalised: bool = True, draws: int = 2000, seed: int = 0
+    spec: EnvSpec, kept: Runs, none: Runs, normalised: bool = True, draws: int = DRAWS, seed: int = 0
 ) -> list[MemoryRow]:
     """A row for each method with runs that were evaluated both ways, on the contexts that these share.
 

@@ -15,8 +15,6 @@ from dali.runs.folder import CONFIG, WEIGHTS, exists
 from dali.runs.scores import FILES, load_evaluation
 from dali.studio.loaders import Run, Stamp, name_of, stamp
 
-DRAWS = 500  # of the bootstrap; enough for the two decimals that are told
-
 
 def show_memory(spec: EnvSpec, methods: dict[str, list[tuple[Run, Evaluation]]], measure: str) -> None:
     """The table of the runs with an evaluation without memory; without any, how to make one."""
@@ -53,7 +51,7 @@ def show_memory(spec: EnvSpec, methods: dict[str, list[tuple[Run, Evaluation]]],
 
 @st.cache_data(max_entries=32, show_spinner="Drawing intervals …")
 def _rows(files: tuple[Stamp, ...], normalised: bool, _spec: EnvSpec, _kept, _none) -> list[MemoryRow]:
-    return memory_rows(_spec, _kept, _none, normalised, DRAWS)
+    return memory_rows(_spec, _kept, _none, normalised)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
