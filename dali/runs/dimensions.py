@@ -44,7 +44,10 @@ def _check(tables: dict[str, np.ndarray], dimensions: int, features: int, scores
     for name, table in tables.items():
         if table.shape != ((features,) if name == "entropy" else (dimensions, features)):
             raise ValueError(f"{name} has shape {table.shape}")
-    if not all(np.isfinite(part).all() for part in (*tables.values(), [[*asdict(score).values()] for score in scores])):
+    if not all(
+        np.isfinite(np.asarray(part, float)).all()
+        for part in (*tables.values(), [[*asdict(score).values()] for score in scores])
+    ):
         raise ValueError("a figure is not finite")
 
 
