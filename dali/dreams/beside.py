@@ -44,6 +44,8 @@ def film_beside(first: FilmSource, film: Film, agent: Agent, steering: Steering 
     episode = first.episodes.subset(np.array([film.request.episode]))
     code = infer_codes(agent, observations(agent, episode, 0, episode.obs.shape[1]), episode.action)
     episode = replace(episode, code=code.astype(np.float16).astype(np.float32))  # as recorded codes are kept
-    source = replace(first, agent=agent, episodes=episode, steering=steering)  # the simulators and their lock are shared
+    source = replace(
+        first, agent=agent, episodes=episode, steering=steering
+    )  # the simulators and their lock are shared
     second = make_film(source, replace(film.request, episode=0, code=()), beside=film)
     return replace(second, request=replace(film.request, code=()))

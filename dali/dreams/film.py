@@ -171,9 +171,7 @@ def make_factual(source: FilmSource, request: Request, beside: Film | None = Non
     return Factual(start, state, _real(source, state, episode.context[0], dreamed.action), dreamed)
 
 
-def make_film(
-    source: FilmSource, request: Request, factual: Factual | None = None, beside: Film | None = None
-) -> Film:
+def make_film(source: FilmSource, request: Request, factual: Factual | None = None, beside: Film | None = None) -> Film:
     """The film of a request.
 
     Args:
