@@ -16,7 +16,7 @@ from dali.errors import unknown_name
 from dali.export.latex import booktabs
 from dali.export.look import PLAIN, Look
 from dali.export.manifest import command_line, make_manifest
-from dali.export.paper import lay_out, moments, to_pdf, to_svg
+from dali.export.paper import column, lay_out, moments, to_pdf, to_svg
 from dali.export.pictures import SIZE, Extra, Picture, draw_pictures, draw_pinned, quantity, tile_pictures
 from dali.export.second import Second, Summary, draw_second, figures_head, figures_row
 from dali.export.tables import to_csv, to_npz, to_pgfplots
@@ -26,7 +26,7 @@ from dali.video import encode_gif, encode_mp4, png_strip
 KINDS = ("mp4", "gif", "png", "csv", "npz", "svg", "pdf", "pgfplots", "tex")
 SUFFIXES = {"pgfplots": "csv"}  # of kinds that files are not named by
 STRIP_PICTURES = 8
-PAPER_SIZE, PAPER_MOMENTS = 400, {"column": 5, "page": 9}  # pixels a side in print, pictures in a row
+PAPER_SIZE = 400  # pixels a side in print
 GIF_FPS = 50  # browsers slow a faster GIF down
 
 
@@ -125,7 +125,8 @@ class Bundle:
         return notes
 
     def _figure(self, kind: str) -> bytes:
-        steps = moments(len(self.film.error), min(PAPER_MOMENTS[self.width], len(self.film.error)))
+        count = len(self.film.error)
+        steps = moments(count, min(column(self.width)[1], count))
         at = replace(
             self,
             film=_at(self.film, steps),

@@ -19,7 +19,7 @@ from dali.export.pictures import Picture
 from dali.video import encode_png
 
 POINT = 25.4 / 72  # mm
-COLUMNS = {"column": 84.0, "page": 174.0}  # mm, of papers of two columns
+COLUMNS = {"column": (84.0, 5), "page": (174.0, 9)}  # mm of papers of two columns, and moments in a row
 TEXT, SMALL = 7.5, 7.0  # pt, the least that journals take
 LEADING = 1.3
 EM = 0.53  # of the font's size, mean width of a letter of Helvetica; lines are broken by it
@@ -48,6 +48,13 @@ class Figure:
     labels: list[Label] = field(default_factory=list)
 
 
+def column(width: str) -> tuple[float, int]:
+    """Millimetres of a width, "column" or "page", and how many moments stand in it. Raises DaliError for another."""
+    if width not in COLUMNS:
+        raise DaliError(f"A figure cannot be as wide as a {width!r}; expected {' or '.join(COLUMNS)}.")
+    return COLUMNS[width]
+
+
 def moments(frames: int, count: int) -> list[int]:
     """Indices of ``count`` frames, evenly from the first to the last."""
     if count < 2:
@@ -62,9 +69,7 @@ def lay_out(pictures: Sequence[Picture], times: Sequence[float], note: str, widt
         pictures: whose frames (T, P, P, 3) are the moments alone. times: (T,) s. note: stands below.
         width: "column" or "page" of a paper of two columns.
     """
-    if width not in COLUMNS:
-        raise DaliError(f"A strip cannot be as wide as a {width!r}; expected {' or '.join(COLUMNS)}.")
-    whole = COLUMNS[width] / POINT
+    whole = column(width)[0] / POINT
     side = (whole - GAP * (len(times) - 1)) / len(times)
     placed: list[tuple[float, float, float, np.ndarray]] = []
     labels = [
