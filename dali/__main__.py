@@ -9,6 +9,7 @@ try:
     from dali import __version__
     from dali.cli import bench
     from dali.cli.analyse import analyse
+    from dali.cli.app import app as dashboard
     from dali.cli.card import card
     from dali.cli.compact import compact
     from dali.cli.compare import compare
@@ -51,6 +52,7 @@ for command in (
     doctor,
 ):
     app.command()(command)
+app.command("app")(dashboard)
 app.add_typer(bench.app, name="bench")
 
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "not enough memory")  # in torch's words
@@ -67,8 +69,16 @@ def main(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    env: Annotated[
+        str | None,
+        typer.Option(help="Environments outside this package that may be imported, as in --env my_module:MyEnv."),
+    ] = None,
 ) -> None:
     """Train, evaluate and steer dynamics-aligned world models of contextual environments."""
+    if env is not None:
+        from dali.envs.outside import allow
+
+        allow(env)
 
 
 def run() -> None:

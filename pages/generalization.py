@@ -5,7 +5,7 @@ import streamlit as st
 from dali.studio.loaders import choose_run
 from dali.studio.style import header, shown_path
 
-VIEWS = ("Maps", "Curves", "Regimes", "Profiles", "Two methods", "Paper")
+VIEWS = ("Maps", "Curves", "Regimes", "Profiles", "Two methods", "Reaction", "Paper")
 
 header(
     "Generalisation",
@@ -14,14 +14,17 @@ header(
 )
 run = choose_run()
 
+from dali.envs.catalogue import folder_name  # noqa: E402
 from dali.methods import METHODS  # noqa: E402
 from dali.returns.scoring import NORMALISED  # noqa: E402  torch takes seconds to import, and what stands above needs none
-from dali.studio.returns import maps, views  # noqa: E402
+from dali.studio.returns import maps, memory, reactions, views  # noqa: E402
 from dali.studio.returns.evaluations import choose_comparable, evaluated_runs, show_missing  # noqa: E402
 
 keep = {"persist_state": "session"}
+view = st.segmented_control(
+    "View", VIEWS, default=VIEWS[0], required=True, key="generalization_view", label_visibility="collapsed", **keep
+)
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    view = st.segmented_control("View", VIEWS, default=VIEWS[0], required=True, key="generalization_view", **keep)
     measure = st.segmented_control("Score", ("normalised", "return"), default="normalised", required=True,
                                    key="generalization_measure", **keep)  # fmt: skip
     st.segmented_control("Figures save as", ("SVG", "PNG"), default="SVG", required=True, key="figure_format", **keep,
@@ -29,7 +32,11 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 if view == "Paper":
     views.show_paper(run.spec)
     st.stop()
-evaluated = evaluated_runs(choose_comparable(run))
+alike = choose_comparable(run)
+if view == "Reaction":
+    reactions.show_reactions(run, alike)
+    st.stop()
+evaluated = evaluated_runs(alike)
 if evaluated.missing:
     with st.expander(f"Without an evaluation: {len(evaluated.missing)}", icon=":material/pending:",
                      expanded=not evaluated.methods):  # fmt: skip
@@ -62,6 +69,7 @@ elif view == "Curves":
     views.show_curves(run, scores)
 elif view == "Regimes":
     views.show_regimes(run.spec, scores)
+    memory.show_memory(run.spec, {name: evaluated.methods[name] for name in scores}, first.measure)
 elif view == "Profiles":
     views.show_profiles(scores)
 else:
@@ -70,7 +78,7 @@ if first.reference:
     st.caption(f"Score 0: the random policy. Score 1: {first.reference}. Both by `python -m dali reference`.")
 runs = {name: [other for other, _ in evaluated.methods[name]] for name in scores}
 table = views.scores_csv(run.spec, scores, runs)
-st.download_button("Scores as CSV", table, f"{run.config.env}-scores.csv", "text/csv", on_click="ignore",
+st.download_button("Scores as CSV", table, f"{folder_name(run.config.env)}-scores.csv", "text/csv", on_click="ignore",
                    icon=":material/download:")  # fmt: skip
 with st.expander("Recompute these figures", icon=":material/terminal:"):
     folders = [str(shown_path(other.folder)) for found in runs.values() for other in found]

@@ -13,7 +13,9 @@ from dali.runs.folder import TRAINER_STATE, WEIGHTS, exists
 
 
 def train(
-    env: Annotated[str | None, typer.Option(help="Environment of the catalogue, such as pendulum.")] = None,
+    env: Annotated[
+        str | None, typer.Option(help="Environment, such as pendulum, carl:Acrobot or my_module:MyEnv.")
+    ] = None,
     method: Annotated[str | None, typer.Option(help=f"Method of the table in the README; {METHOD} by default.")] = None,
     preset: Annotated[
         str | None, typer.Option(help=f"Sizes: tiny (tests), {', '.join(list(PRESETS)[1:])}; {PRESET} by default.")
@@ -45,6 +47,7 @@ def train(
     extra: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="")] = None,
 ) -> None:
     """Train an agent; its checkpoint can be opened in the dashboard while it trains."""
+    from dali.envs.outside import allow
     from dali.train.asked import asked_config, resumed_config
     from dali.train.checks import check_device, holding
 
@@ -52,6 +55,8 @@ def train(
         raise DaliError(
             f"{quote(extra[0])} stands behind no option. --set is repeated for each field: --set a=1 --set b=2."
         )
+    if env is not None:
+        allow(env)
     if resume and output is not None:
         folder, config = output, resumed_config(output, env, method, preset, seed, steps, change)
     elif env is None:
@@ -82,8 +87,10 @@ def _check_empty(folder: Path) -> None:
 
 def _default_folder(config: RunConfig) -> Path:
     """The first folder in checkpoints/ that holds no finished agent, which a training would write over."""
+    from dali.envs.catalogue import folder_name
+
     pixels = "-pixels" if config.model.observation == "pixels" else ""
-    name = f"{config.env}-{config.method_name}{pixels}-s{config.seed}"
+    name = f"{folder_name(config.env)}-{config.method_name}{pixels}-s{config.seed}"
     for number in itertools.count(1):
         folder = Path("checkpoints") / (name if number == 1 else f"{name}-{number}")
         if exists(folder / TRAINER_STATE) or not exists(folder / WEIGHTS):

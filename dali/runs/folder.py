@@ -5,6 +5,7 @@ Lists of runs need no more, and importing this takes no torch.
 
 import errno
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,21 @@ def list_runs(folder: Path) -> list[Path]:
         return []
     except OSError as error:
         raise CheckpointError(f"{folder} cannot be read: {reason(error)}.") from error
+
+
+def check_folder(folder: Path) -> None:
+    """Raises CheckpointError where a folder of runs is none, or cannot be read; says in one sentence what was found."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        raise CheckpointError(f"There is no folder {folder}.") from None
+    except NotADirectoryError:
+        raise CheckpointError(f"{folder} is a file; expected the folder that holds the runs' folders.") from None
+    except (OSError, ValueError) as error:
+        said = reason(error) if isinstance(error, OSError) else str(error)
+        raise CheckpointError(f"{folder} cannot be read: {said}.") from error
+    if CONFIG in names:
+        raise CheckpointError(f"{folder} is itself a run; expected the folder that holds it, {folder.parent}.")
 
 
 def exists(path: Path) -> bool:
