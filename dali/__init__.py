@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dali.errors import CheckpointError, DaliError
-    from dali.library import Film, Run, list_envs, list_runs, make_env, open_run, train_agent
+    from dali.library import Film, OpenRun, list_envs, list_runs, make_env, open_run, train_agent
 
 __version__ = "0.2.0"
 __all__ = [
     "CheckpointError",
     "DaliError",
     "Film",
-    "Run",
+    "OpenRun",
     "list_envs",
     "list_runs",
     "make_env",

@@ -69,8 +69,16 @@ def main(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    env: Annotated[
+        str | None,
+        typer.Option(help="Environments outside this package that may be imported, as in --env my_module:MyEnv."),
+    ] = None,
 ) -> None:
     """Train, evaluate and steer dynamics-aligned world models of contextual environments."""
+    if env is not None:
+        from dali.envs.outside import allow
+
+        allow(env)
 
 
 def run() -> None:

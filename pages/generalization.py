@@ -14,6 +14,7 @@ header(
 )
 run = choose_run()
 
+from dali.envs.catalogue import folder_name  # noqa: E402
 from dali.methods import METHODS  # noqa: E402
 from dali.returns.scoring import NORMALISED  # noqa: E402  torch takes seconds to import, and what stands above needs none
 from dali.studio.returns import maps, memory, reactions, views  # noqa: E402
@@ -77,7 +78,7 @@ if first.reference:
     st.caption(f"Score 0: the random policy. Score 1: {first.reference}. Both by `python -m dali reference`.")
 runs = {name: [other for other, _ in evaluated.methods[name]] for name in scores}
 table = views.scores_csv(run.spec, scores, runs)
-st.download_button("Scores as CSV", table, f"{run.config.env}-scores.csv", "text/csv", on_click="ignore",
+st.download_button("Scores as CSV", table, f"{folder_name(run.config.env)}-scores.csv", "text/csv", on_click="ignore",
                    icon=":material/download:")  # fmt: skip
 with st.expander("Recompute these figures", icon=":material/terminal:"):
     folders = [str(shown_path(other.folder)) for found in runs.values() for other in found]

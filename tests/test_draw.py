@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from dali.envs import catalogue
+from dali.envs.ball_in_cup import hanging
 from dali.envs.canvas import BACKGROUND, BLUE, ORANGE
-from dali.envs.draw import hanging
 from dali.envs.frames import draw_frames
 
 NAMES = catalogue.names()

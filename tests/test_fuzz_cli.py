@@ -76,7 +76,7 @@ def needed(words: tuple[str, ...], run: str) -> list[str]:
         if parameter.required:
             out += [] if parameter.opts[0].startswith("--") is False else [parameter.opts[0]]
             out.append(usual[parameter.name])
-    return out
+    return out if words != ("train",) else ["--env", "pendulum"]  # which --resume can go without
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
 
 import dali  # noqa: E402
-from dali.library import Film, Run  # noqa: E402
+from dali.library import Film, OpenRun  # noqa: E402
 
 SECTIONS = ("Args", "Returns", "Raises")
 
@@ -26,7 +26,7 @@ def page() -> str:
         "Written by `python tools/api_page.py --output docs/library.md` from the docstrings.",
         _text(inspect.getdoc(dali.library) or ""),
         *(part for f in functions for part in _function(f, f"dali.{f.__name__}", "##")),
-        *_class(Run),
+        *_class(OpenRun),
         *_class(Film),
         "## Errors",
         "`dali.DaliError`: what a user can put right, as one sentence. `dali.CheckpointError`, a kind of it: a folder "

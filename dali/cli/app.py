@@ -19,16 +19,22 @@ def app(
         list[Path] | None,
         typer.Option(help="Folder that holds runs' folders; give it again for more. Trainings go into the first."),
     ] = None,
+    env: Annotated[
+        str | None, typer.Option(help="Environments outside this package that it may import, as in my_module:MyEnv.")
+    ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 8501,
 ) -> None:
     """Open the dashboard, on checkpoints/ or on the folders given."""
     import streamlit  # noqa: F401  its absence is told in a sentence
 
+    from dali.envs.outside import allow
     from dali.runs.folder import check_folder
 
     script = Path(dali.__file__).resolve().parents[1] / "app.py"
     if not script.is_file():
         raise DaliError(f"There is no {script}: the dashboard comes with the repository, not with the library alone.")
+    if env is not None:
+        allow(env)
     environment = dict(os.environ)
     for folder in checkpoints or []:
         check_folder(folder)
@@ -36,6 +42,8 @@ def app(
             raise DaliError(f"{folder} has a {os.pathsep!r} in its name, which tells folders apart; rename it.")
     if checkpoints:
         environment[VARIABLE] = os.pathsep.join(str(folder.absolute()) for folder in checkpoints)
+    # Streamlit reads its settings where it starts; modules of environments are found where this was called from.
+    paths = filter(None, (str(script.parent), os.getcwd(), os.environ.get("PYTHONPATH")))
+    environment["PYTHONPATH"] = os.pathsep.join(paths)
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
-    # Streamlit reads its settings from the folder that it is started in.
     raise typer.Exit(subprocess.run(command, env=environment, cwd=script.parent, check=False).returncode)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dali.cli.options import Run
-from dali.errors import DaliError
+from dali.errors import CheckpointError, DaliError
 
 
 def play(
@@ -22,14 +22,15 @@ def play(
     """Play a recorded take again, in dream and simulator, and save what it shows."""
     from dali.dreams.take import Take, perform
     from dali.export.take import take_csv, take_film
+    from dali.files.reading import read_text
     from dali.files.writing import write_bytes, write_text
     from dali.runs.film_source import open_film_source
     from dali.runs.folder import digest
 
     try:
-        played = Take.from_json(take.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise DaliError(f"{take} is not a take: it is no UTF-8 text.") from error
+        played = Take.from_json(read_text(take))
+    except CheckpointError as error:
+        raise DaliError(f"{take} is not a take: {error}") from error
     checkpoint = digest(run)
     if expect is not None and not checkpoint.startswith(expect):
         raise DaliError(f"{run} is not the expected checkpoint: its digest is {checkpoint[:16]}, not {expect}.")

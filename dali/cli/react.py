@@ -27,15 +27,17 @@ def react(
     from dali.jobs import reporting
     from dali.returns.sensitivity import measure_reaction
     from dali.runs.checkpoint import load_agent
+    from dali.runs.folder import digest
     from dali.runs.reaction import REACTION_FILE, context_moves, save_reaction
 
     with reporting(status) as report:
+        weights = digest(run)
         agent = load_agent(run)
         report(0, 2, "finding what moves the context")
         moves = context_moves(agent, run) if agent.method.source != "none" else lambda c_from, c_to: c_to
         report(1, 2, "playing episodes with the context moved, frozen, shuffled and delayed")
         reaction = measure_reaction(agent, moves, episodes, seed)
-        save_reaction(run, reaction)
+        save_reaction(run, reaction, weights)
     typer.echo(json.dumps(reaction.to_dict()) if as_json else f"{_table(reaction)}\nWrote {run / REACTION_FILE}")
 
 

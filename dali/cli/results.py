@@ -21,7 +21,8 @@ def results(
 ) -> None:
     """Tables of all checkpoints in a folder, as Markdown, from their analysis.json and eval.json."""
     from dali.export.results import difference_sentences, load_results, results_page
-    from dali.runs.checkpoint import write_text
+    from dali.files.reading import read_text
+    from dali.files.writing import write_text
 
     target = output or check
     command = " ".join(["python -m dali results", *([str(folder)] if str(folder) != "checkpoints" else [])])
@@ -32,7 +33,7 @@ def results(
         write_text(readme, with_differences(readme, difference_sentences(found)))
         typer.echo(f"Wrote {readme}")
     if check is not None:
-        if not check.is_file() or check.read_text(encoding="utf-8") != page:
+        if not check.is_file() or read_text(check) != page:
             raise DaliError(f"{check} differs from the figures in {folder}; write it anew: {command} --output {check}")
         typer.echo(f"{check} agrees with the figures in {folder}.")
     elif output is not None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def sweep(
-    env: Annotated[str, typer.Option(help="Environments of the catalogue, parted by commas; 'all' for all of them.")],
+    env: Annotated[str, typer.Option(help="Environments, parted by commas; 'all' for those of this package.")],
     methods: Annotated[str, typer.Option(help="Methods, parted by commas; 'all' for all seven.")],
     seeds: Annotated[str, typer.Option(help="Seeds, parted by commas, or a range such as 0-2.")] = "0",
     workers: Annotated[int | None, typer.Option(min=1, max=256, help="Runs at once; all cores by default.")] = None,
@@ -34,10 +34,11 @@ def sweep(
     seed or --output.
     A failing run does not end the others; the exit status is 1 if any failed. What a run prints: its cache/train.log.
     """
-    from dali.envs import catalogue
+    from dali.envs import catalogue, outside
     from dali.methods import METHODS
     from dali.train.asked import MOST_RUNS, parse_seeds
 
+    outside.allow(env)
     envs = list(catalogue.names()) if env == "all" else [e.strip() for e in env.split(",")]
     for name in envs:
         catalogue.spec(name)

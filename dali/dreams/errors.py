@@ -66,8 +66,9 @@ def dream_errors(
         code_map: turns a change of physics into one of the code; None for methods without a code.
 
     Raises:
-        DaliError: no episode is long enough.
+        DaliError: no episode is long enough, or the environment cannot be put back into a state.
     """
+    catalogue.check_restores_state(agent.spec.name)
     metric = make_metric(agent, episodes)
     starts = np.arange(FIRST, episodes.action.shape[1] - HORIZON + 1, EVERY)
     usable = np.flatnonzero(episodes.length >= FIRST + HORIZON)

@@ -104,7 +104,7 @@ class FactorFidelity:
     slope: float  # of ĉ against the requested c', ideal 1
     r2: float  # of that line, ideal 1
     mae: float  # |ĉ - c'|, in the unit
-    selectivity: float  # mean change of ĉ in the features not asked for, in train ranges, ideal 0
+    selectivity: float | None  # mean change of ĉ in the features not asked for, in train ranges, ideal 0
     requested: np.ndarray  # (E,) c'
     effective: np.ndarray  # (E,) ĉ
 
@@ -177,8 +177,11 @@ def evaluate_fidelity(
     return results
 
 
-def _selectivity(simulator, dreamed, state, target, asked_index, asked, actions, metric: Metric) -> float:
-    """Mean |ĉ - c| of the other features, each fitted with the asked one at its effective value, in train ranges."""
+def _selectivity(simulator, dreamed, state, target, asked_index, asked, actions, metric: Metric) -> float | None:
+    """Mean |ĉ - c| of the other features, each fitted with the asked one at its effective value, in train ranges.
+
+    None where there is no other.
+    """
     at_effective = target.copy()
     at_effective[:, asked_index] = asked
     changes = []
@@ -186,4 +189,4 @@ def _selectivity(simulator, dreamed, state, target, asked_index, asked, actions,
         if index != asked_index:
             found = effective_context(simulator, dreamed, state, at_effective, index, actions, metric)
             changes.append(np.abs(found - target[:, index]).mean() / (feature.train[1] - feature.train[0]))
-    return float(np.mean(changes))
+    return float(np.mean(changes)) if changes else None

@@ -7,7 +7,7 @@ discrete environment. States are float64: all that is needed to go on from there
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -33,7 +33,10 @@ class Simulator(ABC):
 
     Attributes:
         contexts: (N, F) float64, the physics in force, in the units of the catalogue.
+        restores_state: False where `set_state` can't put a copy back, so that no moment can go on under other physics.
     """
+
+    restores_state: ClassVar[bool] = True
 
     def __init__(self, spec: EnvSpec, num: int):
         if num < 1:

@@ -5,12 +5,17 @@ Colours are Okabe and Ito's, told apart under the common colour-vision deficienc
 
 import math
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
-# Frames are small, and the callers' cores are busy: OpenCV's own threads cost more than they save.
-cv2.setNumThreads(1)
+from dali.envs.lazy import Lazy
+
+if TYPE_CHECKING:
+    import cv2
+else:
+    # Frames are small, and the callers' cores are busy: OpenCV's own threads cost more than they save.
+    cv2 = Lazy("cv2", lambda module: module.setNumThreads(1))
 
 BACKGROUND = (246, 247, 249)
 GRID = (226, 229, 233)
@@ -99,3 +104,9 @@ class Canvas:
 @lru_cache(maxsize=8)
 def _blank(size: int) -> np.ndarray:
     return np.full((size, size, 3), BACKGROUND, dtype=np.uint8)
+
+
+def mix(a, b, share: float) -> tuple[int, int, int]:
+    """The colour that lies `share` of the way from a to b."""
+    red, green, blue = (round(p + share * (q - p)) for p, q in zip(a, b, strict=True))
+    return red, green, blue

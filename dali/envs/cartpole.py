@@ -4,9 +4,15 @@ State: cart position (m), its velocity, pole angle from upright (rad, positive c
 All quantities that derive from the physics are computed from it at each step, so none can be stale.
 """
 
+import math
+from dataclasses import replace
+
 import numpy as np
 
 from dali.envs.base import DrawStyle, Simulator
+from dali.envs.canvas import GROUND, INK, ORANGE, SKY, VERMILION, Canvas
+from dali.envs.features import GRAVITY
+from dali.envs.spec import ContextFeature, EnvSpec
 
 MASS_CART, MASS_POLE = 1.0, 0.1  # kg
 TOTAL_MASS = MASS_CART + MASS_POLE
@@ -14,6 +20,37 @@ FORCE = 10.0  # N, to the left or to the right
 X_LIMIT = 2.4  # m
 ANGLE_LIMIT = 12 * 2 * np.pi / 360  # rad
 START = 0.1  # CARL's start: every state variable uniform in [-0.1, 0.1]
+
+CARTPOLE = EnvSpec(
+    name="cartpole",
+    title="Cartpole",
+    features=(
+        replace(
+            GRAVITY,
+            default=9.8,
+            interpolate_single=(4.9, 7.35, 9.8, 12.25, 14.7),
+            interpolate_double=(4.9, 9.8, 14.7),
+        ),
+        ContextFeature(
+            name="length",
+            label="half pole length",
+            unit="m",
+            default=0.5,
+            train=(0.35, 0.75),
+            interpolate_single=(0.4, 0.5, 0.6, 0.7),
+            extrapolate_single=(0.1, 0.15, 0.2, 0.25, 0.3, 0.8, 0.85, 0.9, 0.95, 1.0),
+            interpolate_double=(0.5, 0.7),
+            extrapolate_double=(0.1, 0.2, 0.3, 0.8, 0.9, 1.0),
+        ),
+    ),
+    observation_names=("cart position", "cart velocity", "pole angle", "pole angular velocity"),
+    observation_units=("m", "m/s", "rad", "rad/s"),
+    action_names=("push left", "push right"),
+    discrete=True,
+    episode_steps=500,
+    timestep=0.02,
+    train_steps=80_000,
+)
 
 
 class Cartpole(Simulator):
@@ -60,11 +97,25 @@ class Cartpole(Simulator):
 
     @staticmethod
     def draw(state, context, size=256, style: DrawStyle = "solid"):
-        from dali.envs import draw  # OpenCV is needed by who draws alone
-
-        return draw.cartpole(float(state[0]), float(state[2]), float(context[1]), size, style)
+        return draw_cartpole(float(state[0]), float(state[2]), float(context[1]), size, style)
 
 
 def _fallen(x: np.ndarray, angle: np.ndarray) -> np.ndarray:
     """(N,) bool."""
     return (np.abs(x) > X_LIMIT) | (np.abs(angle) > ANGLE_LIMIT)
+
+
+def draw_cartpole(x: float, angle: float, half_length: float, size: int, style: str):
+    """A cart at x metres with a pole of twice `half_length` metres, on a track that ends at the limits."""
+    canvas = Canvas(size, (0.0, 0.75), 5.4, style == "outline")
+    if style == "solid":
+        for tick in range(-2, 3):
+            canvas.line([(tick, -0.42), (tick, -0.28)], GROUND, 0.03)
+        canvas.line([(-2.4, -0.22), (2.4, -0.22)], GROUND, 0.05)
+        for end in (-2.4, 2.4):
+            canvas.line([(end, -0.42), (end, 0.1)], VERMILION, 0.04)
+    canvas.polygon([(x - 0.3, -0.2), (x + 0.3, -0.2), (x + 0.3, 0.14), (x - 0.3, 0.14)], INK)
+    tip = (x + 2 * half_length * math.sin(angle), 2 * half_length * math.cos(angle))
+    canvas.capsule((x, 0.0), tip, 0.06, ORANGE)
+    canvas.disc((x, 0.0), 0.05, SKY)
+    return canvas.finish()

@@ -11,17 +11,52 @@ in a quarter of all steps, and 89 % of the one-step error of a forward model tol
 stiff ones.
 """
 
-import mujoco
+import math
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from dali.envs.base import DrawStyle
+from dali.envs.canvas import INK, ORANGE, SKY, VERMILION, Canvas, mix
+from dali.envs.features import GRAVITY
 from dali.envs.mujoco_simulator import MujocoSimulator
 from dali.envs.reward import tolerance
+from dali.envs.spec import ContextFeature, EnvSpec
+
+if TYPE_CHECKING:
+    import mujoco
 
 MOTOR = 5.0  # N at action 1
 BUFFER = 0.25  # s, time constant of the rail's ends (the suite: 0.08)
 CENTRE_MARGIN = 2.0  # m
 SPEED_MARGIN = 5.0  # rad/s
+
+CARTPOLE_FRICTION = EnvSpec(
+    name="cartpole_friction",
+    title="Cartpole with friction",
+    features=(
+        GRAVITY,
+        ContextFeature(
+            name="friction",
+            label="friction of the rail",
+            unit="N",
+            default=1.5,
+            train=(0.5, 2.5),
+            interpolate_single=(0.5, 1.0, 1.5, 2.0, 2.5),
+            extrapolate_single=(0.0, 0.1, 0.2, 0.3, 0.4, 2.7, 2.9, 3.1, 3.3, 3.5),
+            interpolate_double=(0.5, 1.5, 2.5),
+            extrapolate_double=(0.0, 0.2, 0.4, 2.7, 3.1, 3.5),
+            cue=True,
+        ),
+    ),
+    observation_names=("cart position", "cos angle", "sin angle", "cart velocity", "pole angular velocity"),
+    observation_units=("m", "", "", "m/s", "rad/s"),
+    action_names=("force",),
+    discrete=False,
+    episode_steps=400,
+    timestep=0.03,
+    train_steps=100_000,
+)
 
 
 class CartpoleFriction(MujocoSimulator):
@@ -62,12 +97,35 @@ class CartpoleFriction(MujocoSimulator):
 
     @staticmethod
     def draw(state, context, size=256, style: DrawStyle = "solid"):
-        from dali.envs import draw  # OpenCV is needed by who draws alone
-
-        return draw.cartpole_friction(float(state[0]), float(state[1]), float(context[1]), size, style)
+        return draw_cartpole(float(state[0]), float(state[1]), float(context[1]), size, style)
 
 
-def adapt_model(model: mujoco.MjModel) -> None:
+def adapt_model(model: "mujoco.MjModel") -> None:
     """Gives dm_control's compiled cartpole this motor and these buffers."""
     model.actuator_gear[0, 0] = MOTOR
     model.jnt_solref[0, 0] = BUFFER
+
+
+_RAIL = 1.8  # m, half the length of dm_control's rail
+_ICE, _RUST = (176, 208, 226), (150, 78, 40)  # colours of a rail without friction and of one that grips
+_FULL_FRICTION = 4.0  # N
+
+
+def draw_cartpole(x: float, angle: float, friction: float, size: int, style: str):
+    """A cart at x metres on dm_control's rail, its pole at `angle` rad from upright, 1 m long.
+
+    The rail's friction (N) is told by its colour and by the height of its teeth.
+    """
+    canvas = Canvas(size, (0.0, 0.0), 5.4, style == "outline")
+    if style == "solid":
+        share = min(1.0, friction / _FULL_FRICTION)
+        colour = mix(_ICE, _RUST, share)
+        for tooth in range(-18, 19):
+            canvas.line([(tooth / 10, -0.2), (tooth / 10 + 0.05, -0.2 - 0.4 * share)], colour, 0.03)
+        canvas.line([(-_RAIL, -0.16), (_RAIL, -0.16)], colour, 0.1)
+        for end in (-_RAIL, _RAIL):
+            canvas.line([(end, -0.42), (end, 0.1)], VERMILION, 0.04)
+    canvas.polygon([(x - 0.2, -0.1), (x + 0.2, -0.1), (x + 0.2, 0.1), (x - 0.2, 0.1)], INK)
+    canvas.capsule((x, 0.0), (x + math.sin(angle), math.cos(angle)), 0.045, ORANGE)
+    canvas.disc((x, 0.0), 0.05, SKY)
+    return canvas.finish()

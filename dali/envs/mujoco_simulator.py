@@ -8,13 +8,19 @@ looks for OpenGL).
 import importlib.util
 from abc import abstractmethod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import mujoco
 import numpy as np
 
 from dali.envs.base import Simulator
+from dali.envs.lazy import Lazy
 from dali.envs.spec import EnvSpec
 from dali.errors import DaliError
+
+if TYPE_CHECKING:
+    import mujoco
+else:
+    mujoco = Lazy("mujoco")
 
 # m: Coulomb friction of a hinge (N m) over that of the rail that carries it (N), as of a pin of this radius.
 HINGE_RADIUS = 0.05
@@ -28,12 +34,12 @@ def suite_file(name: str) -> Path:
     return Path(found.submodule_search_locations[0]) / "suite" / name
 
 
-def read_state(data: mujoco.MjData) -> np.ndarray:
+def read_state(data: "mujoco.MjData") -> np.ndarray:
     """(S,): positions, velocities, activations, the solver's warm start, sensors (they lag by part of a step)."""
     return np.concatenate([data.qpos, data.qvel, data.act, data.qacc_warmstart, data.sensordata])
 
 
-def write_state(data: mujoco.MjData, state: np.ndarray) -> None:
+def write_state(data: "mujoco.MjData", state: np.ndarray) -> None:
     """Puts (S,) back into a copy."""
     start = 0
     for field in (data.qpos, data.qvel, data.act, data.qacc_warmstart, data.sensordata):
@@ -44,7 +50,7 @@ def write_state(data: mujoco.MjData, state: np.ndarray) -> None:
 class PhysicsFields:
     """Writes contexts into a compiled model's fields. Multipliers ("x") are of the values that it was compiled with."""
 
-    def __init__(self, spec: EnvSpec, model: mujoco.MjModel):
+    def __init__(self, spec: EnvSpec, model: "mujoco.MjModel"):
         self._model = model
         self._gear = model.actuator_gear.copy()
         self._friction = model.geom_friction[:, 0].copy()
@@ -101,7 +107,7 @@ class MujocoSimulator(Simulator):
         low, high = self.model.actuator_ctrlrange.T
         self._ctrl_centre, self._ctrl_reach = (high + low) / 2, (high - low) / 2
 
-    def _compile(self) -> mujoco.MjModel:
+    def _compile(self) -> "mujoco.MjModel":
         return mujoco.MjModel.from_xml_path(str(suite_file(self.model_file)))
 
     def get_state(self) -> np.ndarray:
@@ -132,20 +138,20 @@ class MujocoSimulator(Simulator):
             reward[copy] = self._reward(data)
         return reward, np.zeros(self.num, dtype=bool)
 
-    def _forward(self, data: mujoco.MjData) -> None:
+    def _forward(self, data: "mujoco.MjData") -> None:
         """Brings everything that derives from positions up to date, with the motors off, as dm_control's reset does."""
         flag = int(mujoco.mjtDisableBit.mjDSBL_ACTUATION)
         self.model.opt.disableflags |= flag
         mujoco.mj_forward(self.model, data)
         self.model.opt.disableflags &= ~flag
 
-    def _refresh(self, data: mujoco.MjData) -> None:
+    def _refresh(self, data: "mujoco.MjData") -> None:
         """Brings up to date what observation and reward read: `mj_step` leaves it one substep behind."""
 
     @abstractmethod
-    def _randomize(self, data: mujoco.MjData, random: np.random.RandomState, context: np.ndarray) -> None:
+    def _randomize(self, data: "mujoco.MjData", random: np.random.RandomState, context: np.ndarray) -> None:
         """Draws the first positions of an episode."""
 
     @abstractmethod
-    def _reward(self, data: mujoco.MjData) -> float:
+    def _reward(self, data: "mujoco.MjData") -> float:
         """Reward of the state just reached."""

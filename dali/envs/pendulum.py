@@ -3,14 +3,75 @@
 State: angle θ from upright (rad, unwrapped, positive anticlockwise as drawn) and angular velocity (rad/s).
 """
 
+import math
+from dataclasses import replace
+
 import numpy as np
 
 from dali.envs.base import DrawStyle, Simulator
+from dali.envs.canvas import BLUE, GREEN, GRID, INK, ORANGE, VERMILION, Canvas
+from dali.envs.spec import ContextFeature, EnvSpec
 
 MAX_SPEED = 8.0  # rad/s, clipped as in gymnasium
 MAX_TORQUE = 2.0  # N m at action 1
 MASS = 1.0  # kg
 GRAVITY = 10.0  # m/s², where it is no context feature
+
+PENDULUM = EnvSpec(
+    name="pendulum",
+    title="Pendulum",
+    features=(
+        ContextFeature(
+            name="g",
+            label="gravity",
+            unit="m/s²",
+            default=10.0,
+            train=(5.0, 15.0),
+            interpolate_single=(5.0, 7.5, 10.0, 12.5, 15.0),
+            extrapolate_single=(1.0, 2.0, 3.0, 4.0, 16.0, 17.0, 18.0, 19.0, 20.0),
+            interpolate_double=(5.0, 10.0, 15.0),
+            extrapolate_double=(1.0, 3.0, 17.0, 20.0),
+        ),
+        ContextFeature(
+            name="l",
+            label="rod length",
+            unit="m",
+            default=1.0,
+            train=(0.5, 1.5),
+            interpolate_single=(0.5, 0.75, 1.0, 1.25, 1.5),
+            extrapolate_single=(0.1, 0.2, 0.3, 0.4, 1.6, 1.7, 1.8, 1.9, 2.0),
+            interpolate_double=(0.5, 1.0, 1.5),
+            extrapolate_double=(0.1, 0.3, 1.6, 1.8, 2.0),
+        ),
+    ),
+    observation_names=("cos angle", "sin angle", "angular velocity"),
+    observation_units=("", "", "rad/s"),
+    action_names=("torque",),
+    discrete=False,
+    episode_steps=200,
+    timestep=0.05,
+    train_steps=80_000,
+)
+
+_MOTOR = ContextFeature(
+    name="motor_strength",
+    label="motor strength",
+    unit="x",
+    default=1.0,
+    train=(-1.5, 1.5),
+    gap=(-0.5, 0.5),
+    interpolate_single=(-1.5, -1.25, -1.0, -0.75, -0.5, 0.5, 0.75, 1.0, 1.25, 1.5),
+    extrapolate_single=(-2.0, -1.75, -0.3, -0.1, 0.1, 0.3, 1.75, 2.0),
+    interpolate_double=(-1.5, -1.0, -0.5, 0.5, 1.0, 1.5),
+    extrapolate_double=(-2.0, -0.3, 0.3, 2.0),
+    cue=True,
+)
+INVERTED_MOTOR = replace(
+    PENDULUM,
+    name="pendulum_inverted_motor",
+    title="Pendulum with an inverted motor",
+    features=(_MOTOR, PENDULUM.feature("l")),
+)
 
 
 class Pendulum(Simulator):
@@ -58,9 +119,7 @@ class Pendulum(Simulator):
 
     @staticmethod
     def draw(state, context, size=256, style: DrawStyle = "solid"):
-        from dali.envs import draw  # OpenCV is needed by who draws alone
-
-        return draw.pendulum(float(state[0]), float(context[1]), size, style)
+        return draw_pendulum(float(state[0]), float(context[1]), size, style)
 
 
 class InvertedMotorPendulum(Pendulum):
@@ -75,7 +134,24 @@ class InvertedMotorPendulum(Pendulum):
 
     @staticmethod
     def draw(state, context, size=256, style: DrawStyle = "solid"):
-        from dali.envs import draw  # OpenCV is needed by who draws alone
-
         motor, length = (float(v) for v in context)
-        return draw.pendulum(float(state[0]), length, size, style, motor)
+        return draw_pendulum(float(state[0]), length, size, style, motor)
+
+
+def draw_pendulum(angle: float, length: float, size: int, style: str, motor: float | None = None):
+    """A rod of `length` metres at `angle` rad from upright, with rings 1 m and 2 m from the pivot for scale.
+
+    A motor's strength is told by the size of the hub, and its sign by its colour: green, or vermilion where inverted.
+    """
+    canvas = Canvas(size, (0.0, 0.0), 4.4, style == "outline")
+    if style == "solid":
+        for radius in (1.0, 2.0):
+            canvas.ring((0.0, 0.0), radius, GRID)
+        canvas.line([(0.0, 2.0), (0.0, 2.14)], GREEN, 0.05)  # where the reward wants the tip
+    tip = (-length * math.sin(angle), length * math.cos(angle))
+    canvas.capsule((0.0, 0.0), tip, 0.085, BLUE)
+    canvas.disc(tip, 0.13, ORANGE)
+    if motor is not None and style == "solid":
+        canvas.disc((0.0, 0.0), 0.08 + 0.12 * abs(motor), VERMILION if motor < 0 else GREEN)
+    canvas.disc((0.0, 0.0), 0.05, INK)
+    return canvas.finish()

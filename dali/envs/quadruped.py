@@ -11,13 +11,23 @@ command stands for.
 import math
 import threading
 import xml.etree.ElementTree as ET
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import mujoco
 import numpy as np
 
 from dali.envs.base import DrawStyle
+from dali.envs.canvas import BLUE, GRID, INK, SKY, VERMILION, Canvas
+from dali.envs.features import GRAVITY_SPARSE, STRENGTH
+from dali.envs.lazy import Lazy
 from dali.envs.mujoco_simulator import MujocoSimulator, suite_file
 from dali.envs.reward import tolerance
+from dali.envs.spec import EnvSpec
+
+if TYPE_CHECKING:
+    import mujoco
+else:
+    mujoco = Lazy("mujoco")
 
 WALK_SPEED = 0.5  # m/s, above which moving is fully rewarded
 FLOOR_SIZE = 10.0  # m, what the suite makes of 20 s at that speed
@@ -27,6 +37,39 @@ TORSO = 1  # body
 
 # Sensors in the order of the model: accelerometer, gyroscope, velocimeter, 4 forces and 4 torques, centre of mass.
 _IMU, _VELOCITY, _TOES = slice(0, 6), slice(6, 9), slice(9, 33)
+
+_LEGS = ("front left", "front right", "back right", "back left")
+_HINGE_NAMES = tuple(f"{joint} {leg}" for leg in _LEGS for joint in ("yaw", "pitch", "knee", "ankle"))
+_MOTOR_NAMES = tuple(f"{motor} {leg}" for leg in _LEGS for motor in ("yaw", "lift", "extend"))
+QUADRUPED = EnvSpec(
+    name="quadruped",
+    title="Quadruped",
+    features=(
+        GRAVITY_SPARSE,
+        replace(STRENGTH, extrapolate_single=(0.1, 0.3, 1.6, 1.8, 2.0), extrapolate_double=(0.1, 0.3, 1.8, 2.0)),
+    ),
+    observation_names=(
+        *_HINGE_NAMES,
+        *(f"{hinge} velocity" for hinge in _HINGE_NAMES),
+        *(f"{motor} activation" for motor in _MOTOR_NAMES),
+        *(f"torso v{axis}" for axis in "xyz"),
+        "upright",
+        *(f"acceleration {axis}" for axis in "xyz"),
+        *(f"turning {axis}" for axis in "xyz"),
+        *(f"{kind} {leg} toe {axis}" for kind in ("force", "torque") for leg in _LEGS for axis in "xyz"),
+    ),
+    observation_units=(
+        *(("rad",) * 16 + ("rad/s",) * 16 + ("",) * 12),
+        *(("m/s",) * 3 + ("",) + ("m/s²",) * 3 + ("rad/s",) * 3),
+        *(("asinh N",) * 12 + ("asinh N m",) * 12),
+    ),
+    action_names=_MOTOR_NAMES,
+    discrete=False,
+    episode_steps=1000,
+    timestep=0.02,
+    train_steps=600_000,
+    planar=False,
+)
 
 
 class Quadruped(MujocoSimulator):
@@ -98,8 +141,6 @@ class Quadruped(MujocoSimulator):
 
     @staticmethod
     def draw(state, context, size=256, style: DrawStyle = "solid"):
-        from dali.envs import draw  # OpenCV is needed by who draws alone
-
         model, data = _drawing()
         data.qpos[:] = state[: model.nq]
         mujoco.mj_kinematics(model, data)
@@ -110,10 +151,10 @@ class Quadruped(MujocoSimulator):
             )
             if kind != mujoco.mjtGeom.mjGEOM_PLANE
         ]
-        return draw.bodies(shapes, np.array(data.xpos[TORSO]), size, style)
+        return draw_bodies(shapes, np.array(data.xpos[TORSO]), size, style)
 
 
-def compiled_model() -> mujoco.MjModel:
+def compiled_model() -> "mujoco.MjModel":
     """The suite's model for the task walk: without walls, ball, target, terrain and rangefinders (make_model)."""
     path = suite_file("quadruped.xml")
     root = ET.parse(path).getroot()
@@ -133,7 +174,7 @@ def compiled_model() -> mujoco.MjModel:
 _local = threading.local()
 
 
-def _drawing() -> tuple[mujoco.MjModel, mujoco.MjData]:
+def _drawing() -> "tuple[mujoco.MjModel, mujoco.MjData]":
     """A model for kinematics, one a thread, since drawing writes into it."""
     if not hasattr(_local, "model"):
         _local.model = compiled_model()
@@ -160,10 +201,51 @@ def _tilted(orientation: np.ndarray, upright: float, acceleration: np.ndarray) -
     return turned / np.linalg.norm(turned)
 
 
-def _lowest(model: mujoco.MjModel, data: mujoco.MjData) -> float:
+def _lowest(model: "mujoco.MjModel", data: "mujoco.MjData") -> float:
     """Height of the lowest point of the legs and the torso, by the geoms' bounding spheres."""
     solid = model.geom_type != mujoco.mjtGeom.mjGEOM_PLANE
     ends = data.geom_xpos[solid, 2] - np.abs(data.geom_xmat[solid, 8]) * np.where(
         model.geom_type[solid] == mujoco.mjtGeom.mjGEOM_CAPSULE, model.geom_size[solid, 1], 0.0
     )
     return float((ends - model.geom_size[solid, 0]).min())
+
+
+# An oblique view without perspective: the camera looks down by 22° onto a scene turned by 35°.
+_TURN, _DOWN = math.radians(35.0), math.radians(22.0)
+_RIGHT = np.array([math.cos(_TURN), -math.sin(_TURN), 0.0])
+_UP = np.array([math.sin(_DOWN) * math.sin(_TURN), math.sin(_DOWN) * math.cos(_TURN), math.cos(_DOWN)])
+_VIEW = np.stack([_RIGHT, _UP])  # (2, 3)
+_AWAY = np.cross(_UP, _RIGHT)  # from the camera into the scene
+_GRID_LINES = np.array(
+    [[(k, -3), (k, 4)] for k in range(-3, 5)] + [[(-3, k), (4, k)] for k in range(-3, 5)], dtype=np.float64
+)  # (16, 2, 2): ends (x, y) of the lines about the square that the centre is in
+_BODY_COLOURS = {2: VERMILION, 3: BLUE, 4: INK, 5: SKY}  # by MuJoCo's geom types: sphere, capsule, ellipsoid, cylinder
+
+
+def draw_bodies(shapes, centre, size: int, style: str):
+    """Solids of MuJoCo's types (type, centre (3,), axes (3, 3), size (3,)), seen from obliquely above, far ones first.
+
+    The window follows `centre` (3,) along the ground, on which a grid of 1 m moves by.
+    """
+    ground = np.array([centre[0], centre[1], 0.0])
+    middle = _VIEW @ ground
+    canvas = Canvas(size, (float(middle[0]), float(middle[1]) + 0.35), 2.9, style == "outline")
+    if style == "solid" and np.isfinite(ground).all():
+        column, row = math.floor(ground[0]), math.floor(ground[1])
+        for line in (_GRID_LINES + np.array([column, row])) @ _VIEW[:, :2].T:
+            canvas.line(line, GRID, 0.012)
+    for kind, at, axes, extent in sorted(shapes, key=lambda shape: -float(_AWAY @ shape[1])):
+        colour = _BODY_COLOURS[kind]
+        if kind == 4:
+            # The silhouette of an ellipsoid without perspective: the ellipse with the projected matrix of axes.
+            spread = _VIEW @ axes @ np.diag(extent)
+            left, stretch, _ = np.linalg.svd(spread)
+            turns = np.linspace(0.0, 2 * math.pi, 28, endpoint=False)
+            rim = _VIEW @ at + (left * stretch @ np.stack([np.cos(turns), np.sin(turns)])).T
+            canvas.polygon(rim, colour)
+        elif kind == 2:
+            canvas.disc(_VIEW @ at, float(extent[0]), colour)
+        else:
+            along = axes[:, 2] * extent[1]
+            canvas.capsule(_VIEW @ (at - along), _VIEW @ (at + along), float(extent[0]), colour)
+    return canvas.finish()

@@ -5,13 +5,23 @@ the nine joints. It lacks the walker's x, which is integrated from its velocity 
 """
 
 import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import mujoco
 import numpy as np
 
 from dali.envs.base import DrawStyle
+from dali.envs.canvas import BACKGROUND, GROUND, INK, ORANGE, SKY, Canvas
+from dali.envs.features import GRAVITY, GRAVITY_SPARSE, STRENGTH
+from dali.envs.lazy import Lazy
 from dali.envs.mujoco_simulator import MujocoSimulator
 from dali.envs.reward import tolerance
+from dali.envs.spec import ContextFeature, EnvSpec
+
+if TYPE_CHECKING:
+    import mujoco
+else:
+    mujoco = Lazy("mujoco")
 
 STAND_HEIGHT = 1.2  # m, torso height above which standing is fully rewarded
 WALK_SPEED = 1.0  # m/s, above which moving is fully rewarded
@@ -20,6 +30,44 @@ TIMESTEP = 0.025  # s
 # The hinge of each of the seven bodies turns it against this one; -1 is the world.
 PARENTS = (-1, 0, 1, 2, 0, 4, 5)
 TURNS = np.array([-1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])  # the torso's hinge has its axis the other way
+
+_JOINTS = ("z", "x", "torso", "right hip", "right knee", "right ankle", "left hip", "left knee", "left ankle")
+_BODY_NAMES = ("torso", "right thigh", "right leg", "right foot", "left thigh", "left leg", "left foot")
+WALKER = EnvSpec(
+    name="walker",
+    title="Walker",
+    features=(GRAVITY, STRENGTH),
+    observation_names=(
+        *(f"{function} {body}" for body in _BODY_NAMES for function in ("cos", "-sin")),
+        "height",
+        *(f"{joint} velocity" for joint in _JOINTS),
+    ),
+    observation_units=("",) * 14 + ("m",) + ("m/s",) * 2 + ("rad/s",) * 7,
+    action_names=_JOINTS[3:],
+    discrete=False,
+    episode_steps=1000,
+    timestep=0.025,
+    train_steps=500_000,
+)
+WALKER_FRICTION = replace(
+    WALKER,
+    name="walker_friction",
+    title="Walker on ice and rubber",
+    features=(
+        GRAVITY_SPARSE,
+        ContextFeature(
+            name="friction_tangential",
+            label="friction",
+            unit="x",
+            default=1.0,
+            train=(0.3, 1.5),
+            interpolate_single=(0.3, 0.6, 1.0, 1.25, 1.5),
+            extrapolate_single=(0.05, 0.1, 0.2, 1.75, 2.0, 2.5),
+            interpolate_double=(0.3, 1.0, 1.5),
+            extrapolate_double=(0.05, 0.2, 2.0, 2.5),
+        ),
+    ),
+)
 
 
 class Walker(MujocoSimulator):
@@ -69,10 +117,8 @@ class Walker(MujocoSimulator):
 
     @staticmethod
     def draw(state, context, size=256, style: DrawStyle = "solid"):
-        from dali.envs import draw  # OpenCV is needed by who draws alone
-
         capsules = limbs(np.asarray(state[:9], dtype=np.float64))
-        return draw.walker(capsules, float(state[1]), size, style)
+        return draw_walker(capsules, float(state[1]), size, style)
 
 
 # Of a torso and of a leg's thigh, shin and foot: where the frame lies in its parent's, where the hinge lies in its own,
@@ -114,3 +160,21 @@ def _place(origin: tuple[float, float], angle: float, point: tuple[float, float]
     """The world's coordinates of a point of a frame."""
     cos, sin = math.cos(angle), math.sin(angle)
     return origin[0] + cos * point[0] - sin * point[1], origin[1] + sin * point[0] + cos * point[1]
+
+
+def draw_walker(capsules, x: float, size: int, style: str):
+    """Seven capsules (end, end, radius), torso, right leg, left leg, with the window following the walker at x metres.
+
+    Marks on the ground every metre, every fifth one taller, show how far it goes.
+    """
+    canvas = Canvas(size, (x, 1.05), 2.7, style == "outline")
+    if style == "solid":
+        canvas.polygon([(x - 3, 0.0), (x + 3, 0.0), (x + 3, -1.0), (x - 3, -1.0)], GROUND)
+        if math.isfinite(x):
+            for mark in range(math.floor(x) - 2, math.ceil(x) + 3):
+                height = 0.3 if mark % 5 == 0 else 0.14
+                canvas.line([(mark, 0.0), (mark, -height)], INK if mark % 5 == 0 else BACKGROUND, 0.035)
+    torso, right, left = capsules[0], capsules[1:4], capsules[4:7]
+    for (a, b, radius), colour in (*((limb, SKY) for limb in left), (torso, INK), *((limb, ORANGE) for limb in right)):
+        canvas.capsule(a, b, radius, colour)
+    return canvas.finish()

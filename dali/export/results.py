@@ -48,11 +48,11 @@ def load_results(folder: Path) -> list[Result]:
     found = [_load(path) for path in list_runs(folder)]
     if not found:
         raise CheckpointError(f"There is no run in {folder}.")
-    envs, methods = list(catalogue.names()), list(METHODS)
+    methods = list(METHODS)
     return sorted(
         found,
         key=lambda r: (
-            envs.index(r.config.env),
+            catalogue.order(r.config.env),
             setting_text(r.config),
             methods.index(r.config.method_name),
             r.config.seed,

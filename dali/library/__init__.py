@@ -6,6 +6,6 @@ with a column for each physical quantity. What cannot be done raises ``dali.Dali
 
 from dali.library.film import Film
 from dali.library.functions import list_envs, list_runs, make_env, train_agent
-from dali.library.run import Run, open_run
+from dali.library.run import OpenRun, open_run
 
-__all__ = ["Film", "Run", "list_envs", "list_runs", "make_env", "open_run", "train_agent"]
+__all__ = ["Film", "OpenRun", "list_envs", "list_runs", "make_env", "open_run", "train_agent"]

@@ -20,11 +20,11 @@ from dali.runs.checkpoint import write_atomic
 
 if TYPE_CHECKING:
     from dali.dreams.film import Rollout
-    from dali.library.run import Run
+    from dali.library.run import OpenRun
 
 
 class Film:
-    """One moment of one episode, real and dreamed, under its own physics and under another; ``Run.counterfactual``
+    """One moment of one episode, real and dreamed, under its own physics and under another; ``OpenRun.counterfactual``
     makes it.
 
     The rollouts ``real``, ``real_counterfactual``, ``dream`` and ``dream_counterfactual`` have arrays: ``obs`` (T, V),
@@ -32,7 +32,7 @@ class Film:
     pixels dreams ``frames`` (T, 64, 64, 3) instead of ``obs`` and ``state``.
     """
 
-    def __init__(self, run: "Run", film: engine.Film):
+    def __init__(self, run: "OpenRun", film: engine.Film):
         self.run, self.engine_film = run, film
 
     @property

@@ -6,11 +6,11 @@ from typing import Any
 import pandas as pd
 
 from dali.config import make_config
-from dali.envs import catalogue
+from dali.envs import catalogue, outside
 from dali.envs.base import Simulator
 from dali.errors import CheckpointError, DaliError, missing_package
-from dali.library.run import Run, open_run
-from dali.runs.folder import TRAINER_STATE, WEIGHTS, load_config
+from dali.library.run import OpenRun, open_run
+from dali.runs.folder import TRAINER_STATE, WEIGHTS, load_config, trainer_numbers
 from dali.runs.folder import list_runs as run_folders
 
 
@@ -31,7 +31,7 @@ def list_envs() -> pd.DataFrame:
             "train_low": feature.train[0],
             "train_high": feature.train[1],
         }
-        for name in catalogue.names()
+        for name in (*catalogue.names(), *outside.names())
         for feature in catalogue.spec(name).features
     ]
     return pd.DataFrame(rows)
@@ -46,12 +46,13 @@ def make_env(name: str, copies: int = 1) -> Simulator:
     other physics; ``env.draw(state, context)`` gives a picture.
 
     Args:
-        name: of ``list_envs()``.
+        name: of ``list_envs()``, or of an environment of yours, as in "my_module:MyEnv" (docs/environments.md).
         copies: N.
 
     Raises:
         DaliError: unknown name, fewer than one copy, or a package that this environment needs is missing.
     """
+    outside.allow(name)
     return catalogue.make(name, copies)
 
 
@@ -91,16 +92,17 @@ def train_agent(
     steps: int | None = None,
     resume: bool = False,
     **changes: Any,
-) -> Run:
+) -> OpenRun:
     """Trains an agent and returns its run; Ctrl-C saves it and ends the training early.
 
     Args:
-        env: of ``list_envs()``.
+        env: of ``list_envs()``, or of an environment of yours, as in "my_module:MyEnv" (docs/environments.md).
         folder: where the run is written.
         method: a name of dali/methods.py, such as dali_d_chi, crssm_d or dreamer_dr.
         preset: tiny (seconds, for tests), small, pixels or paper.
-        steps: of the environment; its own number where None.
-        resume: goes on from the folder's last checkpoint.
+        steps: of the environment, in all; where None its own number, or that of the run that is resumed.
+        resume: goes on from the folder's last checkpoint. With more steps, a run that was finished or stopped goes on
+            to these; its schedules span the new total.
         changes: fields of dali/config.py by name, as in ``replay_ratio=128``.
 
     Raises:
@@ -111,10 +113,14 @@ def train_agent(
         from dali.train.trainer import Trainer
     except ModuleNotFoundError as error:
         raise missing_package(error) from error
+    from dali.train.asked import saved_run
     from dali.train.steps import default_steps
 
+    outside.allow(env)
     path = Path(folder)
-    config = make_config(env, method, preset, seed, steps or default_steps(env, preset), **changes)
+    if steps is None:
+        steps = saved_run(path, trainer_numbers(path))[0].train.steps if resume else default_steps(env, preset)
+    config = make_config(env, method, preset, seed, steps, **changes)
     if not resume and ((path / TRAINER_STATE).exists() or (path / WEIGHTS).exists()):
         raise DaliError(f"{path} already holds a run; give resume=True to go on with it, or choose another folder.")
     Trainer(config, path).run(resume)

@@ -15,53 +15,67 @@ from dali.codes.points import episode_points, record_points, returns
 from dali.config import RunConfig
 from dali.dreams.counterfactual import ActionSource, Engine, Latents, held_context, infer_start, recorded_actions
 from dali.dreams.counterfactual import dream as dream_episodes
-from dali.dreams.film import FilmSource, Steering, make_film
+from dali.dreams.film import FilmSource, make_film, make_film_source
 from dali.dreams.request import Request, check_request, dimension
-from dali.envs import catalogue
+from dali.envs import outside
 from dali.envs.spec import EnvSpec
 from dali.episodes import Episodes, recorded_states, replay_actions
 from dali.errors import CheckpointError, DaliError
 from dali.library.film import Film
+from dali.model.agent import Agent
 from dali.runs import run as stored
-from dali.runs.film_source import open_film_source
-from dali.runs.folder import load_config
+from dali.runs.artifacts import Readout, fit_readout, load_typical
+from dali.runs.film_source import find_episodes
 from dali.runs.scores import load_evaluation
 
 
-def open_run(path: str | Path) -> "Run":
+def open_run(path: str | Path, env: str | None = None) -> "OpenRun":
     """The run in a folder. Its weights and episodes are read when they are first needed.
 
     Args:
         path: a folder that ``python -m dali train`` or ``train_agent`` wrote, such as a shipped checkpoint.
+        env: an environment of yours that may be imported, as in "my_module:MyEnv" (docs/environments.md).
 
     Raises:
         CheckpointError: no such folder, not a checkpoint, or one of another schema.
     """
     folder = Path(path)
-    return Run(folder, load_config(folder))
+    if env is not None:
+        outside.allow(env)
+    return OpenRun(stored.open_run(folder))
 
 
-class Run:
+class OpenRun:
     """A trained agent with its recorded episodes and figures.
 
     Episodes are numbered as on the Counterfactuals page; ``episodes()`` lists them.
     """
 
-    def __init__(self, folder: Path, config: RunConfig):
-        self.folder, self.config = folder, config
+    def __init__(self, run: stored.Run):
+        self._run = run
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self._run.folder
+
+    @property
+    def config(self) -> RunConfig:
+        """What it was trained with."""
+        return self._run.config
 
     @property
     def name(self) -> str:
         """The folder's name."""
-        return self.folder.name
+        return self._run.name
 
     @property
     def spec(self) -> EnvSpec:
         """What the environment is: its context features, observations and actions, with units."""
-        return catalogue.spec(self.config.env)
+        return self._run.spec
 
     def __repr__(self) -> str:
-        return f"<Run {self.name}: {self.config.method.title} on {self.spec.title}, seed {self.config.seed}>"
+        return f"<OpenRun {self.name}: {self.config.method.title} on {self.spec.title}, seed {self.config.seed}>"
 
     def figures(self) -> pd.DataFrame:
         """The figures of ``python -m dali analyse``, a row a quantity of physics.
@@ -74,7 +88,7 @@ class Run:
         Raises:
             CheckpointError: the run was not analysed; says how to.
         """
-        analysis = stored.open_run(self.folder).analysis()
+        analysis = self._run.analysis()
         if analysis is None:
             raise CheckpointError(f"{self.folder} was not analysed; do so with: python -m dali analyse {self.folder}")
         summary = analysis["summary"]
@@ -198,8 +212,8 @@ class Run:
             DaliError: a start, horizon, code or engine that does not fit.
         """
         self._request(episode, t, horizon, {}, actions=actions, latents=latents, engine=engine)
-        source, one = self._source, self._episodes.subset(np.array([episode]))
-        agent, size = source.agent, one.code.shape[-1]
+        agent, one = self._agent, self._episodes.subset(np.array([episode]))
+        size = one.code.shape[-1]
         if code is not None and not agent.method.infers_context:
             raise DaliError(f"{agent.method.title} infers no context code, so it dreams under none.")
         held = one.code[:, t] if code is None else np.asarray(code, float).reshape(1, -1)
@@ -268,21 +282,28 @@ class Run:
         return Film(self, make_film(self._source, request))
 
     @cached_property
-    def _source(self) -> FilmSource:
-        return open_film_source(self.folder)
+    def _agent(self) -> Agent:
+        return self._run.agent()
 
-    @property
+    @cached_property
     def _episodes(self) -> Episodes:
-        return self._source.episodes
+        return find_episodes(self.folder, self._agent)
 
-    def _readout(self) -> Steering:
-        """Probe and code map. Raises DaliError where there is no code to read."""
+    @cached_property
+    def _source(self) -> FilmSource:
+        return make_film_source(self._agent, self._episodes, self._fitted)
+
+    @cached_property
+    def _fitted(self) -> Readout | None:
         if not self.config.method.infers_context:
+            return None
+        return fit_readout(self._episodes, self.spec, load_typical(self.folder))
+
+    def _readout(self) -> Readout:
+        """Probe and code map. Raises DaliError where there is no code to read."""
+        if self._fitted is None:
             raise DaliError(f"{self.config.method.title} infers no context code, so there is none to read.")
-        readout = self._source.steering
-        if readout is None:
-            raise CheckpointError(f"{self.folder} has no recorded codes; run: python -m dali analyse {self.folder}")
-        return readout
+        return self._fitted
 
     def _request(
         self,

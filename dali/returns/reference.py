@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from dali.envs.catalogue import folder_name
 from dali.envs.contexts import evaluation_grid, held_out_contexts
 from dali.envs.pendulum import GRAVITY, MASS, MAX_SPEED, MAX_TORQUE
 from dali.envs.spec import EnvSpec
@@ -56,7 +57,7 @@ class References:
 
 def reference_path(env: str) -> Path:
     """Where an environment's references ship."""
-    return DATA / f"reference_{env}.json"
+    return DATA / f"reference_{folder_name(env)}.json"
 
 
 def load_references(env: str) -> References | None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from dali.dreams.film import FilmSource, make_film_source
+from dali.envs import catalogue
 from dali.episodes import Episodes, collect_standard
 from dali.model.agent import Agent
 from dali.runs.artifacts import EPISODES_FILE, fit_readout, load_episodes, load_typical
@@ -16,8 +17,10 @@ def open_film_source(run: Path) -> FilmSource:
 
     Raises:
         CheckpointError: no checkpoint, or no recorded episodes; names the command that makes them.
+        DaliError: the environment cannot be put back into a state, so that there is no real counterfactual.
     """
     agent = load_agent(run)
+    catalogue.check_restores_state(agent.spec.name)
     episodes = find_episodes(run, agent)
     readout = fit_readout(episodes, agent.spec, load_typical(run)) if agent.method.infers_context else None
     return make_film_source(agent, episodes, readout)

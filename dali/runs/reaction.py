@@ -18,7 +18,7 @@ from dali.model.agent import Agent
 from dali.returns.estimators import RESAMPLES, Estimate
 from dali.returns.sensitivity import Moves, Reaction, ReturnLost, Sensitivity, given_moves
 from dali.runs.artifacts import EPISODES_FILE, load_episodes, load_typical
-from dali.runs.folder import digest, exists, load_config
+from dali.runs.folder import digest, exists, load_config, made_from
 from dali.runs.run import open_run
 
 REACTION_FILE = "reaction.json"
@@ -50,9 +50,9 @@ def code_moves(agent: Agent, code_map: CodeMap) -> Moves:
     return lambda c_from, c_to: np.asarray(code_map.shift(c_from, c_to) / scale, np.float32)
 
 
-def save_reaction(folder: Path, reaction: Reaction) -> None:
-    """Writes it, tied to the weights."""
-    record = {"weights": digest(folder), **reaction.to_dict()}
+def save_reaction(folder: Path, reaction: Reaction, weights: str | None = None) -> None:
+    """Writes it, tied to the weights; ``weights`` and errors as of ``dali.runs.artifacts.save_analysis``."""
+    record = {"weights": made_from(folder, weights), **reaction.to_dict()}
     write_text(folder / REACTION_FILE, json.dumps(record, indent=1) + "\n")
 
 
@@ -65,10 +65,13 @@ def load_reaction(folder: Path) -> Reaction:
     path, command = folder / REACTION_FILE, f"python -m dali react {folder}"
     try:
         record = read_object(path)
+        weights = record["weights"]
     except FileNotFoundError:
         raise CheckpointError(f"There is no {path}; make it with: {command}") from None
+    except (CheckpointError, KeyError) as error:
+        raise CheckpointError(f"{path} does not hold a reaction: {error}. Make it anew with: {command}") from error
     try:
-        weights, reaction = record["weights"], _parse(record)
+        reaction = _parse(record)
         names = [feature.name for feature in catalogue.spec(load_config(folder).env).features]
         if [found.feature for found in reaction.features] != names:
             raise ValueError(f"its features are not {', '.join(names)}")

@@ -16,6 +16,7 @@ from dali.dreams.closed_form import LawCheck, check_laws
 from dali.dreams.counterfactual import Engine, check_engine, dream_from_observations
 from dali.dreams.observation import make_metric
 from dali.dreams.steering import HORIZONS, FactorFidelity, evaluate_fidelity, steerable
+from dali.envs import catalogue
 from dali.envs.spec import ContextFeature, EnvSpec
 from dali.episodes import Episodes, collect_exploration, collect_standard
 from dali.errors import DaliError
@@ -90,7 +91,7 @@ def _steering(f: FactorFidelity) -> dict[str, Any]:
     return figures | {"skill_25_median": f.skill_median[HORIZONS[0]], "skill_25_interval": list(f.skill_interval)}
 
 
-def _effective(f: FactorFidelity) -> dict[str, float]:
+def _effective(f: FactorFidelity) -> dict[str, float | None]:
     return {"slope": f.slope, "r2": f.r2, "mae": f.mae, "selectivity": f.selectivity}
 
 
@@ -130,7 +131,9 @@ def analyse(agent: Agent, seed: int = 0, contexts: int = 100, dreamers: tuple[En
 
     def steered(explored: bool, engine: Engine) -> list[FactorFidelity]:
         chosen = steerable(episodes, explored)
-        enough = len(chosen.obs) >= FEWEST_STEERED
+        # Errors of steered dreams are errors against a simulator that goes on from a recorded state.
+        restores = catalogue.simulator_class(agent.spec.name).restores_state
+        enough = restores and len(chosen.obs) >= FEWEST_STEERED
         return evaluate_fidelity(agent, chosen, code_map, metric, seed, engine) if enough else []
 
     return Analysis(

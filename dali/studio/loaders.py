@@ -207,10 +207,10 @@ def stop_with(error: DaliError) -> None:
     st.stop()
 
 
-def _order(run: Run) -> tuple[int, int, int, int, str]:
+def _order(run: Run) -> tuple[tuple[int, str], int, int, int, str]:
     config = run.config
-    env, method, preset = list(catalogue.CATALOGUE), list(METHODS), list(PRESETS)
-    return env.index(config.env), method.index(config.method.name), preset.index(config.preset), config.seed, run.name
+    env, method, preset = catalogue.order(config.env), list(METHODS), list(PRESETS)
+    return env, method.index(config.method.name), preset.index(config.preset), config.seed, run.name
 
 
 def _follow_picker() -> None:

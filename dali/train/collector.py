@@ -112,7 +112,7 @@ class Collector:
         explore = self.rng.random(len(where)) < self.train.explore
         self.exploring = np.where(where, explore, self.exploring)
         self.returns[where], self.lengths[where] = 0.0, 0
-        if self.train.take_over:
+        if self.train.take_over and self.simulator.restores_state:
             takes_over = where & (explore | random_only) & (self.rng.random(len(where)) < self.train.take_over)
             obs = self._take_over(takes_over, before, np.flatnonzero(~fallen))
         copies = np.flatnonzero(where)
@@ -159,7 +159,10 @@ class Collector:
         self.obs = self.replay.latest().numpy().copy()
 
     def state(self) -> dict[str, Tensor]:
-        """Simulator, running episodes and the agent's memory of them, for an exact resume."""
+        """Simulator, running episodes and the agent's memory of them, for a resume.
+
+        It is exact but where a simulator can't be put back into a state: there new episodes begin.
+        """
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         arrays["simulator"] = self.simulator.get_state()
         memory = self.memory
@@ -177,8 +180,9 @@ class Collector:
     def load_state(self, state: dict[str, Tensor]) -> None:
         for name in _ARRAYS:
             setattr(self, name, state[name].numpy().copy())
-        self.simulator.set_context(self.contexts[self.assigned])
-        self.simulator.set_state(state["simulator"].numpy(), elapsed=self.lengths)
+        if self.simulator.restores_state:
+            self.simulator.set_context(self.contexts[self.assigned])
+            self.simulator.set_state(state["simulator"].numpy(), elapsed=self.lengths)
         device = self.agent.device
         latent = type(self.memory.latent)(state["memory.deter"].to(device), state["memory.stoch"].to(device))
         window = None
@@ -186,6 +190,10 @@ class Collector:
             window = History(*(state[f"memory.{k}"].to(device) for k in ("obs", "actions", "first")))
         obs, action = state["memory.obs"][:, -1].to(device), state["memory.action"].to(device)
         self.memory = AgentState(latent, obs, action, window)
+        if not self.simulator.restores_state:  # the episodes that were running cannot be gone on with
+            everyone = np.ones(self.train.envs, bool)
+            self._start(everyone, everyone, random_only=False)
+            self.first = everyone
 
 
 _ARRAYS = ("order", "assigned", "exploring", "noise", "returns", "lengths", "obs", "first")

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import IO, Literal
 
 from dali.config import RunConfig
+from dali.envs.catalogue import folder_name
 from dali.errors import CheckpointError, DaliError
 from dali.files import lock
 from dali.runs.folder import CACHE, CONFIG, SWEEP_LOCK, exists, load_config
@@ -68,7 +69,7 @@ def plan(
 ) -> list[Job]:
     """All runs of a sweep, seed by seed, so that every method has its first seed early in every environment."""
     return [
-        Job(env, method, seed, output.resolve() / f"{env}-{method}-s{seed}", tuple(options), grid)
+        Job(env, method, seed, output.resolve() / f"{folder_name(env)}-{method}-s{seed}", tuple(options), grid)
         for seed in seeds
         for env in envs
         for method in methods

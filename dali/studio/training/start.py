@@ -6,7 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from dali.config import PRESETS
-from dali.envs import catalogue
+from dali.envs import catalogue, outside
 from dali.errors import DaliError
 from dali.files.text import code_span, markdown
 from dali.methods import METHODS
@@ -99,7 +99,7 @@ def _ask() -> tuple[list[Job], list[str], int]:
     """
     folder = checkpoints_folder()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        env = st.selectbox("Environment", catalogue.names(), width=180, key="training_env")
+        env = st.selectbox("Environment", (*catalogue.names(), *outside.names()), width=180, key="training_env")
         methods = st.multiselect(
             "Methods", list(METHODS), ["dali_d_chi"], format_func=lambda m: METHODS[m].title, width=300,
             key="training_methods_asked",
