@@ -80,8 +80,8 @@ class Behavior(nn.Module):
         logits = self.critic(acted)
         with torch.no_grad():
             discount = train.discount * cont
-            every = torch.cat([logits, self.critic(in_time[-1])])
-            value = twohot_mean(every, self.support).view(-1, len(features)).t()  # (B, H + 1)
+            value = torch.cat([twohot_mean(x, self.support) for x in (logits, self.critic(in_time[-1]))])
+            value = value.view(-1, len(features)).t()  # (B, H + 1)
             slow = twohot_mean(self.slow_critic(acted), self.support).view(-1, len(features)).t()  # (B, H)
             returns = lambda_return(reward, value[:, 1:], discount, train.lambda_)  # (B, H)
             weight = torch.cat([torch.ones_like(cont[:, :1]), discount[:, :-1]], 1).cumprod(1)  # (B, H)

@@ -22,11 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dali.model.dists import Draw, draw_at, sample_onehot
-
-EPS = 1e-3  # of all layer norms here
-
-_norm, _norm_backward = torch.ops.aten.native_layer_norm, torch.ops.aten.native_layer_norm_backward
-_AFFINE = (True, True, True)  # the gradients wanted of a layer norm: of its input, its weight and its bias
+from dali.model.nets import NORM_EPS, Normed, norm_act, norm_act_backward, norm_backward
 
 # (step, deter (B, D + O), stoch (B, S C)) -> e_t (B, O), which hands no gradient on.
 Expectation = Callable[[int, Tensor, Tensor], Tensor]
@@ -59,15 +55,6 @@ class Plan:
     expectation: Expectation | None
 
 
-class Normed(NamedTuple):
-    """A layer norm's input, its statistics and its output."""
-
-    x: Tensor
-    mean: Tensor
-    rstd: Tensor
-    y: Tensor
-
-
 class Step(NamedTuple):
     """What one step leaves; all but the two states is for its gradient."""
 
@@ -78,7 +65,6 @@ class Step(NamedTuple):
     gru: Normed
     gates: tuple[Tensor, Tensor, Tensor, Tensor]  # reset, candidate, what is proposed of both, update
     head: Normed
-    read: Tensor  # (B, W): SiLU of the head's norm
     soft: Tensor  # (B, S, C) before unimix
     prob: Tensor  # (B, S, C)
 
@@ -108,23 +94,24 @@ def _step(
     w, size = weights, weights.gru.shape[0] // 3
     if expected is not None and w.expected is not None:
         entering = torch.addmm(entering, expected, w.expected.t())
-    entered = _normed(entering, w.norm, w.norm_bias)
+    entered = norm_act(entering, w.norm, w.norm_bias)
     before = deter[:, :size]
-    joined = torch.cat([F.silu(entered.y), before], -1)
-    mixed = _normed(joined @ w.gru.t(), w.gru_norm, w.gru_bias)
-    reset, candidate, update = mixed.y.chunk(3, -1)
-    reset, update = torch.sigmoid(reset), torch.sigmoid(update - 1.0)
-    proposed = torch.tanh(reset * candidate)
+    joined = torch.cat([entered.active, before], -1)
+    product = joined @ w.gru.t()
+    y, mean, rstd = torch.ops.aten.native_layer_norm(product, w.gru_norm.shape, w.gru_norm, w.gru_bias, NORM_EPS)
+    mixed = Normed(product, mean, rstd, y, y)
+    reset, candidate, update = y.chunk(3, -1)
+    reset, update = torch.sigmoid(reset), (update - 1.0).sigmoid_()
+    proposed = (reset * candidate).tanh_()
     after = torch.lerp(before, proposed, update)
     if expected is not None:
         after = torch.cat([after, expected], -1)
     head = after @ w.head.t() if seen is None else torch.addmm(seen, after, w.head.t())
-    headed = _normed(head, w.head_norm, w.head_bias)
-    read = F.silu(headed.y)
-    soft = F.softmax(torch.addmm(w.out_bias, read, w.out.t()).unflatten(-1, (plan.groups, -1)), -1)
-    prob = soft * (1.0 - plan.unimix) + plan.unimix / soft.shape[-1]
+    headed = norm_act(head, w.head_norm, w.head_bias)
+    soft = F.softmax(torch.addmm(w.out_bias, headed.active, w.out.t()).unflatten(-1, (plan.groups, -1)), -1)
+    prob = (soft * (1.0 - plan.unimix)).add_(plan.unimix / soft.shape[-1])
     stoch = prob if t is None else sample_onehot(prob, draw_at(plan.noise, t)).flatten(-2)
-    return Step(after, stoch, joined, entered, mixed, (reset, candidate, proposed, update), headed, read, soft, prob)
+    return Step(after, stoch, joined, entered, mixed, (reset, candidate, proposed, update), headed, soft, prob)
 
 
 def roll(
@@ -146,31 +133,32 @@ class _Roll(torch.autograd.Function):
     def forward(ctx, plan: Plan, given: Tensor, seen: Tensor | None, deter: Tensor, stoch: Tensor, *tensors):
         w = Weights(*tensors)
         steps: list[Step] = []
-        before = deter, stoch
+        first = stoch
         for t in range(given.shape[1]):
             expected = None if plan.expectation is None else plan.expectation(t, deter, stoch)
             entering = torch.addmm(given[:, t], stoch, w.stoch.t())
-            taken = _step(w, plan, t, deter, entering, expected, None if seen is None else seen[:, t])
-            deter, stoch = taken.deter, taken.stoch
-            steps.append(taken)
+            steps.append(_step(w, plan, t, deter, entering, expected, None if seen is None else seen[:, t]))
+            deter, stoch = steps[-1].deter, steps[-1].stoch
+        deters, stochs, probs = (torch.stack([getattr(s, n) for s in steps], 1) for n in ("deter", "stoch", "prob"))
         if any(ctx.needs_input_grad):
-            ctx.steps, ctx.before, ctx.weights, ctx.unimix = steps, before, w, plan.unimix
-        return tuple(torch.stack([getattr(s, name) for s in steps], 1) for name in ("deter", "stoch", "prob"))
+            ctx.save_for_backward(deters, stochs, first, *tensors)
+            ctx.steps, ctx.unimix = steps, plan.unimix
+        return deters, stochs, probs
 
     @staticmethod
     def backward(ctx, d_deter: Tensor, d_stoch: Tensor, d_prob: Tensor):
-        back, of_start = _Backward(ctx.weights, ctx.unimix), any(ctx.needs_input_grad[3:5])
-        d_prob = d_prob + d_stoch.view_as(d_prob)
+        deters, stochs, first, *tensors = ctx.saved_tensors
+        back, of_start = _Backward(Weights(*tensors), ctx.unimix), any(ctx.needs_input_grad[3:5])
+        d_soft = (d_prob + d_stoch.view_as(d_prob)).mul_(1.0 - ctx.unimix)
         h: Tensor | None = None  # gradients of the states before the step at hand
         s: Tensor | None = None
         for t in reversed(range(len(ctx.steps))):
-            h, s = back.step(ctx.steps[t], d_deter[:, t], d_prob[:, t], h, s, of_start or t > 0)
-        grads = back.weights(ctx.steps, ctx.before)
-        given = torch.stack(back.d_given[::-1], 1)
-        seen = torch.stack(back.d_seen[::-1], 1) if ctx.needs_input_grad[2] else None
+            h, s = back.step(ctx.steps[t], d_deter[:, t], d_soft[:, t], h, s, of_start or t > 0)
+        before = torch.cat([first.unsqueeze(1), stochs[:, :-1]], 1)
+        given, seen, grads = back.gathered(ctx.steps, deters, before)
         if h is not None:
-            h = F.pad(h, (0, ctx.before[0].shape[1] - h.shape[1]))
-        return None, given, seen, h, s, *grads
+            h = F.pad(h, (0, deters.shape[-1] - h.shape[1]))
+        return None, given, seen if ctx.needs_input_grad[2] else None, h, s, *grads
 
 
 class _Backward:
@@ -182,76 +170,70 @@ class _Backward:
         self.d_gru: list[Tensor] = []
         self.d_seen: list[Tensor] = []
         self.d_logits: list[Tensor] = []
-        self.norms: dict[str, list[tuple[Tensor, Tensor]]] = {"input": [], "gru": [], "head": []}
+        self.norms: list[tuple[Tensor, ...]] = []  # of a step: of the weights and biases of its three norms
 
-    def step(self, s: Step, d_deter: Tensor, d_prob: Tensor, later_h, later_s, further: bool):
+    def step(
+        self, s: Step, d_deter: Tensor, d_soft: Tensor, later_h: Tensor | None, later_s: Tensor | None, further: bool
+    ) -> tuple[Tensor | None, Tensor | None]:
         """Gradients of h_{t-1} (B, D) and s_{t-1} (B, S C), of those of a step's results and of the step after it."""
         w, size = self.w, self.w.gru.shape[0] // 3
         if later_s is not None:
-            d_prob = d_prob + later_s.view_as(d_prob)
-        d_soft = d_prob * (1.0 - self.unimix)
+            d_soft = torch.add(d_soft, later_s.view_as(d_soft), alpha=1.0 - self.unimix)
         d_logits = torch._softmax_backward_data(d_soft, s.soft, -1, s.soft.dtype).flatten(-2)
-        d_read = torch.ops.aten.silu_backward(d_logits @ w.out, s.head.y)
-        d_seen = self._norm("head", d_read, s.head, w.head_norm, w.head_bias)
+        d_seen, *of_head = norm_act_backward(d_logits @ w.out, s.head, w.head_norm, w.head_bias)
         d_h = d_deter[:, :size] if later_h is None else d_deter[:, :size] + later_h
         d_h = torch.addmm(d_h, d_seen, w.head[:, :size])
 
         reset, candidate, proposed, update = s.gates
         hidden = s.joined.shape[1] - size
-        before = s.joined[:, hidden:]
         d_mixed = torch.empty_like(s.gru.y)
-        d_cut = torch.ops.aten.tanh_backward(d_h * update, proposed)
         parts = d_mixed.chunk(3, -1)
+        d_cut = torch.ops.aten.tanh_backward(d_h * update, proposed)
         torch.ops.aten.sigmoid_backward(d_cut * candidate, reset, grad_input=parts[0])
         torch.mul(d_cut, reset, out=parts[1])
-        torch.ops.aten.sigmoid_backward(d_h * (proposed - before), update, grad_input=parts[2])
-        d_gru = self._norm("gru", d_mixed, s.gru, w.gru_norm, w.gru_bias)
+        difference = (proposed - s.joined[:, hidden:]).mul_(d_h)
+        torch.ops.aten.sigmoid_backward(difference, update, grad_input=parts[2])
+        d_gru, *of_gru = norm_backward(d_mixed, s.gru, w.gru_norm, w.gru_bias)
         d_joined = d_gru @ w.gru
-        d_entered = torch.ops.aten.silu_backward(d_joined[:, :hidden], s.input.y)
-        d_given = self._norm("input", d_entered, s.input, w.norm, w.norm_bias)
+        d_given, *of_input = norm_act_backward(d_joined[:, :hidden], s.input, w.norm, w.norm_bias)
 
-        for gathered, d in ((self.d_given, d_given), (self.d_gru, d_gru), (self.d_seen, d_seen),
-                            (self.d_logits, d_logits)):  # fmt: skip
-            gathered.append(d)
+        self.d_given.append(d_given)
+        self.d_gru.append(d_gru)
+        self.d_seen.append(d_seen)
+        self.d_logits.append(d_logits)
+        self.norms.append((*of_input, *of_gru, *of_head))
         if not further:
             return None, None
-        return torch.addcmul(d_h + d_joined[:, hidden:], d_h, update, value=-1.0), d_given @ w.stoch
+        d_before = torch.addcmul(d_joined[:, hidden:] + d_h, d_h, update, value=-1.0)
+        return d_before, d_given @ w.stoch
 
-    def _norm(self, name: str, d: Tensor, normed: Normed, weight: Tensor, bias: Tensor) -> Tensor:
-        """The gradient of a layer norm's input; those of its weight and bias are gathered."""
-        d_x, d_weight, d_bias = _norm_backward(
-            d, normed.x, list(weight.shape), normed.mean, normed.rstd, weight, bias, _AFFINE
-        )
-        self.norms[name].append((d_weight, d_bias))
-        return d_x
+    def gathered(self, steps: list[Step], deter: Tensor, before: Tensor) -> tuple[Tensor, Tensor, Weights]:
+        """Gradients of ``given`` and ``seen`` (B, T, W), and of all weights, each one product over all steps.
 
-    def weights(self, steps: list[Step], before: tuple[Tensor, Tensor]) -> Weights:
-        """Gradients of all weights, each one product over all steps."""
+        Args:
+            deter: (B, T, D + O) of the steps. before: (B, T, S C), s_{t-1} at index t.
+        """
         size = self.w.gru.shape[0] // 3
-        back = steps[::-1]
-        d_given, d_seen = torch.cat(self.d_given), torch.cat(self.d_seen)
-        deter = torch.cat([s.deter for s in back])
-        stoch = torch.cat([*(s.stoch for s in back[1:]), before[1]])
-        affine = {
-            name: [torch.stack(parts).sum(0) for parts in zip(*gathered, strict=True)]
-            for name, gathered in self.norms.items()
-        }
-        return Weights(
-            stoch=d_given.t() @ stoch,
-            expected=None if self.w.expected is None else d_given.t() @ deter[:, size:],
-            norm=affine["input"][0],
-            norm_bias=affine["input"][1],
-            gru=torch.cat(self.d_gru).t() @ torch.cat([s.joined for s in back]),
-            gru_norm=affine["gru"][0],
-            gru_bias=affine["gru"][1],
-            head=d_seen.t() @ deter,
-            head_norm=affine["head"][0],
-            head_bias=affine["head"][1],
-            out=torch.cat(self.d_logits).t() @ torch.cat([s.read for s in back]),
-            out_bias=torch.cat(self.d_logits).sum(0),
+        d_given, d_gru, d_seen, d_logits = (
+            torch.stack(d[::-1], 1) for d in (self.d_given, self.d_gru, self.d_seen, self.d_logits)
         )
-
-
-def _normed(x: Tensor, weight: Tensor, bias: Tensor) -> Normed:
-    y, mean, rstd = _norm(x, list(weight.shape), weight, bias, EPS)
-    return Normed(x, mean, rstd, y)
+        given, gru, seen, logits = (d.flatten(0, 1).t() for d in (d_given, d_gru, d_seen, d_logits))
+        joined, read = (torch.stack(x, 1).flatten(0, 1) for x in zip(*((s.joined, s.head.active) for s in steps),
+                                                                      strict=True))  # fmt: skip
+        deter = deter.flatten(0, 1)
+        norms = [torch.stack(parts).sum(0) for parts in zip(*self.norms, strict=True)]
+        weights = Weights(
+            stoch=given @ before.flatten(0, 1),
+            expected=None if self.w.expected is None else given @ deter[:, size:],
+            norm=norms[0],
+            norm_bias=norms[1],
+            gru=gru @ joined,
+            gru_norm=norms[2],
+            gru_bias=norms[3],
+            head=seen @ deter,
+            head_norm=norms[4],
+            head_bias=norms[5],
+            out=logits @ read,
+            out_bias=d_logits.sum((0, 1)),
+        )
+        return d_given, d_seen, weights
