@@ -6,6 +6,7 @@ from typing import NamedTuple, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 CACHED = 2**21  # bytes of a core's second-level cache, about
 NORM_EPS = 1e-3  # of all layer norms but the context encoder's
@@ -97,6 +98,7 @@ class _PickedProduct(torch.autograd.Function):
         return features.times(weight)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, grad: Tensor):
         return None, ctx.features.weight_gradient(grad, ctx.width)
 
@@ -138,6 +140,7 @@ class _NormAct(torch.autograd.Function):
         return normed.active
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, grad: Tensor):
         x, mean, rstd, y, weight, bias = ctx.saved_tensors
         return norm_act_backward(grad, Normed(x, mean, rstd, y, y), weight, bias)
@@ -217,6 +220,7 @@ class _Evaluated(torch.autograd.Function):
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, grad: Tensor):
         *layers, out_weight, _ = ctx.weights
         inputs = [ctx.x, *(k.active for k in ctx.kept)]

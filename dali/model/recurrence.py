@@ -20,6 +20,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from dali.model.dists import Draw, draw_at, sample_onehot
 from dali.model.nets import NORM_EPS, Normed, norm_act, norm_act_backward, norm_backward
@@ -146,6 +147,7 @@ class _Roll(torch.autograd.Function):
         return deters, stochs, probs
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, d_deter: Tensor, d_stoch: Tensor, d_prob: Tensor):
         deters, stochs, first, *tensors = ctx.saved_tensors
         back, of_start = _Backward(Weights(*tensors), ctx.unimix), any(ctx.needs_input_grad[3:5])
