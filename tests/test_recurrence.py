@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from dali.config import ModelConfig
 from dali.model.dists import draw_at, sample_onehot, unimix_probs
-from dali.model.nets import MLP, NormAct, Picked, stack_in_time
+from dali.model.nets import MLP, Evaluation, NormAct, Picked, stack_in_time
 from dali.model.recurrence import Plan, Weights, roll
 from dali.model.rssm import RSSM, LatentState
 
@@ -81,10 +81,11 @@ def test_a_state_with_columns_dreams_the_same_as_one_with_ones():
     rssm = make_rssm(0).float()
     state = LatentState(torch.randn(BATCH, 6), sample_onehot(torch.rand(BATCH, 3, 4), None).flatten(-2))
     picked, action, nothing = rssm.picked(state), torch.randn(BATCH, 1), torch.zeros(BATCH, 0)
+    weights = rssm.prior_weights()
     for step in range(3):
         noise = torch.rand(BATCH, CONFIG.stoch)
-        state = rssm.imagine_step(state, action, nothing, noise)
-        picked = rssm.imagine_step(picked, action, nothing, noise)
+        state = rssm.imagine_step(state, action, nothing, noise, None, weights)
+        picked = rssm.imagine_step(picked, action, nothing, noise, None, weights)
         torch.testing.assert_close(picked.deter, state.deter)
         assert torch.equal(rssm.picked(state).columns, picked.columns), step
 
@@ -118,9 +119,11 @@ def test_a_net_evaluated_in_parts_has_the_gradient_of_the_whole(picked):
     features, net = make_features(), MLP(20, 7, units=9, layers=2)
     features = features if picked else dense(features)
     steps = [features[:, t] for t in range(TIME)]
-    parts = [net.evaluate(step) for step in steps]
+    evaluation = Evaluation(net, TIME, BATCH)
+    said = torch.cat([evaluation.step(t, step) for t, step in enumerate(steps)])
     whole = stack_in_time(steps).transpose(0, 1).flatten(0, 1)
-    mine, theirs = net.with_gradient(whole, parts), net(whole)
+    mine, theirs = evaluation.with_gradient(whole), net(whole)
+    assert torch.equal(mine, said)
     torch.testing.assert_close(mine, theirs)
     for one, other in zip(gradients(net, mine), gradients(net, theirs), strict=True):
         torch.testing.assert_close(one, other)

@@ -44,7 +44,7 @@ def twohot_mean(logits: Tensor, support: Tensor) -> Tensor:
     """
     probs = F.softmax(logits, -1)
     middle = support.shape[0] // 2
-    return ((probs[..., middle + 1 :] - probs[..., :middle].flip(-1)) * support[middle + 1 :]).sum(-1)
+    return (probs[..., middle + 1 :] - probs[..., :middle].flip(-1)) @ support[middle + 1 :]
 
 
 def twohot_loss(logits: Tensor, target: Tensor, support: Tensor) -> Tensor:

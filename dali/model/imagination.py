@@ -36,12 +36,12 @@ def imagine(
         policy: chooses the action from the features of each state.
         noise: (B, H, S) uniform numbers that pick the latents, None for their mode, or "mean".
     """
-    state = start
+    state, weights = start, model.rssm.prior_weights()
     features: list[Features] = [model.features(start, context)]
     actions: list[Tensor] = []
     for t in range(horizon):
         action = policy(features[-1], t)
-        state = model.imagine_step(state, action, context, draw_at(noise, t))
+        state = model.imagine_step(state, action, context, draw_at(noise, t), weights)
         actions.append(action)
         features.append(model.features(state, context))
     return Imagined(stack_in_time(features), torch.stack(actions, 1))

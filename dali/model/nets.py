@@ -51,11 +51,16 @@ class Picked:
         """Leading axes as one."""
         return Picked(self.rest.flatten(first, last), self.columns.flatten(first, last), self.before)
 
-    def times(self, weight: Tensor) -> Tensor:
-        """What F.linear makes of features (N, F), (N, units), for a weight (units, F)."""
+    def times(self, weight: "SplitWeight") -> Tensor:
+        """What F.linear makes of features (N, F): (N, units)."""
+        looked_up = F.embedding_bag(self.columns, weight.latents, mode="sum")
+        return torch.addmm(looked_up, self.rest, weight.rest.t())
+
+    def split(self, weight: Tensor) -> "SplitWeight":
+        """A weight (units, F) as ``times`` takes it."""
         behind = self._behind(weight.shape[1])
-        rest_weight = torch.cat([weight[:, : self.before], weight[:, behind:]], 1)
-        return torch.addmm(sum_columns(weight[:, self.before : behind], self.columns), self.rest, rest_weight.t())
+        rest = torch.cat([weight[:, : self.before], weight[:, behind:]], 1)
+        return SplitWeight(rest, weight[:, self.before : behind].t().contiguous())
 
     def weight_gradient(self, grad: Tensor, width: int) -> Tensor:
         """The gradient (units, width) of the weight of ``times``, of that (N, units) of its result."""
@@ -74,6 +79,13 @@ class Picked:
         return self.before + width - self.rest.shape[1]
 
 
+class SplitWeight(NamedTuple):
+    """A layer's weight, taken apart for ``Picked``."""
+
+    rest: Tensor  # (units, F - S C)
+    latents: Tensor  # (S C, units)
+
+
 Features = Tensor | Picked
 
 
@@ -86,16 +98,11 @@ def stack_in_time(features: list[Features]) -> Features:
     return Picked(rest, columns, picked[0].before).transpose(0, 1)
 
 
-def sum_columns(weight: Tensor, columns: Tensor) -> Tensor:
-    """(M, units), sums of the columns (M, S) of a weight (units, n)."""
-    return F.embedding_bag(columns, weight.t().contiguous(), mode="sum")
-
-
 class _PickedProduct(torch.autograd.Function):
     @staticmethod
     def forward(ctx, features: Picked, weight: Tensor) -> Tensor:
         ctx.features, ctx.width = features, weight.shape[1]
-        return features.times(weight)
+        return features.times(features.split(weight))
 
     @staticmethod
     @once_differentiable
@@ -188,48 +195,64 @@ class MLP(nn.Module):
         product = _PickedProduct.apply(x.flatten(0, len(shape) - 1), first.weight)
         return self.out(self.body[1:](product)).unflatten(0, shape)
 
+
+class Evaluation:
+    """A net's outputs at T steps, found one step after the other without gradient, and then their gradient at once.
+
+    A policy is asked step by step, and all that it said is judged together. What the gradient needs is written where it
+    stays, so that nothing is computed or copied again.
+    """
+
+    def __init__(self, net: MLP, steps: int, rows: int):
+        """``net`` has norms; every step has the same number of rows."""
+        self.net = net
+        layers = list(net.body)
+        self.layers = cast(list[tuple[nn.Linear, NormAct]], list(zip(layers[::2], layers[1::2], strict=True)))
+        like = net.out.weight
+        self.products = [like.new_empty(steps, rows, linear.out_features) for linear, _ in self.layers]
+        self.active = [torch.empty_like(product) for product in self.products]
+        self.out = like.new_empty(steps, rows, net.out.out_features)
+        self.first: SplitWeight | None = None
+
     @torch.no_grad()
-    def evaluate(self, x: Features) -> tuple[Tensor, list[Normed]]:
-        """(N, out) of (N, in), and what ``with_gradient`` needs of it; of a trunk with norms."""
-        kept: list[Normed] = []
-        for linear, norm in self._layers():
-            product = x @ linear.weight.t() if isinstance(x, Tensor) else x.times(linear.weight)
-            kept.append(norm_act(product, norm.weight, norm.bias))
-            x = kept[-1].active
-        return self.out(x), kept
+    def step(self, t: int, x: Features) -> Tensor:
+        """Outputs (N, out) of the features (N, in) of step t."""
+        for (linear, norm), products, active in zip(self.layers, self.products, self.active, strict=True):
+            if isinstance(x, Tensor):
+                torch.mm(x, linear.weight.t(), out=products[t])
+            else:
+                self.first = self.first or x.split(linear.weight)
+                products[t] = x.times(self.first)
+            y = torch.ops.aten.native_layer_norm(products[t], norm.weight.shape, norm.weight, norm.bias, NORM_EPS)[0]
+            x = torch.mul(torch.sigmoid(y), y, out=active[t])
+        return torch.addmm(self.net.out.bias, cast(Tensor, x), self.net.out.weight.t(), out=self.out[t])
 
-    def with_gradient(self, x: Features, parts: list[tuple[Tensor, list[Normed]]]) -> Tensor:
-        """(N, out) of (N, in) that was evaluated in parts before, with the gradient of the weights, not computed again.
-
-        A policy is asked step by step, and all that it said is judged at once.
-        """
-        kept = [Normed(*map(torch.cat, zip(*layer, strict=True))) for layer in zip(*(k for _, k in parts), strict=True)]
-        weights = [p for linear, norm in self._layers() for p in (linear.weight, norm.weight, norm.bias)]
-        out = torch.cat([o for o, _ in parts])
-        return _Evaluated.apply(x, out, kept, *weights, self.out.weight, self.out.bias)
-
-    def _layers(self) -> list[tuple[nn.Linear, NormAct]]:
-        layers = list(self.body)
-        return cast(list[tuple[nn.Linear, NormAct]], list(zip(layers[::2], layers[1::2], strict=True)))
+    def with_gradient(self, x: Features) -> Tensor:
+        """All outputs (T * N, out) of the features (T * N, in), with the gradient of the weights."""
+        weights = [p for linear, norm in self.layers for p in (linear.weight, norm.weight, norm.bias)]
+        return _Evaluated.apply(self, x, *weights, self.net.out.weight, self.net.out.bias)
 
 
 class _Evaluated(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: Features, out: Tensor, kept: list[Normed], *weights: Tensor) -> Tensor:
-        ctx.x, ctx.kept, ctx.weights = x, kept, weights
-        return out
+    def forward(ctx, evaluation: Evaluation, x: Features, *weights: Tensor) -> Tensor:
+        ctx.evaluation, ctx.x = evaluation, x
+        ctx.save_for_backward(*weights)
+        return evaluation.out.flatten(0, 1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor):
-        *layers, out_weight, _ = ctx.weights
-        inputs = [ctx.x, *(k.active for k in ctx.kept)]
-        grads = [grad.t() @ inputs[-1], grad.sum(0)]
+        *layers, out_weight, _ = ctx.saved_tensors
+        products, active = ([x.flatten(0, 1) for x in xs] for xs in (ctx.evaluation.products, ctx.evaluation.active))
+        grads = [grad.t() @ active[-1], grad.sum(0)]
         d_active = grad @ out_weight
-        for n in reversed(range(len(ctx.kept))):
+        for n in reversed(range(len(products))):
             weight, norm, bias = layers[3 * n : 3 * n + 3]
-            d_product, d_norm, d_bias = norm_act_backward(d_active, ctx.kept[n], norm, bias)
-            given = inputs[n]
+            y, mean, rstd = torch.ops.aten.native_layer_norm(products[n], norm.shape, norm, bias, NORM_EPS)
+            normed = Normed(products[n], mean, rstd, y, active[n])
+            d_product, d_norm, d_bias = norm_act_backward(d_active, normed, norm, bias)
+            given = active[n - 1] if n else ctx.x
             if isinstance(given, Tensor):
                 d_weight = d_product.t() @ given
             else:
@@ -237,4 +260,4 @@ class _Evaluated(torch.autograd.Function):
             grads = [d_weight, d_norm, d_bias, *grads]
             if n:
                 d_active = d_product @ weight
-        return None, None, None, *grads
+        return None, None, *grads

@@ -25,6 +25,8 @@ from torch.autograd.function import once_differentiable
 from dali.model.dists import Draw, draw_at, sample_onehot
 from dali.model.nets import NORM_EPS, Normed, norm_act, norm_act_backward, norm_backward
 
+WORTH_LAYING_OUT = 8  # steps
+
 # (step, deter (B, D + O), stoch (B, S C)) -> e_t (B, O), which hands no gradient on.
 Expectation = Callable[[int, Tensor, Tensor], Tensor]
 
@@ -44,6 +46,10 @@ class Weights(NamedTuple):
     head_bias: Tensor
     out: Tensor  # (S C, W)
     out_bias: Tensor
+
+    def laid_out(self) -> "Weights":
+        """The same numbers in the order of their transposes, in which small products are up to a fifth faster."""
+        return self._replace(stoch=self.stoch.t().contiguous().t(), gru=self.gru.t().contiguous().t())
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,8 @@ class _Roll(torch.autograd.Function):
     @staticmethod
     def forward(ctx, plan: Plan, given: Tensor, seen: Tensor | None, deter: Tensor, stoch: Tensor, *tensors):
         w = Weights(*tensors)
+        if given.shape[1] >= WORTH_LAYING_OUT:
+            w = w.laid_out()
         steps: list[Step] = []
         first = stoch
         for t in range(given.shape[1]):

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from dali.config import ModelConfig
 from dali.model.dists import Draw, categorical_kl, sample_class, sample_onehot, unimix_probs
-from dali.model.nets import NormAct, init_weights, sum_columns
+from dali.model.nets import NormAct, init_weights
 from dali.model.recurrence import Expectation, Plan, Weights, advance, roll
 
 
@@ -133,18 +133,17 @@ class RSSM(nn.Module):
         return LatentState(deter, stoch)
 
     def imagine_step(
-        self, state: State, action: Tensor, deep: Tensor, noise: Draw, expected: Tensor | None = None
+        self, state: State, action: Tensor, deep: Tensor, noise: Draw, expected: Tensor | None, weights: Weights
     ) -> State:
         """One step of the prior: (B, ...) states under actions (B, A) and a context (B, X); noise is (B, S) here.
 
-        It hands no gradient on; ``imagine`` does.
+        It hands no gradient on; ``imagine`` does. The weights are those of ``prior_weights``.
         """
         with torch.no_grad():
-            weights = self._prior_weights()
             given = self.input_given(torch.cat([action, deep], -1))
             plan = Plan(self.groups, self.unimix, None, None)
             if isinstance(state, PickedState):
-                entering = given + sum_columns(weights.stoch, state.columns)
+                entering = F.embedding_bag(state.columns, weights.stoch.t(), mode="sum").add_(given)
             else:
                 entering = torch.addmm(given, state.stoch, weights.stoch.t())
             deter, prob = advance(weights, plan, state.deter, entering, expected)
@@ -167,6 +166,11 @@ class RSSM(nn.Module):
     def prior(self, deter: Tensor) -> Tensor:
         """Prior probabilities (..., S, C) for (..., D)."""
         return self._probs(self.prior_out(self.prior_norm(self.prior_deter(deter))))
+
+    def prior_weights(self) -> Weights:
+        """What ``imagine_step`` multiplies by, laid out for many steps."""
+        with torch.no_grad():
+            return self._prior_weights().laid_out()
 
     def _posterior_weights(self) -> Weights:
         return self._weights(self.posterior_deter, self.posterior_norm, self.posterior_out)

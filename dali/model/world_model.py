@@ -19,6 +19,7 @@ from dali.model.dists import Draw, twohot_bins, twohot_mean
 from dali.model.dynamics import DynamicsEnsemble
 from dali.model.nets import MLP, Features, Picked, trunk
 from dali.model.normalizer import Normalizer
+from dali.model.recurrence import Weights
 from dali.model.rssm import RSSM, LatentState, PickedState, State
 
 
@@ -167,13 +168,19 @@ class WorldModel(nn.Module):
         held = deep.unsqueeze(1).expand(-1, action.shape[1], -1)
         return self.rssm.imagine(state, action, held, noise, expectation if self.rssm.expected else None)
 
-    def imagine_step(self, state: State, action: Tensor, context: Tensor, noise: Draw) -> State:
-        """One dreamed step of (B, ...) states under a held context (B, X), for no gradient."""
+    def imagine_step(
+        self, state: State, action: Tensor, context: Tensor, noise: Draw, weights: Weights | None = None
+    ) -> State:
+        """One dreamed step of (B, ...) states under a held context (B, X), for no gradient.
+
+        Args:
+            weights: of ``rssm.prior_weights``, where there are many steps.
+        """
         deep = self.split_context(context)[0]
         expected = None
         if self.rssm.expected:
             expected = self._expect(self._decode_state(state, deep), action, deep)
-        return self.rssm.imagine_step(state, action, deep, noise, expected)
+        return self.rssm.imagine_step(state, action, deep, noise, expected, weights or self.rssm.prior_weights())
 
     @overload
     def features(self, state: LatentState, context: Tensor) -> Tensor: ...

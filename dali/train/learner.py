@@ -12,7 +12,7 @@ from dali.model.batch import Batch
 from dali.model.context_losses import context_loss
 from dali.model.imagination import Imagined, imagine
 from dali.model.losses import ensemble_loss, sight_loss, world_model_loss
-from dali.model.nets import Features, Normed
+from dali.model.nets import Evaluation, Features
 from dali.model.rssm import LatentState
 
 
@@ -119,17 +119,16 @@ class Learner:
         drawing = isinstance(latent_noise, Tensor) and agent.device.type == "cpu"
         start = agent.world_model.rssm.picked(begun) if drawing else begun
         drawn: list[Tensor] = []
-        said: list[tuple[Tensor, list[Normed]]] = []
+        actor = Evaluation(agent.behavior.actor, train.horizon, count)
 
         def policy(features: Features, t: int) -> Tensor:
-            said.append(agent.behavior.actor.evaluate(features))
-            drawn.append(agent.behavior.sample(said[-1][0], action_noise[:, t]))
+            drawn.append(agent.behavior.sample(actor.step(t, features), action_noise[:, t]))
             return drawn[-1].clamp(-1.0, 1.0)
 
         held = context.flatten(0, 1)[chosen]
         dream = imagine(agent.world_model, start, held, policy, train.horizon, latent_noise)
         acted = dream.features.transpose(0, 1)[:-1].flatten(0, 1)
-        raw = agent.behavior.actor.with_gradient(acted, said).unflatten(0, (-1, count)).transpose(0, 1)
+        raw = actor.with_gradient(acted).unflatten(0, (-1, count)).transpose(0, 1)
         return dream, torch.stack(drawn).transpose(0, 1), raw
 
     def _set_rates(self) -> None:
