@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dali.studio.address import choose_view
 from dali.studio.loaders import choose_run
 from dali.studio.style import header, shown_path
 
@@ -21,9 +22,7 @@ from dali.studio.returns import maps, memory, reactions, views  # noqa: E402
 from dali.studio.returns.evaluations import choose_comparable, evaluated_runs, show_missing  # noqa: E402
 
 keep = {"persist_state": "session"}
-view = st.segmented_control(
-    "View", VIEWS, default=VIEWS[0], required=True, key="generalization_view", label_visibility="collapsed", **keep
-)
+view = choose_view("generalization_view", VIEWS)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     measure = st.segmented_control("Score", ("normalised", "return"), default="normalised", required=True,
                                    key="generalization_measure", **keep)  # fmt: skip

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dali.errors import DaliError
+from dali.studio.address import choose_view
 from dali.studio.loaders import choose_run, stop_with
 from dali.studio.overview import show_way_on
 from dali.studio.recording import recorded_episodes
@@ -25,10 +26,7 @@ if not run.config.method.infers_context:
     )
     show_way_on(run)
     st.stop()
-view = st.segmented_control(
-    "View", VIEWS, default=None if "latent_view" in st.session_state else VIEWS[0], required=True, key="latent_view",
-    persist_state="session", label_visibility="collapsed",
-)  # fmt: skip
+view = choose_view("latent_view", VIEWS)
 try:
     with st.spinner("Loading …", show_time=False):
         episodes = recorded_episodes(run)

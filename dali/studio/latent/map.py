@@ -23,6 +23,7 @@ from dali.codes.telling import told_by_dimension
 from dali.episodes import Episodes
 from dali.figures import latent as figures
 from dali.figures.style import with_unit
+from dali.studio.address import one_of, put, take
 from dali.studio.latent import path as paths
 from dali.studio.latent.dreams import COLOURS, colouring_of, stored_errors
 from dali.studio.latent.projections import MAP_TITLES, find_map
@@ -31,6 +32,7 @@ from dali.studio.loaders import Run
 from dali.studio.style import dark_theme
 
 RECORDS, MEANS = "records (episode, t)", "episode means"
+POINT_WORDS = {RECORDS: "records", MEANS: "means"}  # of the URL
 PAIRS = "raw axes"
 DRAWN = (5_000, 20_000, 100_000)
 PAIR_LIMIT = 3_000
@@ -58,6 +60,7 @@ def settings(run: Run, episodes: Episodes) -> Settings:
     # Offered once the dreams were judged.
     if stored_errors(run) is not None:
         names += COLOURS.values()
+    _follow_url(run, names)
     labels = {f.name: with_unit(f.title, f.unit) for f in run.spec.features} | {"time": "time (s)"}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         method = st.selectbox(
@@ -102,7 +105,23 @@ def settings(run: Run, episodes: Episodes) -> Settings:
             "Path: each click on a point leads a path on. Draw: the line that you drag is the path, by the records "
             "nearest to it. What the agent dreams along a path shows below.",
         )  # fmt: skip
+    colour_key = f"map_colour:{run.config.env}"
+    for name, key, value, default in (
+        ("map", "map_method", method, "pca"), ("dims", "map_dimensions", dimensions, 2),
+        ("points", "map_points", POINT_WORDS[rows], POINT_WORDS[RECORDS]), ("colour", colour_key, colour, names[0]),
+        ("drawn", "map_drawn", drawn, DRAWN[1]),
+    ):  # fmt: skip
+        put(name, key, value, default)
     return Settings(method, dimensions, rows == MEANS, colour, drawn, shown, mouse)
+
+
+def _follow_url(run: Run, colours: list[str]) -> None:
+    """The map that the URL asks for."""
+    take("map", "map_method", "pca", one_of({**{m: m for m in MAP_TITLES}, PAIRS: PAIRS}))
+    take("dims", "map_dimensions", 2, one_of((2, 3)))
+    take("points", "map_points", RECORDS, one_of({word: rows for rows, word in POINT_WORDS.items()}))
+    take("colour", f"map_colour:{run.config.env}", colours[0], one_of(colours))
+    take("drawn", "map_drawn", DRAWN[1], one_of(DRAWN))
 
 
 def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:

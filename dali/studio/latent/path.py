@@ -8,6 +8,7 @@ from dali.codes.points import Points
 from dali.episodes import Episodes
 from dali.errors import DaliError
 from dali.files.text import markdown
+from dali.studio.address import ENTERED
 from dali.studio.latent.projections import Map
 from dali.studio.latent.selection import forget_lasso
 from dali.studio.loaders import Run
@@ -35,6 +36,8 @@ def set_path(run: Run, path: CodePath) -> None:
 def follow_url(run: Run, episodes: Episodes) -> None:
     """Takes the path of the URL where it was opened with one, or changed from outside, as the browser's Back does."""
     text, written = st.query_params.get(PATH), st.session_state.get(f"path_written:{run.folder}")
+    if text is None and written and not st.session_state.get(ENTERED, True):
+        text = ""  # the browser's Back, to before the path
     if text is None or text == written:
         return
     try:
