@@ -64,7 +64,7 @@ docs: install-dev
 	$(PYTHON) -m pdoc --docformat google --output-directory site dali dali.library
 
 results: install-dev
-	$(PYTHON) -m dali results --output docs/results.md
+	$(PYTHON) -m dali results --output docs/results.md --readme README.md
 	$(PYTHON) tools/api_page.py --output docs/library.md
 	$(PYTHON) tools/notebooks.py
 

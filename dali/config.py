@@ -167,14 +167,21 @@ PRESETS: dict[str, tuple[ModelConfig, TrainConfig]] = {
         ModelConfig(observation="pixels", ensemble=0, expectation=False, latents="draws"),
         TrainConfig(sight_updates=4_000, replay_ratio=150.0, reconstruction=10.0, dream_steps=0),
     ),
-    # DreamerV3-small, the base of the paper.
+    # Small at the sizes of DreamerV3-small; for a GPU.
+    "large": (
+        ModelConfig(deter=512, stoch=32, classes=32, hidden=512, units=512, head_layers=2),
+        TrainConfig(steps=200_000, batch=16, length=64, starts=1024, behavior_every=1, replay_ratio=512.0,
+                    model_lr=1e-4, actor_lr=3e-5, critic_lr=3e-5),
+    ),
+    # The paper's: DreamerV3-small, and a context encoder that learns beside it, from the windows whose next step its
+    # codes must predict. Not stated there, so ours: the prefill, whitened codes, widths of encoder and f_w, its rate.
     "paper": (
-        ModelConfig(deter=512, stoch=32, classes=32, hidden=512, units=512, layers=2, head_layers=2,
-                    context_width=128, dynamics_units=256, ensemble=0, expectation=False, latents="draws"),
-        TrainConfig(steps=200_000, prefill=10_000, explore=0.0, take_over=0.0, batch=16, length=64, stream=64,
-                    starts=1024, behavior_every=1, replay_ratio=512.0, model_lr=1e-4, actor_lr=3e-5, critic_lr=3e-5,
-                    anneal=1.0, context_every=1, context_swap=0.0, reconstruction=1.0, dyn=0.5, free_nats=1.0,
-                    dream_steps=0),
+        ModelConfig(deter=512, stoch=32, classes=32, hidden=512, units=512, head_layers=2, ensemble=0,
+                    expectation=False, latents="draws"),
+        TrainConfig(steps=200_000, prefill=10_000, explore=0.0, take_over=0.0, batch=16, length=64, starts=1024,
+                    behavior_every=1, replay_ratio=512.0, model_lr=1e-4, actor_lr=3e-5, critic_lr=3e-5, anneal=1.0,
+                    context_warmup=0, context_every=1, context_lr=1e-4, context_lr_final=1e-4, context_swap=0.0,
+                    pairing="same", reconstruction=1.0, dyn=0.5, free_nats=1.0, dream_steps=0),
     ),
 }  # fmt: skip
 
@@ -236,7 +243,7 @@ def validate(model: ModelConfig, train: TrainConfig) -> None:
                 raise DaliError(f"Config field {item.name!r} is {quote(value)}; expected {expected}.")
     positive = (
         "deter", "stoch", "classes", "hidden", "units", "layers", "code", "context_window", "context_width",
-        "embedding", "conv_depth", "ensemble_units", "ensemble_layers",
+        "embedding", "conv_depth", "dynamics_units", "ensemble_units", "ensemble_layers",
     )  # fmt: skip
     shortest = 3 if model.observation == "pixels" else 2  # records; the bend of a path takes three
     checks = [(name, getattr(model, name), getattr(model, name) > 0, "at least 1") for name in positive]
@@ -294,7 +301,11 @@ def make_config(env: str, method: str, preset: str, seed: int, steps: int, **cha
     """
     if preset not in PRESETS:
         raise unknown_name("preset", preset, PRESETS)
-    model, train = PRESETS[preset]
+    return change_config(RunConfig(env, method, preset, seed, *PRESETS[preset]), steps, **changes)
+
+
+def change_config(config: RunConfig, steps: int, **changes: Any) -> RunConfig:
+    """A configuration with another number of steps and some fields changed, as ``make_config`` takes them."""
     # 1e3 stands for 1000.
     changes = {k: int(v) if isinstance(v, float) and v.is_integer() else v for k, v in changes.items()}
     model_names = {f.name for f in dataclasses.fields(ModelConfig)}
@@ -302,9 +313,9 @@ def make_config(env: str, method: str, preset: str, seed: int, steps: int, **cha
     for name in changes:
         if name not in model_names | train_names:
             raise unknown_name("config field", name, model_names | train_names)
-    model = dataclasses.replace(model, **{k: v for k, v in changes.items() if k in model_names})
-    train = dataclasses.replace(train, steps=steps, **{k: v for k, v in changes.items() if k in train_names})
-    return RunConfig(env, method, preset, seed, model, train)
+    model = dataclasses.replace(config.model, **{k: v for k, v in changes.items() if k in model_names})
+    train = dataclasses.replace(config.train, steps=steps, **{k: v for k, v in changes.items() if k in train_names})
+    return dataclasses.replace(config, model=model, train=train)
 
 
 def parse_config(data: Any, source: str) -> RunConfig:

@@ -7,7 +7,7 @@ libraries give the same bytes, on any number of cores.
 import io
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import cv2
@@ -78,12 +78,34 @@ def caption(frames: np.ndarray, title: str, physics: str = "") -> np.ndarray:
     """
     check_film(frames)
     width = frames.shape[2]
-    size = max(9, round(width / 16))
-    band = np.full((round(size * 2.9), width, 3), PAPER, np.uint8)
+    size = _text_size(width)
+    band = np.full((caption_height(width), width, 3), PAPER, np.uint8)
     margin = size // 2
     _draw_text(band, title, margin, round(size * 1.15), size, 600, width - 2 * margin)
     _draw_text(band, physics, margin, round(size * 2.4), round(size * 0.85), 400, width - 2 * margin)
     return np.concatenate([np.broadcast_to(band, (len(frames), *band.shape)), frames], axis=1)
+
+
+def caption_height(width: int) -> int:
+    """Pixels that ``caption`` adds above a film of a width."""
+    return round(_text_size(width) * 2.9)
+
+
+def _text_size(width: int) -> int:
+    return max(9, round(width / 16))
+
+
+def footer_height(width: int) -> int:
+    """Pixels that ``footer`` adds below a frame whose panes have a width."""
+    return round(_text_size(width) * 1.9)
+
+
+def footer(frame: np.ndarray, text: str, width: int) -> np.ndarray:
+    """A frame (H, W, 3) with one line of text below it, as large as the captions of panes of a width."""
+    size = _text_size(width)
+    band = np.full((footer_height(width), frame.shape[1], 3), PAPER, np.uint8)
+    _draw_text(band, text, size // 2, round(size * 1.35), size, 400, frame.shape[1] - size)
+    return np.concatenate([frame, band])
 
 
 def tile(panes: Sequence[np.ndarray], columns: int | None = None, gap: int = 8) -> np.ndarray:
@@ -192,7 +214,8 @@ def _grid(frames: np.ndarray, columns: int) -> np.ndarray:
     return grid
 
 
-def _encode_png(image: np.ndarray, options: Sequence[int] = ()) -> bytes:
+def encode_png(image: np.ndarray, options: Sequence[int] = ()) -> bytes:
+    """One picture (H, W, 3) uint8 as PNG; ``options`` are OpenCV's."""
     ok, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     if not ok:
         raise DaliError(f"A picture of shape {image.shape} could not be encoded as PNG.")
@@ -217,7 +240,7 @@ def sprite(frames: np.ndarray) -> tuple[bytes, int]:
     columns = math.ceil(math.sqrt(len(frames)))
     quick = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
     quick += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]
-    return _encode_png(_grid(frames, columns), quick), columns
+    return encode_png(_grid(frames, columns), quick), columns
 
 
 def png_strip(frames: np.ndarray, every: int, timestep: float | None = None) -> bytes:
@@ -235,36 +258,35 @@ def png_strip(frames: np.ndarray, every: int, timestep: float | None = None) -> 
     if timestep is not None:
         labels = [f"t = {i * timestep:.2f} s" for i in range(0, len(frames), every)]
         shown = np.concatenate([caption(frame[None], label) for frame, label in zip(shown, labels, strict=True)])
-    return _encode_png(tile([frame[None] for frame in shown], columns=len(shown))[0])
+    return encode_png(tile([frame[None] for frame in shown], columns=len(shown))[0])
 
 
-def encode_mp4(frames: np.ndarray, fps: float) -> bytes:
+def encode_mp4(frames: np.ndarray | Iterator[np.ndarray], fps: float) -> bytes:
     """An H.264 film that browsers and slide decks play: yuv420p, BT.709, index first.
 
     One thread, `bitexact` and `cpu-independent` make it the same bytes on every machine with the same ffmpeg.
     Odd sizes grow by one row or column, a copy of the last, since yuv420p needs even ones.
 
     Args:
-        frames: (T, H, W, 3) uint8.
+        frames: (T, H, W, 3) uint8, or its frames one by one, so that a large film need not be in memory.
         fps: frames a second, above 0.
     """
     import imageio.v3 as imageio  # here, so that an engine without it can import this module
 
-    check_film(frames)
+    if not isinstance(frames, Iterator):
+        check_film(frames)
     if not (math.isfinite(fps) and fps > 0):
         raise DaliError(f"A film of {fps} frames a second cannot be encoded; expected a number above 0.")
-    height, width = frames.shape[1:3]
-    if height % 2 or width % 2:
-        frames = np.pad(frames, [(0, 0), (0, height % 2), (0, width % 2), (0, 0)], mode="edge")
     scale = "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+full_chroma_int+bitexact"
     options = ["-map_metadata", "-1", "-vf", f"{scale},format=yuv420p"]
     options += ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
     options += ["-preset", "veryfast", "-crf", "18", "-threads", "1", "-x264-params", "threads=1:cpu-independent=1"]
     options += ["-flags:v", "+bitexact", "-fflags", "+bitexact", "-movflags", "+faststart"]
     try:
-        return imageio.imwrite(
+        return imageio.imwrite(  # type: ignore[call-overload]  # a batch may be any iterable
             "<bytes>",
-            frames,
+            (_even(frame) for frame in frames),
+            is_batch=True,
             extension=".mp4",
             plugin="FFMPEG",
             fps=fps,
@@ -277,6 +299,12 @@ def encode_mp4(frames: np.ndarray, fps: float) -> bytes:
         )
     except (OSError, RuntimeError, ImportError) as error:
         raise DaliError(f"The film could not be encoded: {_first_line(error)}") from error
+
+
+def _even(frame: np.ndarray) -> np.ndarray:
+    height, width = frame.shape[:2]
+    odd = height % 2 or width % 2
+    return np.pad(frame, [(0, height % 2), (0, width % 2), (0, 0)], mode="edge") if odd else frame
 
 
 def encode_gif(frames: np.ndarray, fps: float) -> bytes:

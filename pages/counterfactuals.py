@@ -15,6 +15,8 @@ try:
     with st.spinner("Loading …", show_time=False):
         # torch takes seconds to import, and what stands above needs none of it
         from dali.studio.film import controls as film_controls
+        from dali.studio.film import export as film_export
+        from dali.studio.film import second as film_second
         from dali.studio.film import state as film_state
         from dali.studio.film import sweep as film_sweep
         from dali.studio.film import view as film_view
@@ -22,18 +24,26 @@ try:
         bare = film_state.is_bare_url()
         run = choose_run()
         source, key = film_view.open_film_source(run)
+    others = film_second.others_of(run)
     film_view.warn_if_stale(run)
-    film_state.follow_url(source, bare)
+    film_state.follow_url(source, bare, others)
     film_controls.show_setup(source, key)
     film_view.show_said()
-    verdict, (left, right) = st.container(), film_view.lay_out()
-    with right:
+    verdict = st.container()
+    left, physics, rest = film_view.lay_out()
+    with physics:
         places = film_controls.show_physics(source)
+    with rest:
         moves, figures = st.container(), st.container()
         film_controls.show_codes(source)
     state = film_state.read_widgets(source)
     film = film_view.film_of(source, key, state.request)
     film_state.write_url(state, source)
+    with verdict:
+        second = film_second.second_of(source, key, state, film, film_view.checkpoint_digest)
+    with left:
+        film_view.show_player(source, key, state, film, second)
+    # What is below takes longer than the film, which the browser has by now.
     with verdict:
         film_view.show_verdict(source, film)
     with moves:
@@ -41,11 +51,11 @@ try:
     with figures:
         film_view.show_badges(source, film)
         film_view.show_numbers(source, key, state, film)
-    with left:
-        film_view.show_player(source, key, state, film)
-    with right:
-        film_controls.show_view(source, state)
+        if second:
+            film_second.show_both(source, run, film, second)
+    with rest:
+        film_controls.show_view(source, state, others)
         film_sweep.show_sweep(source, run, state)
-        film_view.show_export(source, key, run, state, film)
+        film_export.show_export(source, key, run, state, film, second)
 except DaliError as error:
     stop_with(error)

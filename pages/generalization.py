@@ -2,10 +2,11 @@
 
 import streamlit as st
 
+from dali.studio.address import choose_view
 from dali.studio.loaders import choose_run
 from dali.studio.style import header, shown_path
 
-VIEWS = ("Maps", "Curves", "Regimes", "Profiles", "Two methods", "Paper")
+VIEWS = ("Maps", "Curves", "Regimes", "Profiles", "Two methods", "Reaction", "Paper")
 
 header(
     "Generalisation",
@@ -17,12 +18,12 @@ run = choose_run()
 from dali.envs.catalogue import folder_name  # noqa: E402
 from dali.methods import METHODS  # noqa: E402
 from dali.returns.scoring import NORMALISED  # noqa: E402  torch takes seconds to import, and what stands above needs none
-from dali.studio.returns import maps, views  # noqa: E402
+from dali.studio.returns import maps, memory, reactions, views  # noqa: E402
 from dali.studio.returns.evaluations import choose_comparable, evaluated_runs, show_missing  # noqa: E402
 
 keep = {"persist_state": "session"}
+view = choose_view("generalization_view", VIEWS)
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    view = st.segmented_control("View", VIEWS, default=VIEWS[0], required=True, key="generalization_view", **keep)
     measure = st.segmented_control("Score", ("normalised", "return"), default="normalised", required=True,
                                    key="generalization_measure", **keep)  # fmt: skip
     st.segmented_control("Figures save as", ("SVG", "PNG"), default="SVG", required=True, key="figure_format", **keep,
@@ -30,7 +31,11 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 if view == "Paper":
     views.show_paper(run.spec)
     st.stop()
-evaluated = evaluated_runs(choose_comparable(run))
+alike = choose_comparable(run)
+if view == "Reaction":
+    reactions.show_reactions(run, alike)
+    st.stop()
+evaluated = evaluated_runs(alike)
 if evaluated.missing:
     with st.expander(f"Without an evaluation: {len(evaluated.missing)}", icon=":material/pending:",
                      expanded=not evaluated.methods):  # fmt: skip
@@ -63,6 +68,7 @@ elif view == "Curves":
     views.show_curves(run, scores)
 elif view == "Regimes":
     views.show_regimes(run.spec, scores)
+    memory.show_memory(run.spec, {name: evaluated.methods[name] for name in scores}, first.measure)
 elif view == "Profiles":
     views.show_profiles(scores)
 else:

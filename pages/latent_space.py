@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dali.errors import DaliError
+from dali.studio.address import choose_view
 from dali.studio.loaders import choose_run, stop_with
 from dali.studio.overview import show_way_on
 from dali.studio.recording import recorded_episodes
@@ -25,10 +26,7 @@ if not run.config.method.infers_context:
     )
     show_way_on(run)
     st.stop()
-view = st.segmented_control(
-    "View", VIEWS, default=None if "latent_view" in st.session_state else VIEWS[0], required=True, key="latent_view",
-    persist_state="session", label_visibility="collapsed",
-)  # fmt: skip
+view = choose_view("latent_view", VIEWS)
 try:
     with st.spinner("Loading …", show_time=False):
         episodes = recorded_episodes(run)
@@ -40,15 +38,21 @@ try:
         from dali.studio.latent import episode as latent_episode
         from dali.studio.latent import keeping as latent_keeping
         from dali.studio.latent import map as latent_map
+        from dali.studio.latent import path as latent_path
+        from dali.studio.latent import path_dreams as latent_path_dreams
         from dali.studio.latent import probes as latent_probes
         from dali.studio.latent import selection as latent_selection
 
     if view == "Map":
         latent_probes.show_summary(run, episodes)
+        latent_path.follow_url(run, episodes)
         latent_map.show_map(run, episodes, latent_map.settings(run, episodes))
+        latent_path.write_url(run)
+        latent_path_dreams.show_path(run, episodes)
         latent_selection.show_clicked(run, episodes)
-        latent_selection.show_selection(run, episodes)
+        latent_selection.show_selection(run, episodes, hint=not latent_path.get_path(run).records)
         latent_keeping.show_keeping(run, episodes)
+        latent_path_dreams.show_keeping(run, episodes)
     elif view == "One episode":
         latent_episode.show_episode(run, episodes)
     elif view == "Dreams":

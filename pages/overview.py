@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dali.studio import overview
+from dali.studio import overview, tables
 from dali.studio.loaders import choose_run, list_checkpoints, show_damaged
 from dali.studio.style import header
 
@@ -18,10 +18,11 @@ overview.open_clicked(runs)
 without_film = overview.show_first_minute(run, runs)
 
 st.header("Checkpoints", anchor=False)
-overview.show_tables(runs)
+tables.show_tables(runs)
 show_damaged(damaged)
+overview.show_folders()
 overview.show_run(run)
 
-overview.read_evaluations(runs)
+tables.read_evaluations(runs)
 if without_film is not None:
     overview.make_film(without_film)

@@ -18,10 +18,10 @@ runs = training.logged_runs()
 keep = {"persist_state": "session"}
 if runs:
     chosen = training.choose_runs(runs)
-    logs = [run.log().rows for run in chosen]
+    logs = [run.log().rows for run in chosen.values()]
     known = quantities(logs)
+    keys = st.multiselect("Quantities", known, default_quantities(known), format_func=title_of)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        keys = st.multiselect("Quantities", known, default_quantities(known), format_func=title_of, width=700)
         axis = st.segmented_control(
             "Over", list(AXES), default="env_steps", required=True, format_func=AXES.get, key="training_axis", **keep
         )
@@ -36,9 +36,9 @@ if runs:
         )  # fmt: skip
     drawn_as = training.styles(runs, colours == "method")
     training.show_curves(chosen, keys, axis, weight, drawn_as, start.training_now())
-    if young := [run.name for run in runs if not training.has_weights(run)]:
+    if young := [name for name, run in runs.items() if not training.has_weights(run)]:
         st.caption(f"No checkpoint yet, so not on the other pages: {', '.join(young)}.")
 else:
-    st.info(f"No run in `{training.checkpoints_folder()}` has a log.", icon=":material/info:")
+    st.info(f"No run in {training.folders_text()} has a log.", icon=":material/info:")
 with st.expander("Start a training", icon=":material/model_training:", expanded=not runs):
     start.show_start()

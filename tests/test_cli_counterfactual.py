@@ -41,6 +41,28 @@ def test_the_manifest_s_line_makes_the_film_again(make_run, repo, tmp_path):
     assert probe(first.read_bytes()) == 9
 
 
+def test_a_second_agent_and_a_look_are_made_again_too(make_run, repo, tmp_path):
+    first, manifest = tmp_path / "first.mp4", tmp_path / "film.json"
+    asked = ["--episode", 1, "--t", 40, "--horizon", 4, "--physics", "g=4.9", "--second", make_run(method="crssm_d")]
+    asked += ["--height", 720, "--hold", 0.2, "--speed", 0.5, "--loops", 2, "--clock"]
+    kinds = ["--paper", tmp_path / "film.pdf", "--tex", tmp_path / "film.tex", "--pgfplots", tmp_path / "film.csv"]
+    done = invoke(make_run(), *asked, "--output", first, "--manifest", manifest, *kinds)
+    assert "pendulum-crssm_d: error, counterfactual: " in done.stdout
+    record = json.loads(manifest.read_text(encoding="utf-8"))
+    assert record["second"]["checkpoint"]["name"] == "pendulum-crssm_d"
+    assert record["second"]["measured"]["error_counterfactual_sigmas"] > 0
+    assert set(record["files"]) == {"first.mp4", "film.pdf", "film.tex", "film.csv"}
+    assert probe(first.read_bytes()) == 2 * (5 + 2)
+    again = tmp_path / "again.mp4"
+    line = shlex.split(record["command"])
+    line[line.index("--output") + 1] = str(again)
+    subprocess.run([sys.executable, *line[1:]], cwd=repo, check=True, capture_output=True, timeout=300)
+    assert again.read_bytes() == first.read_bytes()
+    line[line.index("--expect-second") + 1] = "beef"
+    refused = CliRunner().invoke(app, line[3:])
+    assert "pendulum-crssm_d is not the expected checkpoint" in str(refused.exception)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -52,6 +74,10 @@ def test_the_manifest_s_line_makes_the_film_again(make_run, repo, tmp_path):
         (("--pin", '{"episode":1}'), "not a counterfactual's request: it lacks 't'"),
         (("--pin", PINNED.to_json(), "--horizon", 9), "--pin covers 8 steps, the film 9"),
         (("--extra", "x-ray", "--output", "film.mp4"), "Unknown extra pane 'x-ray'"),
+        (("--height", 480, "--output", "film.mp4"), "cannot be 480 pixels high; expected 720 or 1080"),
+        (("--paper", "film.eps"), "expected a name that ends in .pdf or .svg"),
+        (("--paper", "film.pdf", "--paper-width", "poster"), "cannot be as wide as a 'poster'"),
+        (("--second", "nowhere"), "nowhere is not a checkpoint"),
     ],
 )
 def test_refusals_are_one_sentence(make_run, arguments, sentence):

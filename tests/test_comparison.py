@@ -12,12 +12,14 @@ from dali.config import make_config
 from dali.envs import catalogue
 from dali.envs.contexts import evaluation_grid
 from dali.errors import CheckpointError, DaliError
+from dali.export.comparison import memory_table, render_memory
 from dali.model.agent import Agent
 from dali.returns import scoring
 from dali.returns.comparison import compare_methods, setting, setting_text
+from dali.returns.memory import memory_rows
 from dali.returns.play import Evaluation, evaluate, plan_episodes
 from dali.returns.reference import References
-from dali.runs.checkpoint import save_agent
+from dali.runs.checkpoint import load_agent, save_agent
 from dali.runs.scores import save_evaluation
 
 SPEC = catalogue.spec("pendulum")
@@ -131,6 +133,22 @@ def test_what_cannot_be_compared():
         )
 
 
+def test_what_is_lost_without_memory_by_hand():
+    kept = {"dali_d": [(0, played(BETTER)), (1, played(BETTER)), (2, played(BASE))], "dali_s": [(0, played(BASE))]}
+    none = {"dali_d": [(1, played(BASE)), (0, played(BASE))], "dreamer_dr": [(0, played(BASE))]}
+    (row,) = memory_rows(SPEC, kept, none, draws=50)
+    assert (row.method, row.seeds) == ("dali_d", (0, 1))  # of the runs that were evaluated both ways
+    assert row.kept["interpolation"].value == pytest.approx(0.45)
+    assert row.none["interpolation"].value == pytest.approx(0.25)
+    assert row.difference["interpolation"].value == pytest.approx(-0.2)
+    assert row.difference["interpolation"].paired
+    head, cells, _ = memory_table([row], "normalised score")
+    assert head == ["method", "seeds", "memory", "interpolation", "extrapolation", "all"]
+    assert [line[2] for line in cells] == ["kept", "none", "difference"]
+    assert cells[2][3].startswith("-0.20 [")
+    assert render_memory([], "return", True) == ""
+
+
 @pytest.fixture
 def runs(tmp_path):
     """Untrained agents of two methods, one of them with two seeds, evaluated on three contexts."""
@@ -161,6 +179,20 @@ def test_the_command(runs):
     (record,) = json.loads(CliRunner().invoke(app, ["compare", *folders, "--returns", "--json"]).output)
     assert [row["method"] for row in record["rows"]] == ["dreamer_dr", "dali_d"]
     assert record["measure"] == "return"
+
+
+def test_the_command_shows_what_is_left_without_memory_where_it_was_played(runs):
+    folder = runs / "dali_d-0"
+    contexts, regimes, grids = evaluation_grid(SPEC, "quick")
+    asked = plan_episodes(SPEC, contexts[:3], regimes[:3], grids[:3], 1, 0)
+    save_evaluation(folder, evaluate(load_agent(folder), asked, 0, memory="none"))
+    words = ["compare", *map(str, sorted(runs.iterdir())), "--returns"]
+    plain = CliRunner().invoke(app, words)
+    assert plain.exit_code == 0, plain.output
+    assert "with h and s made anew at every step" in plain.output
+    assert sum(line.startswith("DALI-D") and "difference" in line for line in plain.output.splitlines()) == 1
+    (record,) = json.loads(CliRunner().invoke(app, [*words, "--json"]).output)
+    assert [row["method"] for row in record["memory"]] == ["dali_d"]
 
 
 def test_the_command_says_what_is_missing(runs):

@@ -149,4 +149,10 @@ def test_methods_are_the_table():
         "dali_d": ("inferred", False, True, False),
         "dali_d_chi": ("inferred", False, True, True),
     }
-    assert PRESETS["paper"][0].deter == 512
+
+
+def test_the_papers_preset_has_nothing_of_ours_in_how_its_code_learns():
+    model, train = PRESETS["paper"]
+    assert (model.deter, model.stoch, model.classes, model.latents, model.ensemble) == (512, 32, 32, "draws", 0)
+    assert (train.pairing, train.context_warmup, train.dream_steps, train.context_swap) == ("same", 0, 0, 0.0)
+    assert train.context_lr == train.context_lr_final == train.model_lr

@@ -1,6 +1,7 @@
 """Mutations of every file of a run against every loader: success or a DaliError, soon and in little memory.
 
-``DALI_FUZZ=10000 python -m pytest tests/test_fuzz_run.py`` makes as many mutations as one likes.
+``DALI_FUZZ=10000 python -m pytest -s -o faulthandler_timeout=0 tests/test_fuzz_run.py`` makes as many mutations as one
+likes, and tells every 500 of them how many loadings ended how, and what they took at most.
 """
 
 import json
@@ -12,18 +13,34 @@ import struct
 import time
 import zipfile
 
+import numpy as np
 import pytest
 
+from dali.codes.points import record_points
+from dali.dreams.take import Take, perform, read_take
 from dali.errors import DaliError
 from dali.jobs import Status, read_status, write_status
+from dali.runs import dream_errors
+from dali.runs.cache import EFFECTS_FILE, MOVE, MapRequest, load_map, map_path, points_digest
 from dali.runs.checkpoint import load_trainer_state, save_trainer_state
+from dali.runs.dimensions import _SCORES, _made_from, load_dimensions
+from dali.runs.dimensions import FILE as DIMENSIONS_FILE
+from dali.runs.film_source import open_film_source
 from dali.runs.folder import ANALYSIS_FILE, CACHE, CARD, CONFIG, EPISODES_FILE, EVAL_FILE, METRICS, RECORD, WEIGHTS
+from dali.runs.reaction import REACTION_FILE, load_reaction
 from dali.runs.run import Run, open_runs
+from dali.runs.scores import FILES as EVALUATIONS
+from dali.runs.scores import load_evaluation
 
 MUTATIONS = int(os.environ.get("DALI_FUZZ", "200"))
 SECONDS, MEGABYTES = 2.0, 500  # of processor time and of memory, a mutation
-STATUS, STATE = "cache/status.json", "trainer/state.safetensors"
-FILES = (CONFIG, WEIGHTS, EPISODES_FILE, ANALYSIS_FILE, EVAL_FILE, METRICS, RECORD, CARD, STATUS, STATE)
+STATUS, STATE, TAKE = "cache/status.json", "trainer/state.safetensors", "take.json"
+REQUEST = MapRequest("tsne", 2, means=False)
+MAP, ERRORS = f"cache/map-{REQUEST.name}.npz", f"{CACHE}/{dream_errors.ERRORS_FILE}"
+EFFECTS, DIMENSIONS, NO_MEMORY = f"{CACHE}/{EFFECTS_FILE}", f"{CACHE}/{DIMENSIONS_FILE}", EVALUATIONS["none"]
+FILES = (CONFIG, WEIGHTS, EPISODES_FILE, ANALYSIS_FILE, EVAL_FILE, METRICS, RECORD, CARD, STATUS, STATE, REACTION_FILE)
+FILES += (NO_MEMORY, EFFECTS, ERRORS, DIMENSIONS, MAP, TAKE)
+whole_run: dict[str, object] = {}  # what loaders take besides the folder, of the undamaged run
 LOADERS = {
     "list": lambda folder: open_runs(folder.parent),
     "config": lambda folder: Run(folder).config,
@@ -40,7 +57,19 @@ LOADERS = {
     "effects": lambda folder: Run(folder).effects(),
     "status": lambda folder: read_status(folder / STATUS),
     "state": load_trainer_state,
+    "reaction": load_reaction,
+    "evaluation without memory": lambda folder: load_evaluation(folder, "none"),
+    "dream errors": dream_errors.load_dream_errors,
+    "dimensions": lambda folder: load_dimensions(folder, whole_run["episodes"]),
+    "map": lambda folder: load_map(folder, REQUEST, whole_run["points"]),
+    "take": lambda folder: perform(whole_run["source"], read_take(folder / TAKE)),
 }
+MADE_ANEW = (
+    "effects",
+    "dream errors",
+    "dimensions",
+    "map",
+)  # loaders of the cache, which give None for what is damaged
 # Which loaders read a file; the others would only repeat what is known of it.
 READ_BY = {
     CONFIG: ("list", "config", "digest", "progress", "analysis", "evaluation", "agent", "episodes"),
@@ -53,6 +82,13 @@ READ_BY = {
     CARD: ("card",),
     STATUS: ("status",),
     STATE: ("state",),
+    REACTION_FILE: ("reaction",),
+    NO_MEMORY: ("evaluation without memory",),
+    EFFECTS: ("effects",),
+    ERRORS: ("dream errors",),
+    DIMENSIONS: ("dimensions",),
+    MAP: ("map",),
+    TAKE: ("take",),
 }
 SCALARS = (None, True, -1, 0, 1e308, 10**30, float("nan"), float("inf"), "", "![x](http://host/a.png)", "\x1b[2J")
 SCALARS += ([], {}, [[]], 1_000_000, 2**63, "x" * 5000)
@@ -75,6 +111,11 @@ def whole(make_run, tmp_path_factory):
     row |= {"episode": [0, 1], "seed": [1, 2], "return": [1.0, 2.0], "length": [200, 200], "random_return": [0.0, 0.0]}
     head = {"schema": 1, "weights": run.digest(), "env": "pendulum", "seed": 0, "contexts": [row]}
     (folder / EVAL_FILE).write_text(json.dumps(head))
+    (folder / NO_MEMORY).write_text(json.dumps({**head, "memory": "none"}))
+    (folder / REACTION_FILE).write_text(json.dumps({"weights": run.digest(), "lost": [{"change": "frozen"}]}))
+    (folder / TAKE).write_text(json.dumps(Take(1, 40, "rssm", ((0.5,),) * 4, ((0, (("g", 8.0),)),)).to_dict()))
+    whole_run["source"] = open_film_source(folder)
+    write_cache(run)
     rows = [json.dumps({"env_steps": 100 * i, "update": i, "loss/total": 1.0}) for i in range(20)]
     (folder / METRICS).write_text("\n".join(rows) + "\n")
     record = {"command": "python", "machine": "x", "env_steps": 600, "updates": 9, "wall_seconds": 1.0, "versions": {}}
@@ -82,9 +123,30 @@ def whole(make_run, tmp_path_factory):
     (folder / CARD).write_text("# A card")
     write_status(folder / STATUS, Status("running", 1, 2, "working"))
     save_trainer_state(folder, {"noise": torch.zeros(8)}, {"env_steps": 1, "config": run.config.to_dict()})
-    for load in LOADERS.values():
-        load(folder)
+    for name, load in LOADERS.items():
+        assert load(folder) is not None or name in ("config", "progress"), name
     return folder
+
+
+def write_cache(run: Run) -> None:
+    """What the cache of a run may hold, of its weights and episodes but of made-up figures."""
+    folder, episodes = run.folder, run.episodes()
+    whole_run["episodes"], whole_run["points"] = episodes, (points := record_points(episodes))
+    (folder / CACHE).mkdir(exist_ok=True)
+    place = np.random.default_rng(0).normal(size=(len(points.code), 2)).astype(np.float32)
+    fitted, made_from = np.ones(len(place), bool), np.array(points_digest(points))
+    np.savez_compressed(map_path(folder, REQUEST), points=place, fitted=fitted, made_from=made_from)
+    test = {"auc": 0.5, "low": 0.4, "high": 0.6, "p_value": 0.5, "episodes": 9, "dreams": 18}
+    effects = [{"dimension": i, "shift": 0.1, "test": test} for i in range(8)]
+    (folder / EFFECTS).write_text(json.dumps({"weights": run.digest(), "move": MOVE, "effects": effects}))
+    columns = {"episode": [0, 1], "t": [16, 24], "asked": [[9.0, 1.0]] * 2, "factual": [0.1, 0.2]}
+    columns["counterfactual"] = [0.3, 0.4]
+    record = {"weights": run.digest(), "episodes": dream_errors._episodes_digest(folder), "columns": columns}
+    (folder / ERRORS).write_text(json.dumps({**record, "made_with": dream_errors._MADE_WITH}))
+    tables = {name: [[0.5, 0.5]] * 8 for name in ("spearman", "mutual_information", "importance")}
+    scores = {name: {"value": 0.5, "low": 0.4, "high": 0.6} for name in _SCORES}
+    told = {"names": ["g", "l"], "contexts": 20, "bins": 4, "entropy": [1.0, 1.0], **tables, **scores}
+    (folder / DIMENSIONS).write_text(json.dumps({"made_from": _made_from(episodes), **told}))
 
 
 def mutate_json(rng: random.Random, value, depth: int = 0):
@@ -168,7 +230,8 @@ def test_a_damaged_run_is_read_or_refused_in_a_sentence(whole, tmp_path):
     rng = random.Random(0)
     folder = tmp_path / "run"
     shutil.copytree(whole, folder)
-    refused = 0
+    refused = loaded = 0
+    longest = most = 0.0
     for number in range(MUTATIONS):
         name = FILES[number % len(FILES)]
         path = folder / name
@@ -177,16 +240,21 @@ def test_a_damaged_run_is_read_or_refused_in_a_sentence(whole, tmp_path):
             began, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             sentence = None
             try:
-                LOADERS[loader](folder)
+                if LOADERS[loader](folder) is None and loader in MADE_ANEW:
+                    refused += 1
             except DaliError as error:
                 sentence = str(error)
                 refused += 1
             except Exception as error:
                 raise AssertionError(f"mutation {number}: {loader} of {name} ({how}) raised {error!r}") from error
             assert sentence is None or (len(sentence) <= 2000 and "\x1b" not in sentence)
-            assert time.process_time() - began < SECONDS, f"{number}: {loader} of {name} ({how})"
+            took = time.process_time() - began
+            assert took < SECONDS, f"{number}: {loader} of {name} ({how})"
             grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
             assert grown < MEGABYTES, f"{number}: {loader} of {name} ({how}) took {grown:.0f} MB"
+            loaded, longest, most = loaded + (sentence is None), max(longest, took), max(most, grown)
+        if (number + 1) % 500 == 0:
+            print(f"{number + 1} mutations: {loaded} loadings read, {refused} refused, {longest:.2f} s, {most:.0f} MB")
         if path.is_dir() and not path.is_symlink():
             path.rmdir()
         path.unlink(missing_ok=True)

@@ -70,12 +70,26 @@ def test_a_cancelled_job_ends_and_says_so(make_run, tmp_path):
     asked = ["--actions", "zero", "--horizon", "200", "--sweep", "g", "--count", "21", "--status"]
     jobs.start(["counterfactual", str(make_run()), *asked, str(status)], status)
     process = jobs._processes[status]
-    wait_for(lambda: jobs.read(status).total > 0 or process.poll() is not None)
+    wait_for(lambda: jobs.read(status).total > 0 or process.poll() is not None, 120)
     jobs.cancel(status)
     assert jobs.read(status).state == "cancelled"
     assert process.poll() is not None
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
+
+
+def test_a_training_that_is_cancelled_in_its_midst_says_so(tmp_path):
+    """A sweep handles the signal, ends its trainings and writes that it was stopped: by the person who cancelled."""
+    status = tmp_path / "status.json"
+    words = ["sweep", "--env", "pendulum", "--methods", "dreamer_dr", "--seeds", "0", "--workers", "1"]
+    words += ["--output", str(tmp_path / "runs"), "--status", str(status), "--", "--preset", "small"]
+    jobs.start(words, status)
+    process = jobs._processes[status]
+    wait_for(lambda: jobs.read(status).text.startswith("1 running") or process.poll() is not None, 120)
+    assert process.poll() is None
+    jobs.cancel(status)
+    assert jobs.read(status).state == "cancelled"
+    assert process.poll() is not None
 
 
 def test_a_job_that_dies_without_a_word_has_failed(tmp_path):

@@ -3,14 +3,20 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
+from streamlit.runtime.caching import clear_session_resource_cache
 from streamlit.testing.v1 import AppTest
 
 from dali.dreams.request import Request
+from dali.jobs import Status, write_status
 from dali.runs.film_source import open_film_source
+from dali.studio import jobs
 from dali.studio.film import state as film_state
+from dali.studio.film.sweep import FOLDER
 from dali.studio.film.url import PageState, from_url, to_url
 
 SECONDS = 60
@@ -230,6 +236,44 @@ def test_another_run_takes_over_the_request_where_it_can(open_page, make_run, tm
     assert not {"g", "pin"} & set(url_of(page))
 
 
+@pytest.fixture
+def two_agents(make_run, tmp_path):
+    """Folders of runs: three of the pendulum, one of them of pixels, and one of another environment."""
+    for name, env, method, observation in (
+        ("run", "pendulum", "dali_d_chi", "vector"),
+        ("given", "pendulum", "crssm_d", "vector"),
+        ("pixels", "pendulum", "dali_d_chi", "pixels"),
+        ("ball", "ball_in_cup", "dali_d_chi", "vector"),
+    ):
+        shutil.copytree(make_run(env, method, observation), tmp_path / "runs" / name)
+
+
+def test_a_second_agent_dreams_beside_the_first_and_lives_in_the_url(open_page, two_agents):
+    page = open_page(run="run", g="4.9", t="30", h="5")
+    box = page.selectbox(key="film_second")
+    assert box.options == ["given"]  # of the same environment, and of the same observations
+    box.set_value("given").run()
+    assert not page.exception
+    assert url_of(page)["second"] == "given"
+    table = next(m.value for m in page.markdown if m.value.startswith("| agent |"))
+    assert "| agent | run | given |" in table
+    assert "| skill over all, gravity | – | – |" in table  # neither was analysed
+    again = open_page(**url_of(page))
+    assert next(m.value for m in again.markdown if m.value.startswith("| agent |")) == table
+    assert "--second" in again.code[0].value
+    # The picker makes the second agent the first, and they change places.
+    again.selectbox(key="run_picker").set_value("given").run()
+    assert not again.warning
+    assert (url_of(again)["run"], url_of(again)["second"], url_of(again)["g"]) == ("given", "run", "4.9")
+
+
+@pytest.mark.parametrize("second", ["run", "ball", "pixels", "nothing"])
+def test_a_second_agent_that_cannot_dream_the_film_is_said(open_page, two_agents, second):
+    page = open_page(run="run", g="4.9", second=second)
+    assert f"second={second} of the URL was not followed" in unescaped(page.warning[0].value)
+    assert not any(m.value.startswith("| agent |") for m in page.markdown)
+
+
 def test_codes_of_other_weights_are_told(open_page, make_run, tmp_path):
     shutil.copytree(make_run(), tmp_path / "runs" / "run")
     path = tmp_path / "runs" / "run" / "analysis.json"
@@ -305,8 +349,8 @@ def test_without_checkpoints_it_says_how_to_train_one(open_page, tmp_path):
 def test_state_and_url_are_the_same_thing(make_run):
     source = open_film_source(make_run())
     request = Request(2, 30, 5, (("g", 4.9),), ((3, -0.5),), "zero", 9)
-    state = PageState(request, ("ghost",), (0, 2), replace(request, latents="mode"), ("z3", 9, -1.0, 2.0))
-    assert from_url(to_url(state), source) == (state, [])
+    state = PageState(request, ("ghost",), (0, 2), replace(request, latents="mode"), ("z3", 9, -1.0, 2.0), "other")
+    assert from_url(to_url(state), source, ["other"]) == (state, [])
     assert film_state.fitted(replace(request, t=190), replace(request, horizon=50), source).horizon == 50
     assert film_state.fitted(replace(request, t=190, actions="recorded"), replace(request, horizon=50), source) is None
 
@@ -314,3 +358,22 @@ def test_state_and_url_are_the_same_thing(make_run):
 def test_steps_of_physics_sliders(make_run):
     features = open_film_source(make_run()).agent.spec.features
     assert [film_state.step_of(f) for f in features] == pytest.approx([0.1, 0.01])
+
+
+def test_a_sweep_goes_with_the_session_that_asked_for_it(open_page, monkeypatch):
+    """Its process ends and its files go, as soon as Streamlit drops the session."""
+
+    def launch(arguments, status):
+        write_status(status, Status("running", text="starting"))
+        return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+
+    monkeypatch.setattr(jobs, "_launch", launch)
+    page = open_page()
+    next(b for b in page.button if b.label == "Render sweep").click().run()
+    status = page.session_state[FOLDER] / "status.json"
+    process = jobs._processes[status]
+    assert jobs.read(status).state == "running"
+    clear_session_resource_cache("test session id")
+    assert process.poll() is not None
+    assert not status.parents[1].exists()
+    assert not page.run().exception  # a session that was only cut off comes back

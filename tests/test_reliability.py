@@ -1,5 +1,6 @@
 """Faults of their kind: trainings that are killed, asked for twice or in the wrong folder; weights that do not fit."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -14,10 +15,12 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from dali.__main__ import app
-from dali.config import make_config
+from dali.config import ModelConfig, make_config
 from dali.dreams.request import Request
+from dali.envs import catalogue
 from dali.errors import CheckpointError, DaliError
 from dali.files import lock
+from dali.model.agent import Agent
 from dali.runs import checkpoint
 from dali.runs.checkpoint import load_agent
 from dali.runs.folder import CONFIG, TRAINER_STATE, TRAINING_LOCK, WEIGHTS
@@ -55,6 +58,16 @@ def test_a_configuration_that_the_weights_do_not_fit_is_not_built(changes, make_
     with pytest.raises(CheckpointError, match=r"does not fit|expected a whole number"):
         load_agent(folder)
     assert set(built) <= {"meta"}  # shapes alone, which take no memory
+
+
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(ModelConfig) if f.type is int])
+def test_a_size_of_none_is_refused_or_can_be_built(name):
+    """A configuration is checked wherever it is read; what passes must not fail as it is built."""
+    try:
+        config = make_config("pendulum", "dali_d_chi", "tiny", 0, 600, **{name: 0})
+    except DaliError:
+        return
+    assert Agent(config, catalogue.spec("pendulum"))
 
 
 def test_weights_that_are_no_numbers_are_refused(make_run, tmp_path):

@@ -5,9 +5,14 @@ import shutil
 
 import pytest
 
-from dali.cli.results import results
+from dali.cli.results import results, with_differences
+from dali.envs import catalogue
 from dali.errors import CheckpointError, DaliError
-from dali.export.results import load_results, results_page
+from dali.export.results import difference_sentences, load_results, results_page
+from dali.methods import METHODS
+from dali.returns.comparison import sentence as sentence_of
+from dali.returns.scoring import compare
+from dali.studio.returns.views import versus
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +24,35 @@ def test_the_page_agrees_with_the_checkpoints(repo, monkeypatch, capsys):
     monkeypatch.chdir(repo)
     results(check=repo.__class__("docs/results.md"))
     assert "agrees" in capsys.readouterr().out
+
+
+def test_the_readme_and_the_dashboard_say_what_the_page_says(repo, shipped):
+    """All three tell intervals of the same draws; the README tells those of methods with seeds enough."""
+    sentences = difference_sentences(shipped)
+    assert sentences
+    readme = repo / "README.md"
+    assert with_differences(readme, sentences) == readme.read_text(encoding="utf-8")
+    page = results_page(shipped, "")
+    for sentence in sentences:
+        assert sentence.partition(": ")[2] in page
+    by_method: dict = {}
+    for result in shipped:
+        if result.config.env == "pendulum" and result.config.train.steps == 60_000 and result.evaluation:
+            by_method.setdefault(result.config.method_name, []).append((result.config.seed, result.evaluation))
+    scores = compare(catalogue.spec("pendulum"), {name: [e for _, e in runs] for name, runs in by_method.items()})
+    seeds = {name: tuple(seed for seed, _ in runs) for name, runs in by_method.items()}
+    for method in by_method:
+        if method != "dreamer_dr":
+            told = versus(scores, seeds, method, "dreamer_dr")
+            assert sentence_of(METHODS[method].title, METHODS["dreamer_dr"].title, told, 2) in page
+
+
+def test_a_readme_without_marks_is_refused(tmp_path):
+    with pytest.raises(DaliError, match="There is no"):
+        with_differences(tmp_path / "absent", [])
+    (tmp_path / "README.md").write_text("x")
+    with pytest.raises(DaliError, match="has no lines <!-- differences -->"):
+        with_differences(tmp_path / "README.md", [])
 
 
 def test_a_changed_figure_fails_the_check(repo, shipped, tmp_path):

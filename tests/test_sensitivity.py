@@ -1,6 +1,7 @@
 """What policies react to: an agent that obeys one feature, one that is deaf, and what they lose."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,10 +13,22 @@ from dali.__main__ import app
 from dali.config import make_config
 from dali.envs import catalogue
 from dali.errors import CheckpointError, DaliError
+from dali.export.reaction import reaction_rows, reaction_sentence
 from dali.model.agent import Agent
 from dali.returns import sensitivity
-from dali.returns.sensitivity import given_moves, measure_reaction, moved_physics
-from dali.runs.reaction import load_reaction
+from dali.returns.estimators import Estimate
+from dali.returns.sensitivity import (
+    Reaction,
+    ReturnLost,
+    Sensitivity,
+    given_moves,
+    measure_reaction,
+    moved_physics,
+)
+from dali.runs.artifacts import EPISODES_FILE, load_episodes
+from dali.runs.checkpoint import load_agent
+from dali.runs.reaction import context_moves, load_reaction
+from dali.runs.run import Run
 
 SPEC = catalogue.spec("pendulum")
 
@@ -111,12 +124,59 @@ def test_the_command_writes_what_can_be_loaded(make_run):
     run = make_run("pendulum", "dali_d_chi")
     result = CliRunner().invoke(app, ["react", str(run), "--episodes", "1", "--json"])
     assert result.exit_code == 0, result.output
-    record = load_reaction(run)
-    assert {key: record[key] for key in json.loads(result.output)} == json.loads(result.output)
-    assert [change["change"] for change in record["lost"]] == ["frozen", "shuffled", "delayed by 5", "delayed by 25"]
-    (run / "reaction.json").write_text('{"weights": "of another"}')
-    with pytest.raises(CheckpointError, match="of other weights"):
-        load_reaction(run)
+    found = load_reaction(run)
+    assert json.loads(json.dumps(found.to_dict())) == json.loads(result.output)
+    assert [change.change for change in found.lost] == ["frozen", "shuffled", "delayed by 5", "delayed by 25"]
+    record = json.loads((run / "reaction.json").read_text())
+    for change, message in (
+        ({"weights": "of another"}, "of other weights"),
+        ({"features": record["features"][:1]}, "its features are not g, l"),
+        ({"contexts": -1}, "-1 is not a count"),
+        ({"lost": [{**record["lost"][0], "lost": {**record["lost"][0]["lost"], "low": "x"}}]}, "not a figure"),
+        ({"lost": 3}, "does not hold a reaction"),
+    ):
+        (run / "reaction.json").write_text(json.dumps(record | change))
+        with pytest.raises(CheckpointError, match=message):
+            load_reaction(run)
     (run / "reaction.json").unlink()
     with pytest.raises(CheckpointError, match="make it with: python -m dali react"):
         load_reaction(run)
+
+
+def test_without_recorded_episodes_those_of_the_figures_are_played_again(make_run, tmp_path, monkeypatch):
+    run = shutil.copytree(make_run("pendulum", "dali_d_chi"), tmp_path / "run")
+    agent, recorded = load_agent(run), load_episodes(run / EPISODES_FILE)
+    moves = context_moves(agent, run)
+    (run / EPISODES_FILE).unlink()
+    with pytest.raises(CheckpointError, match="python -m dali"):
+        context_moves(agent, run)
+    monkeypatch.setattr(Run, "analysed_on", lambda self: (10, 0))
+    c_from, c_to = recorded.context[:5], recorded.context[5:10]
+    np.testing.assert_allclose(context_moves(agent, run)(c_from, c_to), moves(c_from, c_to), atol=1e-5)
+
+
+def test_a_sentence_says_what_stands_out_from_random_directions():
+    def estimate(low, high):
+        return Estimate((low + high) / 2, low, high, "contexts")
+
+    def run(action, lost):
+        features = (
+            Sensitivity("g", estimate(*action), estimate(0.2, 0.3), 1.0),
+            Sensitivity("l", estimate(0.1, 0.4), estimate(0.2, 0.3), 1.0),
+        )
+        return Reaction(features, (ReturnLost("shuffled", estimate(*lost), None),), 20, 3, 960, 0)
+
+    one = reaction_sentence("dali_d", [("seed 0", run((0.5, 0.6), (-1.0, 3.0)))], SPEC)
+    assert one == (
+        "DALI-D changes its action more than random directions when gravity moves; no differently from random "
+        "directions when rod length moves. Given another episode's context it loses 1.0 of its return, which its "
+        "interval cannot tell from nothing."
+    )
+    three = [run((0.5, 0.6), (1.0, 3.0)), run((0.0, 0.1), (1.0, 3.0)), run((0.2, 0.3), (-1.0, 3.0))]
+    text = reaction_sentence("crssm_d", [(f"seed {i}", r) for i, r in enumerate(three)], SPEC)
+    assert "more than random directions when gravity moves in 1 of 3 runs" in text
+    assert "less than random directions when gravity moves in 1 of 3 runs" in text
+    assert "loses 1.7 of its return, surely so in 2 of 3 runs" in text
+    assert [row["Lost, shuffled"] for row in reaction_rows({"dali_d": [("seed 0", three[0])]}, SPEC)] == [
+        "2.0 [1.0, 3.0]"
+    ]

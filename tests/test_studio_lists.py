@@ -25,7 +25,7 @@ def test_a_finished_run_is_not_in_training_however_new_its_files(folder):
     (folder / "pendulum-dali_d" / METRICS).write_text(json.dumps({"env_steps": 600, "update": 2}) + "\n")
     (folder / "pendulum-dali_d" / "training.json").write_text(json.dumps({"env_steps": 600}))
     (folder / "pendulum-dreamer_dr" / "training.json").write_text(json.dumps({"env_steps": 300}))
-    live = {run.name: run.is_live() for run in training.logged_runs()}
+    live = {name: run.is_live() for name, run in training.logged_runs().items()}
     assert live == {"cartpole-dali_d": True, "pendulum-dali_d": False, "pendulum-dreamer_dr": True}
 
 

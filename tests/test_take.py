@@ -116,8 +116,9 @@ def test_pixels_play(make_run):
 @pytest.mark.parametrize(
     ("bad", "sentence"),
     [
-        ("{", "no JSON"), ("[1]", "expected an object"), ("{}", "it lacks"),
+        ("{", "not valid JSON"), ("[" * 9000, "nested too deeply"), ("[1]", "expected an object"), ("{}", "it lacks"),
         ('{"episode": 1, "t": 40, "engine": "rssm", "actions": 3, "moves": []}', "not a take"),
+        ('{"episode": 1e999, "t": 40, "engine": "rssm", "actions": [], "moves": []}', "not a take"),
         ('{"episode": 999, "t": 40, "engine": "rssm", "actions": [], "moves": []}', "Episode 999 does not exist"),
         ('{"episode": 1, "t": 999, "engine": "rssm", "actions": [], "moves": []}', "Start 999 is not in episode 1"),
         ('{"episode": 1, "t": 4, "engine": "magic", "actions": [], "moves": []}', "Unknown engine 'magic'"),

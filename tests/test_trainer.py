@@ -129,6 +129,8 @@ def test_updates_made_are_those_planned(tmp_path):
             "Config field 'length' is 2; expected at least 3",
         ),
         (["--env", "pendulum", "--resume"], "cannot be resumed"),
+        (["--env", "pendulum", "--set", "envs=4", "batch=8"], "'batch=8' stands behind no option. --set is repeated"),
+        ([], "Name an environment with --env"),
     ],
 )
 def test_a_wrong_argument_gives_one_sentence(arguments, expected, tmp_path):
@@ -146,7 +148,7 @@ def test_a_run_is_not_overwritten_nor_resumed_under_another_configuration(tmp_pa
     assert "--resume" in str(again)
     other = CliRunner().invoke(app, [*arguments, "--resume", "--set", "horizon=7"]).exception
     assert isinstance(other, CheckpointError)
-    assert "horizon = 5, asked for 7" in str(other)
+    assert "horizon is 5, asked for 7" in str(other)
 
 
 def test_a_run_of_an_older_schema_is_resumed_as_what_it_was(tmp_path):
@@ -163,7 +165,7 @@ def test_a_run_of_an_older_schema_is_resumed_as_what_it_was(tmp_path):
                 del numbers["config"][part][name]
     save_trainer_state(tmp_path, tensors, numbers)
     other = CliRunner().invoke(app, [*arguments, "--set", "explore_steps=50"]).exception
-    assert "explore_steps = 0, asked for 50" in str(other)
+    assert "explore_steps is 0, asked for 50" in str(other)
     assert CliRunner().invoke(app, arguments).exit_code == 0
 
 

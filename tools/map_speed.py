@@ -55,6 +55,7 @@ def measure(page: Page, url: str, drawn: str) -> tuple[int, float, float, float]
     page.wait_for_function(f"usual => ({POINTS})() > usual", arg=usual, timeout=120_000)
     shown = time.perf_counter() - began
     box = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
+    assert box is not None, "the map is not shown"
     places = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in CORNERS]
     page.mouse.move(*places[0])
     page.mouse.down()

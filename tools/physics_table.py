@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dali.analysis.fidelity import rollout_error, steering_skill, step_error
-from dali.analysis.rollouts import exploratory_actions, replay_actions
+from dali.dreams.steering import rollout_error, steering_skill, step_error
 from dali.envs import catalogue
 from dali.envs.contexts import held_out_contexts, sample_contexts
 from dali.envs.spec import EnvSpec
+from dali.episodes import exploratory_actions, replay_actions
 
 HORIZON, STEPS, UNITS = 25, 100, 256
 COPIES = 64  # episodes played together
@@ -60,8 +60,8 @@ def main() -> None:
         model = Told(spec, records, sigma_delta)
         loss = model.fit(records, arguments.updates, arguments.seed)
         seconds = time.perf_counter() - began
-        result["told"] = {"updates": arguments.updates, "seconds": round(seconds), "loss": loss}
-        result["told"] |= skills(spec, model, held_out, sigma, arguments.seed)
+        fit = {"updates": arguments.updates, "seconds": round(seconds), "loss": loss}
+        result["told"] = fit | skills(spec, model, held_out, sigma, arguments.seed)
     print(json.dumps(result, indent=2))
 
 
@@ -103,7 +103,7 @@ def parted(spec: EnvSpec, records: Records, runs: int = 256) -> dict[str, dict[s
             context[:, index] = value
             ends.append(replay_actions(simulator, state, context, action)[0])
         one_step = (((ends[0] - ends[1])[:, 1] / sigma_delta) ** 2).mean(-1)
-        apart = step_error(*ends, sigma)
+        apart = step_error(ends[0], ends[1], sigma)
         table[feature.name] = {
             "one_step_mean": round(float(one_step.mean()), 4),
             "one_step_median": round(float(np.median(one_step)), 4),
@@ -165,7 +165,7 @@ class Told(nn.Module):
 
 
 def skills(spec: EnvSpec, model: Told, records: Records, sigma: np.ndarray, seed: int) -> dict[str, object]:
-    """Factual error, and steering skill by factor, as `dali.analysis.fidelity` defines them."""
+    """Factual error, and steering skill by factor, as `dali.dreams.steering` defines them."""
     rng = np.random.default_rng(seed)
     start, action = STEPS // 2, records.action[:, STEPS // 2 :][:, :HORIZON]
     obs = records.obs[:, start]

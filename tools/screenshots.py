@@ -1,7 +1,7 @@
-"""Takes the README's pictures from the real app: python tools/screenshots.py [--output docs/screenshots].
+"""Takes pictures of the real app: python tools/screenshots.py FOLDER, or --readme for those of the README.
 
-Starts the dashboard on the shipped checkpoints, opens every page in headless Chromium, and waits until each has
-finished drawing. With --all every page is taken at three widths in both themes, whole, to be looked at.
+Starts the dashboard on the shipped checkpoints, opens every page and view in headless Chromium, and waits until each
+has finished drawing. Into a folder it takes each at three widths in both themes, whole, to be looked at.
 """
 
 import argparse
@@ -16,16 +16,30 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 REPO = Path(__file__).resolve().parent.parent
-PAGES = {
+README = {
     "overview": "",
     "latent_space": "latent_space",
     "counterfactuals": "counterfactuals?run=pendulum-dali_d_chi-s0&g=12&h=50",  # a change that one sees
     "generalization": "generalization",
     "training": "training",
 }
+PATH = "path=0-100.60-150.120-120&dream=221-60-50"
+PAGES = {
+    **README,
+    "play": "play",
+    "latent_space-path": f"latent_space?{PATH}",
+    "latent_space-episode": "latent_space?view=One+episode",
+    "latent_space-dreams": "latent_space?view=Dreams",
+    "latent_space-probes": "latent_space?view=Probes",
+    "latent_space-dimensions": "latent_space?view=Dimensions",
+    **{f"generalization-{view.lower()}": f"generalization?view={view.replace(' ', '+')}"
+       for view in ("Curves", "Regimes", "Profiles", "Two methods", "Reaction", "Paper")},
+}  # fmt: skip
+COLOURS = 128  # of a picture that is kept in the repository
 FRAME = "18"  # of a film, so that its panes have had time to part
 SIZES = {"": (1440, 900), "-narrow": (900, 1200), "-phone": (390, 844)}
 THEMES = {"": "light", "-dark": "dark"}
@@ -34,18 +48,25 @@ CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-network
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, default=REPO / "docs" / "screenshots")
-    parser.add_argument("--all", action="store_true", help="at all sizes and in both themes, pages as long as they are")
-    parser.add_argument("--pages", nargs="+", choices=PAGES, default=list(PAGES), help="these pages alone")
+    parser.add_argument(
+        "folder", type=Path, nargs="?", help="every page at all sizes, in both themes, as long as it is"
+    )
+    parser.add_argument("--readme", action="store_true", help="the first screens that the README shows, in few colours")
+    parser.add_argument("--pages", nargs="+", choices=PAGES, help="these pages alone")
     arguments = parser.parse_args()
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    shots = [(size, theme) for size in SIZES for theme in THEMES if arguments.all or not size + theme]
+    if (arguments.folder is None) is not arguments.readme:
+        parser.error("give a folder, or --readme")
+    folder = arguments.folder or REPO / "docs" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    shots = [(size, theme) for size in SIZES for theme in THEMES if not (arguments.readme and size + theme)]
     with dashboard() as (url, browser, _):
         for size, theme in shots:
-            for name in arguments.pages:
-                path = arguments.output / f"{name}{size}{theme}.png"
-                take(browser, f"{url}/{PAGES[name]}", path, SIZES[size], THEMES[theme], whole=arguments.all)
-                print(path)
+            for name in arguments.pages or (README if arguments.readme else PAGES):
+                path = folder / f"{name}{size}{theme}.png"
+                take(browser, f"{url}/{PAGES[name]}", path, SIZES[size], THEMES[theme], whole=not arguments.readme)
+                if arguments.readme:
+                    Image.open(path).convert("RGB").quantize(COLOURS).save(path, optimize=True)
+                print(path, flush=True)
 
 
 def take(browser: Browser, url: str, path: Path, size: tuple[int, int], theme: str, whole: bool) -> None:

@@ -29,14 +29,16 @@ def analyse(
     from dali.envs.adapter import no_real_counterfactual
     from dali.runs.artifacts import save_analysis
     from dali.runs.checkpoint import load_agent
+    from dali.runs.folder import digest
     from dali.runs.report import analyse as compute
 
+    weights = digest(run)
     agent = load_agent(run)
     check_engine(agent, engine)
     asked = cast(Engine, engine)
     result = compute(agent, seed, contexts, engines(agent) if save else (asked,))
     if save:
-        save_analysis(run, result)
+        save_analysis(run, result, weights)
     summary = result.summary(asked)
     restores = catalogue.simulator_class(agent.spec.name).restores_state
     missing = "too few exploratory episodes of 110 steps and more to steer"

@@ -1,6 +1,7 @@
 """``python -m dali compare``."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +23,8 @@ def compare(
     markdown: Annotated[bool, typer.Option("--markdown", help="Tables in Markdown.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="All figures as JSON.")] = False,
 ) -> None:
-    """Compare methods over seeds and held-out physics, from the eval.json that `evaluate` left in each folder.
+    """Compare methods over seeds and held-out physics, from the eval.json that `evaluate` left in each folder, and
+    with what they do without memory where there is an eval-no-memory.json.
 
     Only runs that differ in method and seed alone stand in one table; others get tables of their own.
     """
@@ -36,17 +38,23 @@ def compare(
     if baseline not in METHODS:
         raise unknown_name("method", baseline, METHODS)
     configs = [load_config(run) for run in runs]
-    from dali.export.comparison import render
+    from dali.export.comparison import render, render_memory
     from dali.returns.comparison import compare_methods, setting, setting_text
-    from dali.runs.scores import load_evaluation
+    from dali.returns.memory import memory_rows
+    from dali.runs.scores import FILES, load_evaluation
 
-    alike: dict[RunConfig, Runs] = {}
+    alike: dict[RunConfig, tuple[Runs, Runs]] = {}
     for run, config in zip(runs, configs, strict=True):
-        group = alike.setdefault(setting(config), {})
-        group.setdefault(config.method_name, []).append((config.seed, load_evaluation(run)))
+        kept, none = alike.setdefault(setting(config), ({}, {}))
+        kept.setdefault(config.method_name, []).append((config.seed, load_evaluation(run)))
+        if (run / FILES["none"]).exists():
+            none.setdefault(config.method_name, []).append((config.seed, load_evaluation(run, "none")))
     records, texts = [], []
-    for config, group in alike.items():
-        found = compare_methods(catalogue.spec(config.env), group, baseline, normalised=not returns)
-        records.append({"setting": setting_text(config), **found.to_dict()})
-        texts.append(f"{catalogue.spec(config.env).title}: {setting_text(config)}\n\n{render(found, markdown)}")
+    for config, (kept, none) in alike.items():
+        spec = catalogue.spec(config.env)
+        found = compare_methods(spec, kept, baseline, normalised=not returns)
+        memory = memory_rows(spec, kept, none, normalised=not returns)
+        records.append({"setting": setting_text(config), **found.to_dict(), "memory": [asdict(row) for row in memory]})
+        tables = [render(found, markdown), render_memory(memory, found.measure, markdown)]
+        texts.append("\n\n".join([f"{spec.title}: {setting_text(config)}", *filter(None, tables)]))
     typer.echo(json.dumps(records, indent=1) if as_json else "\n\n".join(texts))

@@ -10,8 +10,11 @@ from dali.cli.options import Run
 from dali.errors import DaliError, unknown_name
 
 if TYPE_CHECKING:
+    from dali.dreams.film import Film, FilmSource
     from dali.dreams.request import Request
+    from dali.export.second import Second, Summary
     from dali.jobs import Report
+    from dali.runs.run import Run as OpenedRun
 
 
 def counterfactual(
@@ -26,13 +29,24 @@ def counterfactual(
     engine: Annotated[str, typer.Option(help="What dreams: rssm or dynamics.")] = "rssm",
     extra: Annotated[list[str] | None, typer.Option(help="More panes: ghost, difference.")] = None,
     pin: Annotated[str | None, typer.Option(help="Another request, as JSON of a manifest, dreamt beside it.")] = None,
+    second: Annotated[Path | None, typer.Option(help="Another checkpoint, which dreams the same beside it.")] = None,
     size: Annotated[int, typer.Option(min=64, max=1024, help="Pixels a side of each pane.")] = 256,
+    height: Annotated[int | None, typer.Option(help="Film of 16:9 so many pixels high: 720 or 1080.")] = None,
+    hold: Annotated[float, typer.Option(help="Seconds that the film's last frame stands.")] = 0.0,
+    speed: Annotated[float, typer.Option(help="Of real time: 0.25 is slow motion.")] = 1.0,
+    loops: Annotated[int, typer.Option(help="How often the film runs.")] = 1,
+    clock: Annotated[bool, typer.Option("--clock", help="Time and errors under the panes.")] = False,
     expect: Annotated[str | None, typer.Option(help="Refuse a checkpoint whose digest does not begin so.")] = None,
+    expect_second: Annotated[str | None, typer.Option(help="The same for the second checkpoint.")] = None,
     output: Annotated[Path | None, typer.Option(help="The film as mp4 (H.264).")] = None,
     gif: Annotated[Path | None, typer.Option(help="The film as GIF.")] = None,
     strip: Annotated[Path | None, typer.Option(help="Moments of the film side by side as PNG.")] = None,
     csv: Annotated[Path | None, typer.Option(help="All traces as CSV.")] = None,
     npz: Annotated[Path | None, typer.Option(help="All arrays as NPZ.")] = None,
+    paper: Annotated[Path | None, typer.Option(help="Moments as a figure for a paper, .pdf or .svg.")] = None,
+    paper_width: Annotated[str, typer.Option(help="Of that figure: column or page.")] = "column",
+    pgfplots: Annotated[Path | None, typer.Option(help="All traces as CSV that pgfplots reads.")] = None,
+    tex: Annotated[Path | None, typer.Option(help="The figures as a LaTeX table.")] = None,
     manifest: Annotated[Path | None, typer.Option(help="What all was made from, as JSON.")] = None,
     sweep: Annotated[
         str | None, typer.Option(help="Small multiples over a code dimension (z3) or a feature (g): --output, --csv.")
@@ -46,19 +60,21 @@ def counterfactual(
     from dali.dreams.film import make_film
     from dali.dreams.request import Request, parse_code, parse_latents, parse_physics
     from dali.export.bundle import Bundle
+    from dali.export.look import Look
     from dali.files.writing import write_bytes, write_text
     from dali.jobs import reporting
     from dali.runs.film_source import open_film_source
     from dali.runs.run import open_run
 
-    films = {"mp4": output, "gif": gif, "png": strip}
-    check_exports(films, (csv, npz, manifest), extra or ())
+    kinds = {"mp4": output, "gif": gif, "png": strip, "csv": csv, "npz": npz, "pgfplots": pgfplots, "tex": tex}
+    if paper is not None:
+        kinds[paper_kind(paper)] = paper
+    check_exports(kinds, manifest, extra or ())
+    look = Look(height, hold, speed, loops, clock)
     asked = parse_physics(physics or []), parse_code(code or [])
     request = Request(episode, t, horizon, *asked, actions, parse_latents(latents), engine)  # type: ignore[arg-type]
     opened = open_run(run)
-    checkpoint = opened.digest()
-    if expect is not None and not checkpoint.startswith(expect):
-        raise DaliError(f"{run} is not the expected checkpoint: its digest is {checkpoint[:16]}, not {expect}.")
+    checkpoint = expected(run, expect)
     if opened.analysis() and not opened.analysis_is_current():
         typer.echo(
             f"warning: the weights are newer than the episodes; record them anew: python -m dali analyse {run}",
@@ -71,9 +87,23 @@ def counterfactual(
     source = open_film_source(run)
     pinned = None if pin is None else make_film(source, fitting(Request.from_json(pin), request))
     film, agent = make_film(source, request), source.agent
-    bundle = Bundle(film, agent.spec, agent.method, size, tuple(extra or ()), pinned)  # type: ignore[arg-type]
+    beside = None if second is None else dream_beside(source, film, second, expected(second, expect_second))
+    bundle = Bundle(
+        film,
+        agent.spec,
+        agent.method,
+        size,
+        tuple(extra or ()),  # type: ignore[arg-type]
+        pinned,
+        beside,
+        look,
+        opened.name,
+        summary_of(opened),
+        None if second is None else summary_of(open_run(second)),
+        paper_width,
+    )
     files = {}
-    for kind, path in {**films, "csv": csv, "npz": npz}.items():
+    for kind, path in kinds.items():
         if path is not None:
             files[path.name] = bundle.make(kind)
             write_bytes(path, files[path.name], make_parents=False)
@@ -83,7 +113,42 @@ def counterfactual(
     typer.echo("\n".join(f"{name}: {value}" for name, value in bundle.numbers().items()))
 
 
-def check_exports(films: Mapping[str, Path | None], others: Sequence[Path | None], extras: Sequence[str]) -> None:
+def expected(run: Path, digest: str | None) -> str:
+    """The digest of a checkpoint. Raises DaliError where it does not begin as was expected."""
+    from dali.runs.run import open_run
+
+    found = open_run(run).digest()
+    if digest is not None and not found.startswith(digest):
+        raise DaliError(f"{run} is not the expected checkpoint: its digest is {found[:16]}, not {digest}.")
+    return found
+
+
+def dream_beside(source: "FilmSource", film: "Film", second: Path, checkpoint: str) -> "Second":
+    """Another checkpoint's film of what a film shows."""
+    from dali.dreams.beside import film_beside
+    from dali.export.second import Second
+    from dali.runs.run import open_run
+
+    run = open_run(second)
+    steering = run.readout() if run.config.method.infers_context else None
+    return Second(film_beside(source, film, run.agent(), steering), run.config.method, second, checkpoint)
+
+
+def summary_of(run: "OpenedRun") -> "Summary | None":
+    """The figures of a run's analysis."""
+    found = run.analysis()
+    return found["summary"] if found else None
+
+
+def paper_kind(path: Path) -> str:
+    """Whether a figure is PDF or SVG, by the name of its file."""
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in ("pdf", "svg"):
+        raise DaliError(f"{path} would hold a figure for a paper; expected a name that ends in .pdf or .svg.")
+    return kind
+
+
+def check_exports(kinds: Mapping[str, Path | None], manifest: Path | None, extras: Sequence[str]) -> None:
     """Raises DaliError where an export could not be written, before anything is dreamt."""
     from dali.export.pictures import EXTRAS
     from dali.files.writing import check_target
@@ -91,10 +156,11 @@ def check_exports(films: Mapping[str, Path | None], others: Sequence[Path | None
     for extra in extras:
         if extra not in EXTRAS:
             raise unknown_name("extra pane", extra, EXTRAS)
-    for kind, path in films.items():
+    for kind in ("mp4", "gif", "png"):
+        path = kinds[kind]
         if path is not None and path.suffix.lower() not in ("", f".{kind}"):
             raise DaliError(f"{path} would hold {kind}; expected a name that ends in .{kind}.")
-    for path in (*films.values(), *others):
+    for path in (*kinds.values(), manifest):
         if path is not None:
             check_target(path, make_parents=False)
 

@@ -40,8 +40,10 @@ def evaluate(
     from dali.returns.play import evaluate as play
     from dali.returns.play import plan_episodes
     from dali.runs.checkpoint import load_agent
+    from dali.runs.folder import digest
     from dali.runs.scores import FILES, load_evaluation, save_evaluation
 
+    weights = digest(run)
     agent = load_agent(run)
     contexts, regimes, grids = evaluation_grid(agent.spec, grid)
     trained = sample_contexts(agent.spec, agent.config.train.contexts, agent.config.seed)
@@ -62,7 +64,7 @@ def evaluate(
     with reporting(status) as report, tqdm(unit="episode") as bar:
 
         def on_batch(so_far: "Evaluation", done: int, total: int) -> None:
-            save_evaluation(run, so_far)
+            save_evaluation(run, so_far, weights)
             report(done, total, f"{done} of {total} episodes")
             bar.total = total
             bar.update(done - bar.n)

@@ -1,6 +1,7 @@
 """``python -m dali react``."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,19 +18,26 @@ def react(
     episodes: Annotated[int, typer.Option(min=1, help="Episodes of each of the card's held-out contexts.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Seed of start states and random directions.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    status: Annotated[Path | None, typer.Option(help="File to report progress in, for the dashboard.")] = None,
 ) -> None:
     """Which physics a policy reacts to: its actions under moved contexts, and the return lost without them.
 
-    Writes reaction.json into the folder. Where the context is inferred, `analyse` must have recorded episodes before.
+    Writes reaction.json into the folder. Where the context is inferred, `analyse` must have been run before.
     """
+    from dali.jobs import reporting
     from dali.returns.sensitivity import measure_reaction
     from dali.runs.checkpoint import load_agent
+    from dali.runs.folder import digest
     from dali.runs.reaction import REACTION_FILE, context_moves, save_reaction
 
-    agent = load_agent(run)
-    moves = context_moves(agent, run) if agent.method.source != "none" else lambda c_from, c_to: c_to
-    reaction = measure_reaction(agent, moves, episodes, seed)
-    save_reaction(run, reaction)
+    with reporting(status) as report:
+        weights = digest(run)
+        agent = load_agent(run)
+        report(0, 2, "finding what moves the context")
+        moves = context_moves(agent, run) if agent.method.source != "none" else lambda c_from, c_to: c_to
+        report(1, 2, "playing episodes with the context moved, frozen, shuffled and delayed")
+        reaction = measure_reaction(agent, moves, episodes, seed)
+        save_reaction(run, reaction, weights)
     typer.echo(json.dumps(reaction.to_dict()) if as_json else f"{_table(reaction)}\nWrote {run / REACTION_FILE}")
 
 

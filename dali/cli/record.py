@@ -31,10 +31,12 @@ def record(
 
         from dali.episodes import collect_standard
         from dali.runs.artifacts import EPISODES_FILE, save_episodes
+        from dali.runs.folder import made_from
         from dali.runs.run import open_run
 
         torch.set_num_threads(1)  # as evaluations do: no sum may depend on how many there are, and more gain nothing
         opened = open_run(run)
+        weights = opened.digest()
         analysed_contexts, analysed_seed = opened.analysed_on() or (100, 0)
         episodes = collect_standard(
             opened.agent(),
@@ -42,5 +44,6 @@ def record(
             analysed_contexts if contexts is None else contexts,
             lambda done, steps: report(done, steps, f"step {done} of {steps}"),
         )
+        made_from(run, weights)
         save_episodes(run / EPISODES_FILE, episodes)
     typer.echo(f"Wrote {run / EPISODES_FILE}")

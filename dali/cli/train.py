@@ -6,18 +6,25 @@ from typing import Annotated
 
 import typer
 
-from dali.config import MAX_SEED, METHOD, MOST, PRESET, RunConfig
+from dali.config import MAX_SEED, METHOD, MOST, PRESET, PRESETS, RunConfig
 from dali.errors import DaliError
+from dali.files.text import quote
 from dali.runs.folder import TRAINER_STATE, WEIGHTS, exists
 
 
 def train(
-    env: Annotated[str, typer.Option(help="Environment, such as pendulum, carl:Acrobot or my_module:MyEnv.")],
-    method: Annotated[str, typer.Option(help="Method of the table in the README.")] = METHOD,
-    preset: Annotated[str, typer.Option(help="Sizes: tiny (tests), small (a laptop), pixels, paper.")] = PRESET,
-    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of everything random.")] = 0,
+    env: Annotated[
+        str | None, typer.Option(help="Environment, such as pendulum, carl:Acrobot or my_module:MyEnv.")
+    ] = None,
+    method: Annotated[str | None, typer.Option(help=f"Method of the table in the README; {METHOD} by default.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help=f"Sizes: tiny (tests), {', '.join(list(PRESETS)[1:])}; {PRESET} by default.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of everything random; 0 by default.")
+    ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, max=MOST, help="Environment steps; the environment's own by default.")
+        int | None, typer.Option(min=1, max=MOST, help="Environment steps in all; the environment's own by default.")
     ] = None,
     output: Annotated[
         Path | None,
@@ -25,30 +32,53 @@ def train(
             help="Checkpoint folder; checkpoints/ENV-METHOD-sSEED by default, or ...-2 where a finished agent is."
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on from the folder's last checkpoint, with the folder's settings. With more --steps, a run that "
+            "was finished or stopped goes on to these; its schedules span the new total.",
+        ),
+    ] = False,
     change: Annotated[
-        list[str] | None, typer.Option("--set", help="Change a config field, as in --set replay_ratio=128.")
+        list[str] | None,
+        typer.Option("--set", help="Change a config field, as in --set replay_ratio=128; may be repeated."),
     ] = None,
+    keep_every: Annotated[
+        int,
+        typer.Option(min=0, max=MOST, help="Steps between agents kept in OUTPUT/kept/step-N; 0: the last alone."),
+    ] = 0,
+    extra: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="")] = None,
 ) -> None:
     """Train an agent; its checkpoint can be opened in the dashboard while it trains."""
     from dali.envs.outside import allow
-    from dali.train.asked import asked_config
+    from dali.train.asked import asked_config, resumed_config
     from dali.train.checks import check_device, holding
 
-    allow(env)
-    config = asked_config(env, method, preset, seed, steps, change)
-    folder = output or _default_folder(config)
-    if not resume:
-        _check_empty(folder)
-    if resume and not exists(folder / TRAINER_STATE):
-        raise DaliError(f"{folder} cannot be resumed: it holds no {TRAINER_STATE}.")
+    if extra:
+        raise DaliError(
+            f"{quote(extra[0])} stands behind no option. --set is repeated for each field: --set a=1 --set b=2."
+        )
+    if env is not None:
+        allow(env)
+    if resume and output is not None:
+        folder, config = output, resumed_config(output, env, method, preset, seed, steps, change)
+    elif env is None:
+        raise DaliError("Name an environment with --env, or a folder to go on with: --resume --output FOLDER.")
+    else:
+        config = asked_config(env, method or METHOD, preset or PRESET, seed or 0, steps, change)
+        folder = output or _default_folder(config)
+        if resume:
+            config = resumed_config(folder, env, method, preset, seed, steps, change)
+        else:
+            _check_empty(folder)
     with holding(folder):
         if not resume:
             _check_empty(folder)  # again: another training may have ended in it meanwhile
         check_device(config.train.device)
         from dali.train.trainer import Trainer  # torch takes seconds to import; a wrong option is told at once
 
-        complete = Trainer(config, folder).run(resume)
+        complete = Trainer(config, folder, keep_every).run(resume)
     typer.echo(f"{'Done' if complete else 'Interrupted and saved; go on with --resume'}: {folder}")
 
 

@@ -42,19 +42,7 @@ def read_selection(data: bytes, name: str, episodes: Episodes) -> np.ndarray:
     Raises:
         DaliError: another form, not such a table, or records that these episodes do not have.
     """
-    form = name.rpartition(".")[2].lower()
-    if form not in FORMATS:
-        raise DaliError(f"A selection is read from .csv or .parquet; found {name!r}.")
-    source = io.BytesIO(data)
-    try:
-        table = pd.read_csv(source) if form == "csv" else pd.read_parquet(source)
-        wanted = table[["episode", "t"]].to_numpy()
-    except (ValueError, KeyError, OSError, pd.errors.ParserError) as error:
-        raise DaliError(f"{name!r} is not a table with the columns episode and t: {error}.") from error
-    numbers = np.issubdtype(wanted.dtype, np.number)
-    if not numbers or not np.isfinite(wanted).all() or not (wanted == np.floor(wanted)).all():
-        raise DaliError(f"{name!r} holds episodes or steps that are not whole numbers.")
-    episode, t = wanted.astype(np.int64).T.reshape(2, -1)
+    episode, t = np.array(read_records(data, name), np.int64).reshape(-1, 2).T
     alive = episodes.alive()
     inside = (episode >= 0) & (episode < alive.shape[0]) & (t >= 0) & (t < alive.shape[1])
     inside[inside] = alive[episode[inside], t[inside]]
@@ -64,3 +52,24 @@ def read_selection(data: bytes, name: str, episodes: Episodes) -> np.ndarray:
     records = np.zeros(alive.shape, bool)
     records[episode, t] = True
     return records
+
+
+def read_records(data: bytes, name: str) -> list[tuple[int, int]]:
+    """Episode and t of each row of a table that has both, in the order of the rows; rows with neither name no record.
+
+    Raises:
+        DaliError: neither CSV nor Parquet, no such columns, or entries that are not whole numbers.
+    """
+    form = name.rpartition(".")[2].lower()
+    if form not in FORMATS:
+        raise DaliError(f"Records are read from .csv or .parquet; found {name!r}.")
+    source = io.BytesIO(data)
+    try:
+        table = pd.read_csv(source) if form == "csv" else pd.read_parquet(source)
+        wanted = table[["episode", "t"]].dropna(how="all")
+        values = wanted.to_numpy(float)
+    except (ValueError, TypeError, KeyError, OSError, pd.errors.ParserError) as error:
+        raise DaliError(f"{name!r} is not a table with the numbers episode and t: {error}.") from error
+    if not (np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) < 2**31)).all():
+        raise DaliError(f"{name!r} holds episodes or steps that are not whole numbers.")
+    return [(int(episode), int(t)) for episode, t in values]

@@ -10,6 +10,7 @@ C candidates.
 
 import threading
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -115,12 +116,27 @@ class Film:
     mean_error_counterfactual: float
     mean_error_unsteered: float  # the dream under z, same actions, against real under c'
     skill: float | None  # steering skill of this request; None where c' = c
-    effective: np.ndarray  # (F,) physics whose real run is nearest to the dream under z', one feature at a time
-    effective_error: np.ndarray  # (F,) how far that real run still is from the dream
     read: np.ndarray | None  # (F,) the probe's reading of z'; None without a code
     back_error: np.ndarray | None  # (F,) probe(m(c')) - c', the error of the way back; None without a code
     support: Verdict | None  # of z'; None without a code
     outside: tuple[str, ...]  # features whose c' lies outside their train range
+    source: FilmSource = field(repr=False)
+    state: np.ndarray = field(repr=False)  # (S,) that real runs start from
+
+    @cached_property
+    def _nearest(self) -> tuple[np.ndarray, np.ndarray]:
+        """Sought when it is asked for: it costs more than all of the rest, which can be shown before."""
+        return effective_physics(self.source, self.state, self.context_to, self.dream_counterfactual)
+
+    @property
+    def effective(self) -> np.ndarray:
+        """(F,) physics whose real run is nearest to the dream under z', one feature at a time."""
+        return self._nearest[0]
+
+    @property
+    def effective_error(self) -> np.ndarray:
+        """(F,) how far that real run still is from the dream."""
+        return self._nearest[1]
 
 
 def make_film_source(agent: Agent, episodes: Episodes, steering: Steering | None) -> FilmSource:
@@ -138,8 +154,11 @@ def make_film_source(agent: Agent, episodes: Episodes, steering: Steering | None
     return FilmSource(agent, episodes, steering, metric, catalogue.make(agent.spec.name, 1), crowd)
 
 
-def make_factual(source: FilmSource, request: Request) -> Factual:
+def make_factual(source: FilmSource, request: Request, beside: Film | None = None) -> Factual:
     """The real run and the dream under the episode's own physics and code.
+
+    Args:
+        beside: another agent's film of the same request, whose actions and real runs this one takes.
 
     Raises:
         DaliError: the request does not fit the episodes or the method.
@@ -148,22 +167,26 @@ def make_factual(source: FilmSource, request: Request) -> Factual:
     episode = _episode(source, request)
     context = _held(source, request, _code(source, request), episode.context)
     start = infer_start(source.agent, episode, request.t, context, request.latents)
-    dreamed = _dream(source, request, start, context, _given_actions(source, request))
+    given = _given_actions(source, request) if beside is None else beside.dream.action[None]
+    dreamed = _dream(source, request, start, context, given)
+    if beside is not None:
+        return Factual(start, beside.state, beside.real, dreamed)
     with source.lock:
         state = recorded_states(source.single, episode, request.t, request.t + 1)[0, 0]
     return Factual(start, state, _real(source, state, episode.context[0], dreamed.action), dreamed)
 
 
-def make_film(source: FilmSource, request: Request, factual: Factual | None = None) -> Film:
+def make_film(source: FilmSource, request: Request, factual: Factual | None = None, beside: Film | None = None) -> Film:
     """The film of a request.
 
     Args:
         factual: what ``make_factual`` gave for this episode, start, horizon, actions and latents, if it was kept.
+        beside: another agent's film of the same request, whose actions and real runs this one takes.
 
     Raises:
         DaliError: the request does not fit the episodes or the method.
     """
-    factual = factual or make_factual(source, request)
+    factual = factual or make_factual(source, request, beside)
     check_request(request, source.agent.spec, source.agent.method, source.episodes)
     spec, method = source.agent.spec, source.agent.method
     context = source.episodes.context[request.episode]
@@ -172,22 +195,16 @@ def make_film(source: FilmSource, request: Request, factual: Factual | None = No
     by_physics, sigmas = _moves(source, request, context, context_to)
     moved = code + sigmas * source.steering.support.std if source.steering else code
     dreamed = factual.dream
-    if sigmas.any() or (method.source == "given" and (context_to != context).any()):
-        held = _held(source, request, moved, context_to[None])
-        own = _held(source, request, code, context[None])
-        start = changed_start(
-            source.agent,
-            _episode(source, request),
-            request.t,
-            factual.start,
-            own,
-            held,
-            context_to[None],
-            request.latents,
-        )
-        dreamed = _dream(source, request, start, held, _given_actions(source, request))
+    given = _given_actions(source, request) if beside is None else beside.dream_counterfactual.action[None]
+    told = method.source == "given" and (context_to != context).any()
+    acts_otherwise = beside is not None and not np.array_equal(beside.dream_counterfactual.action, dreamed.action)
+    if sigmas.any() or told or acts_otherwise:
+        dreamed = _changed_dream(source, request, factual.start, code, moved, given)
     changed = (context_to != context).any() or dreamed is not factual.dream
-    real = _real(source, factual.state, context_to, dreamed.action) if changed else factual.real
+    if beside is not None:
+        real = beside.real_counterfactual
+    else:
+        real = _real(source, factual.state, context_to, dreamed.action) if changed else factual.real
 
     unsteered = factual.dream
     if request.actions == "policy" and dreamed is not factual.dream:
@@ -199,7 +216,6 @@ def make_film(source: FilmSource, request: Request, factual: Factual | None = No
         np.stack([factual.real.compared, real.compared, real.compared]),
         source.scale,
     )
-    effective, effective_error = effective_physics(source, factual.state, context_to, dreamed)
     steering = source.steering
     return Film(
         request=request,
@@ -218,12 +234,12 @@ def make_film(source: FilmSource, request: Request, factual: Factual | None = No
         mean_error_counterfactual=float(total[1]),
         mean_error_unsteered=float(total[2]),
         skill=steering_skill(total[1:2], total[2:3]) if (context_to != context).any() else None,
-        effective=effective,
-        effective_error=effective_error,
         read=steering.probe.predict(moved) if steering else None,
         back_error=round_trip_error(steering.code_map, steering.probe, context_to) if steering else None,
         support=steering.support.verdict(moved) if steering else None,
         outside=tuple(f.name for f, c in zip(spec.features, context_to, strict=True) if not f.inside(c)),
+        source=source,
+        state=factual.state,
     )
 
 
@@ -287,6 +303,18 @@ def _dream(source: FilmSource, request: Request, start: Start, context: Tensor, 
         return Rollout(action, None, None, reward, frames)
     states = catalogue.simulator_class(source.agent.spec.name).states_from_observations(obs)
     return Rollout(action, obs, states, reward, spread=None if result.spread is None else result.spread[0])
+
+
+def _changed_dream(
+    source: FilmSource, request: Request, start: Start, code: np.ndarray, moved: np.ndarray, given: np.ndarray | None
+) -> Rollout:
+    """The dream under a moved code (Z,) and the physics asked for, ``start`` being that of the factual dream."""
+    context = source.episodes.context[request.episode][None]
+    asked = request.context_to(source.agent.spec, context[0])[None]
+    held, own = _held(source, request, moved, asked), _held(source, request, code, context)
+    episode = _episode(source, request)
+    start = changed_start(source.agent, episode, request.t, start, own, held, asked, request.latents)
+    return _dream(source, request, start, held, given)
 
 
 def _real(source: FilmSource, state: np.ndarray, context: np.ndarray, action: np.ndarray) -> Rollout:

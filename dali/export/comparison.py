@@ -1,9 +1,13 @@
 """A comparison of methods as tables: what `python -m dali compare` prints and docs/results.md holds."""
 
+from collections.abc import Sequence
+
 from dali.methods import METHODS
 from dali.returns.comparison import Comparison
 from dali.returns.differences import Difference
 from dali.returns.estimators import Estimate
+from dali.returns.memory import MemoryRow
+from dali.returns.scoring import NORMALISED
 
 Table = tuple[list[str], list[list[str]], str]  # head, rows, and what its figures are
 
@@ -13,6 +17,31 @@ def render(found: Comparison, markdown: bool) -> str:
     tables = [_scores_table(found), _early_table(found), *_versus_tables(found)]
     parts = [part for head, rows, text in tables if rows for part in (_table(head, rows, markdown), text)]
     return "\n\n".join([*parts, *found.sentences])
+
+
+def render_memory(rows: Sequence[MemoryRow], measure: str, markdown: bool) -> str:
+    """The table of methods with and without memory, and what its figures are; of no rows, nothing."""
+    if not rows:
+        return ""
+    head, cells, text = memory_table(rows, measure)
+    return "\n\n".join([_table(head, cells, markdown), text])
+
+
+def memory_table(rows: Sequence[MemoryRow], measure: str) -> Table:
+    """Three lines a method: with memory, without, and the difference. Regimes that some method lacks are left out."""
+    digits = 2 if measure == NORMALISED else 0
+    regimes = [regime for regime in rows[0].kept if all(regime in row.kept for row in rows)]
+    cells = []
+    for row in rows:
+        title, seeds = METHODS[row.method].title, _seeds(row.seeds)
+        cells.append([title, seeds, "kept", *(_cell(row.kept[r], digits) for r in regimes)])
+        cells.append([title, seeds, "none", *(_cell(row.none[r], digits) for r in regimes)])
+        cells.append([title, seeds, "difference", *(_difference(row.difference[r], digits) for r in regimes)])
+    text = (
+        f"{measure[0].upper()}{measure[1:]} of the same runs with h and s made anew at every step (`evaluate --memory "
+        "none`): what is left, the context alone told. Differences are paired by run."
+    )
+    return ["method", "seeds", "memory", *regimes], cells, text
 
 
 def _scores_table(found: Comparison) -> Table:

@@ -12,20 +12,30 @@ from dali import __version__
 from dali.dreams.film import Film
 from dali.envs.spec import EnvSpec
 from dali.episodes import Episodes
+from dali.export.look import PLAIN, Look
 from dali.export.pictures import SIZE
+from dali.export.second import Second
 
 SCHEMA = 1
 PACKAGES = ("numpy", "torch", "mujoco", "opencv-python-headless", "imageio", "imageio-ffmpeg", "pillow")
 
 
 def command_line(
-    run: Path, film: Film, output: str, size: int, extras: Sequence[str], expect: str, pinned: Film | None = None
+    run: Path,
+    film: Film,
+    output: str,
+    size: int,
+    extras: Sequence[str],
+    expect: str,
+    pinned: Film | None = None,
+    second: Second | None = None,
+    look: Look = PLAIN,
 ) -> str:
     """The ``python -m dali counterfactual`` line that makes the film again, byte for byte with the same versions.
 
     Args:
         expect: digest of the checkpoint; the command refuses another one.
-        pinned: a dream shown beside the others.
+        pinned: a dream shown beside the others. second: another agent's, shown beside them. look: of the film.
     """
     words = ["python", "-m", "dali", "counterfactual", str(run), *film.request.arguments()]
     if size != SIZE:
@@ -34,7 +44,9 @@ def command_line(
         words += ["--extra", extra]
     if pinned:
         words += ["--pin", pinned.request.to_json()]
-    return shlex.join([*words, "--expect", expect[:16], "--output", output])
+    if second:
+        words += ["--second", str(second.run), "--expect-second", second.checkpoint[:16]]
+    return shlex.join([*words, *look.arguments(), "--expect", expect[:16], "--output", output])
 
 
 def episode_digest(episodes: Episodes, index: int) -> str:
@@ -54,6 +66,7 @@ def make_manifest(
     files: dict[str, bytes],
     command: str,
     pinned: Film | None = None,
+    second: Second | None = None,
 ) -> dict[str, Any]:
     """Plain data for JSON.
 
@@ -65,6 +78,18 @@ def make_manifest(
 
     def in_units(values) -> dict[str, dict[str, Any]]:
         return {f.name: {"value": float(v), "unit": f.unit} for f, v in zip(spec.features, values, strict=True)}
+
+    def measured(film: Film) -> dict[str, Any]:
+        return {
+            "error_factual_sigmas": film.mean_error,
+            "error_counterfactual_sigmas": film.mean_error_counterfactual,
+            "error_unsteered_sigmas": film.mean_error_unsteered,
+            "steering_skill": film.skill,
+            "effective_physics": in_units(film.effective),
+            "way_back_error": None if film.back_error is None else in_units(film.back_error),
+            "outside_train_range": list(film.outside),
+            "code_support": None if film.support is None else film.support.text,
+        }
 
     return {
         "schema": SCHEMA,
@@ -84,15 +109,13 @@ def make_manifest(
             "factual": hashlib.sha256(film.dream.action.tobytes()).hexdigest(),
             "counterfactual": hashlib.sha256(film.dream_counterfactual.action.tobytes()).hexdigest(),
         },
-        "measured": {
-            "error_factual_sigmas": film.mean_error,
-            "error_counterfactual_sigmas": film.mean_error_counterfactual,
-            "error_unsteered_sigmas": film.mean_error_unsteered,
-            "steering_skill": film.skill,
-            "effective_physics": in_units(film.effective),
-            "way_back_error": None if film.back_error is None else in_units(film.back_error),
-            "outside_train_range": list(film.outside),
-            "code_support": None if film.support is None else film.support.text,
+        "measured": measured(film),
+        "second": None
+        if second is None
+        else {
+            "checkpoint": {"name": second.name, "sha256": second.checkpoint},
+            "code": {"z": second.film.code.tolist(), "change_sigmas": second.film.sigmas.tolist()},
+            "measured": measured(second.film),
         },
         "files": {name: {"sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()},
         "versions": versions(),

@@ -80,20 +80,20 @@ def draw_pictures(
     for extra in extras:
         if extra not in EXTRAS:
             raise unknown_name("extra pane", extra, EXTRAS)
-    real = _draw("Real, factual", "real_factual", film.real, film.context, spec, size, keep)
-    dreamed = _draw("Dream, factual", "dream_factual", film.dream, film.context, spec, size, keep)
+    real = draw_pane("Real, factual", "real_factual", film.real, film.context, spec, size, keep)
+    dreamed = draw_pane("Dream, factual", "dream_factual", film.dream, film.context, spec, size, keep)
     drawn = {real.digest: real.frames, dreamed.digest: dreamed.frames}
 
     def reuse(digest: str, make: Callable[[], np.ndarray]) -> np.ndarray:
         return drawn[digest] if digest in drawn else make()
 
-    other = _draw(
+    other = draw_pane(
         "Real, counterfactual", "real_counterfactual", film.real_counterfactual, film.context_to, spec, size, reuse
     )
     pairs = [(real, dreamed, "factual", keep)]
     panes = [real, other, dreamed]
     if method.source != "none":
-        changed = _draw(
+        changed = draw_pane(
             "Dream, counterfactual",
             "dream_counterfactual",
             film.dream_counterfactual,
@@ -113,13 +113,20 @@ def draw_pictures(
 def draw_pinned(film: Film, spec: EnvSpec, size: int = SIZE, keep: Keep = make_afresh) -> Picture:
     """The counterfactual dream of a film that is kept for comparison."""
     run = film.dream_counterfactual
-    return _draw("Dream, pinned", "pinned", run, film.context_to, spec, size, keep, code_text(film))
+    return draw_pane("Dream, pinned", "pinned", run, film.context_to, spec, size, keep, code_text(film))
+
+
+def tile_columns(panes: int) -> int:
+    """In how many columns so many panes stand: pairs side by side, eight in rows of four."""
+    if panes <= 3:
+        return panes
+    return 4 if panes == 8 else 3 if panes % 2 else 2
 
 
 def tile_pictures(pictures: Sequence[Picture], columns: int | None = None) -> np.ndarray:
-    """All panes with their captions in one film: pairs side by side, eight in rows of four."""
-    if columns is None and len(pictures) > 3:
-        columns = 4 if len(pictures) == 8 else 3 if len(pictures) % 2 else 2
+    """All panes with their captions in one film."""
+    if columns is None and pictures:
+        columns = tile_columns(len(pictures))
     return tile([caption(p.frames, p.title, p.caption) for p in pictures], columns)
 
 
@@ -137,9 +144,10 @@ def draw_run(run: Rollout, spec: EnvSpec, context: np.ndarray, size: int) -> np.
     return enlarge(run.frames, size)
 
 
-def _draw(
+def draw_pane(
     title: str, style: str, run: Rollout, context: np.ndarray, spec: EnvSpec, size: int, keep: Keep, note: str = ""
 ) -> Picture:
+    """The pane of one run under physics (F,). ``note`` stands behind the physics in its caption."""
     shown = run.frames if run.state is None else run.state
     assert shown is not None
     parts = (spec.name.encode(), np.int64(size).tobytes(), context.tobytes(), shown.tobytes())

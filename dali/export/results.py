@@ -13,13 +13,16 @@ from dali.config import RunConfig
 from dali.envs import catalogue
 from dali.envs.contexts import evaluation_grid
 from dali.errors import CheckpointError
-from dali.export.comparison import render
+from dali.export.comparison import render, render_memory
 from dali.methods import METHODS
 from dali.returns.comparison import compare_methods, setting, setting_text
+from dali.returns.differences import SEEDS_TO_TELL
+from dali.returns.memory import memory_rows
 from dali.returns.play import Evaluation
 from dali.returns.scoring import by_regime, score
-from dali.runs.folder import ANALYSIS_FILE, list_runs
+from dali.runs.folder import ANALYSIS_FILE, exists, list_runs
 from dali.runs.run import open_run
+from dali.runs.scores import FILES, load_evaluation
 
 BASELINE = "dreamer_dr"  # that other methods are held against
 NONE = "-"
@@ -33,6 +36,7 @@ class Result:
     config: RunConfig
     analysis: dict[str, Any] | None
     evaluation: Evaluation | None
+    without_memory: Evaluation | None
 
 
 def load_results(folder: Path) -> list[Result]:
@@ -65,7 +69,8 @@ def _load(folder: Path) -> Result:
         raise CheckpointError(
             f"{folder / ANALYSIS_FILE} is of other weights; make it anew with: python -m dali analyse {folder}"
         )
-    return Result(folder, run.config, analysis, run.evaluation())
+    forgetful = load_evaluation(folder, "none") if exists(folder / FILES["none"]) else None
+    return Result(folder, run.config, analysis, run.evaluation(), forgetful)
 
 
 def results_page(results: Sequence[Result], command: str, where: Path | None = None) -> str:
@@ -187,24 +192,54 @@ def _played(result: Result) -> str:
     return f"{grid}, {few if few == many else f'{few} to {many}'}, {evaluation.seed}"
 
 
-def _generalisation(results: Sequence[Result]) -> Iterator[str]:
+def difference_sentences(results: Sequence[Result]) -> list[str]:
+    """What the differences from the baseline say, by environment, of methods with seeds enough to tell anything."""
+    out = []
+    for config, group in _groups(results):
+        found = compare_methods(catalogue.spec(config.env), _evaluations(group), BASELINE)
+        for row, sentence in zip((r for r in found.rows if r.versus), found.sentences, strict=True):
+            if min(min(v.told.seeds) for v in row.versus.values()) >= SEEDS_TO_TELL:
+                trained = f"preset {config.preset}, {config.train.steps:,} environment steps"
+                out.append(f"{catalogue.spec(config.env).title}, {trained}: {sentence}")
+    return out
+
+
+def _groups(results: Sequence[Result]) -> list[tuple[RunConfig, list[Result]]]:
+    """The evaluated results of each setting with more than one method."""
     alike: dict[RunConfig, list[Result]] = {}
     for result in results:
         if result.evaluation is not None:
             alike.setdefault(setting(result.config), []).append(result)
-    groups = [(c, group) for c, group in alike.items() if len({r.config.method_name for r in group}) > 1]
+    return [(c, group) for c, group in alike.items() if len({r.config.method_name for r in group}) > 1]
+
+
+def _evaluations(group: Sequence[Result]) -> dict[str, list[tuple[int, Evaluation]]]:
+    """Training seed and evaluation of each run, by method."""
+    runs = {
+        name: [(r.config.seed, r.evaluation) for r in group if r.config.method_name == name and r.evaluation]
+        for name in METHODS
+    }
+    return {name: found for name, found in runs.items() if found}
+
+
+def _generalisation(results: Sequence[Result]) -> Iterator[str]:
+    groups = _groups(results)
     if not groups:
         yield "No two methods were trained alike and evaluated."
     for config, group in groups:
-        spec = catalogue.spec(config.env)
-        runs = {
-            name: [(r.config.seed, r.evaluation) for r in group if r.config.method_name == name and r.evaluation]
-            for name in METHODS
-        }
-        runs = {name: found for name, found in runs.items() if found}
+        spec, runs = catalogue.spec(config.env), _evaluations(group)
         yield f"### {spec.title}: {setting_text(config)}"
         yield "By `python -m dali compare " + " ".join(_escaped(str(r.folder)) for r in group) + " --markdown`:"
-        yield render(compare_methods(spec, runs, BASELINE), markdown=True)
+        compared = compare_methods(spec, runs, BASELINE)
+        yield render(compared, markdown=True)
+        without = {
+            name: [
+                (r.config.seed, r.without_memory) for r in group if r.config.method_name == name and r.without_memory
+            ]
+            for name in METHODS
+        }
+        if memory := memory_rows(spec, runs, without):
+            yield render_memory(memory, compared.measure, markdown=True)
 
 
 def _number(value: float | None) -> str:

@@ -7,6 +7,7 @@ Shapes: H horizon, O observation, A action, F context features, Z code dimension
 
 import csv
 import io
+import re
 
 import numpy as np
 
@@ -14,18 +15,22 @@ from dali.dreams.film import Film, Rollout
 from dali.envs.spec import EnvSpec
 
 
-def runs(film: Film, pinned: Film | None = None) -> dict[str, Rollout]:
-    """The four runs by the names that styles, columns and arrays carry, and the dream pinned for comparison."""
+def runs(film: Film, pinned: Film | None = None, second: Film | None = None) -> dict[str, Rollout]:
+    """The four runs by the names that columns and arrays carry, the pinned dream and a second agent's two."""
     four = {
         "real_factual": film.real,
         "real_counterfactual": film.real_counterfactual,
         "dream_factual": film.dream,
         "dream_counterfactual": film.dream_counterfactual,
     }
-    return four if pinned is None else {**four, "dream_pinned": pinned.dream_counterfactual}
+    if pinned:
+        four["dream_pinned"] = pinned.dream_counterfactual
+    if second:
+        four |= {"second_factual": second.dream, "second_counterfactual": second.dream_counterfactual}
+    return four
 
 
-def to_csv(film: Film, spec: EnvSpec, pinned: Film | None = None) -> str:
+def to_csv(film: Film, spec: EnvSpec, pinned: Film | None = None, second: Film | None = None) -> str:
     """One row a step: observations of all runs, actions, expected rewards and errors, each headed with its unit.
 
     What is taken or received between two steps stands in the row of the first; the last row leaves it empty.
@@ -35,7 +40,7 @@ def to_csv(film: Film, spec: EnvSpec, pinned: Film | None = None) -> str:
         "step": list(range(steps)),
         "time [s]": [round(t * spec.timestep, 6) for t in range(steps)],
     }
-    for name, run in runs(film, pinned).items():
+    for name, run in runs(film, pinned, second).items():
         if run.obs is None:
             continue
         label = name.replace("_", " ")
@@ -50,6 +55,42 @@ def to_csv(film: Film, spec: EnvSpec, pinned: Film | None = None) -> str:
     columns["error of the dream, counterfactual [σ]"] = film.error_counterfactual.tolist()
     if pinned:
         columns["error of the dream, pinned [σ]"] = pinned.error_counterfactual.tolist()
+    if second:
+        columns["error of the second dream, factual [σ]"] = second.error.tolist()
+        columns["error of the second dream, counterfactual [σ]"] = second.error_counterfactual.tolist()
+    return _csv_of(columns)
+
+
+def to_pgfplots(film: Film, spec: EnvSpec, pinned: Film | None = None, second: Film | None = None) -> str:
+    """The same traces for pgfplots: ``\\addplot table [col sep=comma, x=time, y=real_factual_cos_angle] {film.csv};``.
+
+    Column names are letters, digits and underscores; what there is none of is ``nan``, where pgfplots breaks a line.
+    """
+    steps = len(film.error)
+    columns: dict[str, list] = {"step": list(range(steps)), "time": [round(t * spec.timestep, 6) for t in range(steps)]}
+    for name, run in runs(film, pinned, second).items():
+        if run.obs is not None:
+            for i, dimension in enumerate(spec.observation_names):
+                columns[_plain(f"{name}_{dimension}")] = run.obs[:, i].tolist()
+        if run.spread is not None:
+            for i, dimension in enumerate(spec.observation_names):
+                columns[_plain(f"{name}_{dimension}_spread")] = run.spread[:, i].tolist()
+    for name, run in (("factual", film.dream), ("counterfactual", film.dream_counterfactual)):
+        for i, action in enumerate(spec.action_names):
+            columns[_plain(f"action_{name}_{action}")] = [*run.action[:, i].tolist(), "nan"]
+    errors = {"factual": film.error, "counterfactual": film.error_counterfactual}
+    if pinned:
+        errors["pinned"] = pinned.error_counterfactual
+    if second:
+        errors |= {"second_factual": second.error, "second_counterfactual": second.error_counterfactual}
+    return _csv_of(columns | {f"error_{name}": values.tolist() for name, values in errors.items()})
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_").lower()
+
+
+def _csv_of(columns: dict[str, list]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
@@ -57,7 +98,7 @@ def to_csv(film: Film, spec: EnvSpec, pinned: Film | None = None) -> str:
     return out.getvalue()
 
 
-def to_npz(film: Film, spec: EnvSpec, pinned: Film | None = None) -> bytes:
+def to_npz(film: Film, spec: EnvSpec, pinned: Film | None = None, second: Film | None = None) -> bytes:
     """All arrays of a film, to be read with ``np.load(..., allow_pickle=False)``; equal films give equal bytes."""
     arrays = {
         "observation_names": np.array(spec.observation_names),
@@ -75,7 +116,10 @@ def to_npz(film: Film, spec: EnvSpec, pinned: Film | None = None) -> bytes:
     }
     if pinned:
         arrays["context_pinned"], arrays["error_pinned"] = pinned.context_to, pinned.error_counterfactual
-    for name, run in runs(film, pinned).items():
+    if second:
+        arrays |= {"code_second": second.code, "effective_context_second": second.effective}
+        arrays |= {"error_second_factual": second.error, "error_second_counterfactual": second.error_counterfactual}
+    for name, run in runs(film, pinned, second).items():
         known = {"obs": run.obs, "state": run.state, "action": run.action, "reward": run.reward, "frames": run.frames}
         arrays |= {f"{name}_{part}": values for part, values in known.items() if values is not None}
     out = io.BytesIO()

@@ -116,13 +116,13 @@ def legible_on(values: np.ndarray, limits: tuple[float, float], colours: str | l
     return np.where((light + 0.05) / 0.05 > 1.05 / (light + 0.05), "#000000", "#ffffff").tolist()
 
 
-def colour_bar(limits: tuple[float, float], title: str, colours: str | list = CONTINUOUS) -> go.Figure:
-    """The one colour bar of maps that share their limits, lying above them."""
+def colour_bar(limits: tuple[float, float], colours: str | list = CONTINUOUS) -> go.Figure:
+    """The one colour bar of maps that share their limits, lying above them; its title is the page's."""
     values = np.linspace(*limits, 128) if limits[1] > limits[0] else np.array(limits)
     figure = go.Figure(go.Heatmap(z=[values], x=values, colorscale=colours, showscale=False, hoverinfo="skip"))
-    figure.update_xaxes(title={"text": title, "standoff": 2}, showgrid=False, zeroline=False)
+    figure.update_xaxes(showgrid=False, zeroline=False)
     figure.update_yaxes(visible=False)
-    return layout(figure, 92, "above", dragmode=False, margin={"l": 8, "r": 8, "t": 22, "b": 46})
+    return layout(figure, 52, "above", dragmode=False, margin={"l": 8, "r": 8, "t": 2, "b": 24})
 
 
 def curves(

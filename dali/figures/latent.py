@@ -45,6 +45,7 @@ def map_figure(
     drag: str = "lasso",
     ring: np.ndarray | None = None,
     dark: bool = False,
+    way: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> go.Figure:
     """The map of M points, coloured; hovering tells the physics in units.
 
@@ -52,7 +53,7 @@ def map_figure(
         coordinates: (M, k), k of 2 or 3. axes: k titles. selected: (M,) bool, drawn strongly, the rest faintly.
         path: (T, k) of one episode's records, drawn as a line whose dots tell the time.
         revision: zoom and view are kept while it stays the same. drag: what dragging does, "lasso" or "pan".
-        ring: (k,) a place to ring. dark: the page is dark.
+        ring: (k,) a place to ring. dark: the page is dark. way: a line (N, k) and its numbered points (W, k).
     """
     flat = coordinates.shape[1] == 2
     figure = go.Figure()
@@ -83,6 +84,8 @@ def map_figure(
     if path is not None:
         figure.update_traces(marker_opacity=BEHIND)
         figure.add_traces(_path(path, spec.timestep))
+    if way is not None:
+        figure.add_traces(_way(*way, dark))
     if ring is not None:
         figure.add_trace(_ring(ring, dark))
     tools: Tools = "right" if colour.categories else "above"
@@ -254,9 +257,25 @@ def _path(path: np.ndarray, timestep: float) -> list:
     ]
 
 
-def _ring(place: np.ndarray, dark: bool) -> go.Scatter | go.Scatter3d:
+def _way(line: np.ndarray, waypoints: np.ndarray, dark: bool) -> list:
+    """A line (N, k) and its points (W, k), numbered in the order that they are passed; clicks go through to the map."""
+    kind = go.Scatter3d if line.shape[1] == 3 else go.Scattergl  # others would lie below the points
+    ink, paper = ("#ffffff", "#10151c") if dark else ("#000000", "#ffffff")
+    common = {"showlegend": False, "hoverinfo": "skip"}
+    passed = [dict(zip("xyz", part.T, strict=False)) for part in (line, waypoints)]
+    names = [str(i + 1) for i in range(len(waypoints))]
+    marker = {"size": 17 if line.shape[1] == 2 else 8, "color": paper, "line": {"width": 1.5, "color": ink}}
+    return [
+        kind(**passed[0], mode="lines", line={"color": ink, "width": 2.5}, **common),
+        kind(
+            **passed[1], mode="markers+text", marker=marker, text=names, textfont={"color": ink, "size": 11}, **common
+        ),
+    ]
+
+
+def _ring(place: np.ndarray, dark: bool) -> go.Scattergl | go.Scatter3d:
     """A ring around a place (k,) of the map."""
-    kind = go.Scatter3d if len(place) == 3 else go.Scatter
+    kind = go.Scatter3d if len(place) == 3 else go.Scattergl
     marker = {
         "symbol": "circle-open",
         "size": 14 if len(place) == 2 else 9,

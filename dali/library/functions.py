@@ -10,7 +10,7 @@ from dali.envs import catalogue, outside
 from dali.envs.base import Simulator
 from dali.errors import CheckpointError, DaliError, missing_package
 from dali.library.run import OpenRun, open_run
-from dali.runs.folder import TRAINER_STATE, WEIGHTS, load_config
+from dali.runs.folder import TRAINER_STATE, WEIGHTS, load_config, trainer_numbers
 from dali.runs.folder import list_runs as run_folders
 
 
@@ -100,8 +100,9 @@ def train_agent(
         folder: where the run is written.
         method: a name of dali/methods.py, such as dali_d_chi, crssm_d or dreamer_dr.
         preset: tiny (seconds, for tests), small, pixels or paper.
-        steps: of the environment; its own number where None.
-        resume: goes on from the folder's last checkpoint.
+        steps: of the environment, in all; where None its own number, or that of the run that is resumed.
+        resume: goes on from the folder's last checkpoint. With more steps, a run that was finished or stopped goes on
+            to these; its schedules span the new total.
         changes: fields of dali/config.py by name, as in ``replay_ratio=128``.
 
     Raises:
@@ -112,11 +113,14 @@ def train_agent(
         from dali.train.trainer import Trainer
     except ModuleNotFoundError as error:
         raise missing_package(error) from error
+    from dali.train.asked import saved_run
     from dali.train.steps import default_steps
 
     outside.allow(env)
     path = Path(folder)
-    config = make_config(env, method, preset, seed, steps or default_steps(env, preset), **changes)
+    if steps is None:
+        steps = saved_run(path, trainer_numbers(path))[0].train.steps if resume else default_steps(env, preset)
+    config = make_config(env, method, preset, seed, steps, **changes)
     if not resume and ((path / TRAINER_STATE).exists() or (path / WEIGHTS).exists()):
         raise DaliError(f"{path} already holds a run; give resume=True to go on with it, or choose another folder.")
     Trainer(config, path).run(resume)

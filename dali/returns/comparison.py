@@ -21,6 +21,7 @@ from dali.returns.estimators import Estimate, aggregate, probability_of_improvem
 from dali.returns.play import EARLY, EARLY_COLUMNS, Evaluation
 from dali.returns.scoring import NORMALISED, Scores, compare, context_table
 
+Runs = Mapping[str, Sequence[tuple[int, Evaluation]]]  # by method: training seed and evaluation
 ALL = "all"  # the contexts of all regimes together
 PLACES = {
     "interpolation": "inside the training range",
@@ -28,6 +29,7 @@ PLACES = {
     "mixed": "partly outside",
     ALL: "over all contexts",
 }
+DRAWS = 2000  # of the bootstrap, wherever intervals are told, so that they are told alike
 MIN_CONTEXTS = 2  # of a regime that figures are given for: what an interval over contexts needs
 
 
@@ -114,10 +116,10 @@ def setting_text(config: RunConfig) -> str:
 
 def compare_methods(
     spec: EnvSpec,
-    runs: Mapping[str, Sequence[tuple[int, Evaluation]]],
+    runs: Runs,
     baseline: str | None = "dreamer_dr",
     normalised: bool = True,
-    draws: int = 2000,
+    draws: int = DRAWS,
     seed: int = 0,
 ) -> Comparison:
     """Compares methods, each with its runs as (training seed, evaluation).
@@ -174,7 +176,7 @@ def compare_methods(
     )
 
 
-def _check_runs(runs: Mapping[str, Sequence[tuple[int, Evaluation]]]) -> None:
+def _check_runs(runs: Runs) -> None:
     """Raises DaliError for no runs, or two of a method with the same training seed."""
     if not runs:
         raise DaliError("There is nothing to compare: no run was given.")
@@ -183,7 +185,7 @@ def _check_runs(runs: Mapping[str, Sequence[tuple[int, Evaluation]]]) -> None:
             raise DaliError(f"Two runs of {METHODS[name].title} have the same seed; each is one draw of the method.")
 
 
-def interquartile_means(scores: Scores, draws: int = 2000, seed: int = 0) -> dict[str, Estimate]:
+def interquartile_means(scores: Scores, draws: int = DRAWS, seed: int = 0) -> dict[str, Estimate]:
     """IQM by regime."""
     over = resampling(scores.runs)
     return {
@@ -209,7 +211,7 @@ def regime_masks(scores: Scores) -> dict[str, np.ndarray]:
     return {name: mask for name, mask in masks.items() if mask.sum() >= MIN_CONTEXTS}
 
 
-def improvement(x: Scores, y: Scores, draws: int = 2000, seed: int = 0) -> dict[str, Estimate]:
+def improvement(x: Scores, y: Scores, draws: int = DRAWS, seed: int = 0) -> dict[str, Estimate]:
     """Probability of improvement of x over y, scores on the same contexts, by regime."""
     resample = resampling(x.runs, y.runs)
     return {
@@ -219,7 +221,7 @@ def improvement(x: Scores, y: Scores, draws: int = 2000, seed: int = 0) -> dict[
 
 
 def against(
-    x: Scores, x_seeds: Sequence[int], y: Scores, y_seeds: Sequence[int], draws: int = 2000, seed: int = 0
+    x: Scores, x_seeds: Sequence[int], y: Scores, y_seeds: Sequence[int], draws: int = DRAWS, seed: int = 0
 ) -> dict[str, Versus]:
     """A method against another, scores on the same contexts, by regime.
 

@@ -16,12 +16,13 @@ from dali.config import RunConfig
 from dali.envs.spec import EnvSpec
 from dali.episodes import Episodes
 from dali.errors import CheckpointError
+from dali.files import lock
 from dali.files.arrays import read_arrays
 from dali.files.reading import read_object
 from dali.files.writing import reason, write_atomic, write_text
 from dali.runs.checkpoint import digest
 from dali.runs.episodes_check import episodes_problem
-from dali.runs.folder import ANALYSIS_FILE
+from dali.runs.folder import ANALYSIS_FILE, ANALYSIS_LOCK, made_from
 from dali.runs.folder import EPISODES_FILE as EPISODES_FILE  # of the interface of what analysis leaves
 from dali.runs.report import Analysis
 
@@ -111,9 +112,16 @@ def load_typical(folder: Path) -> TypicalCodes | None:
     return TypicalCodes(context, code)
 
 
-def save_analysis(folder: Path, analysis: Analysis) -> None:
-    """Writes the recorded episodes and the figures beside the weights."""
-    save_episodes(folder / EPISODES_FILE, analysis.episodes)
+def save_analysis(folder: Path, analysis: Analysis, weights: str | None = None) -> None:
+    """Writes the recorded episodes and the figures beside the weights.
+
+    Args:
+        weights: the digest before the agent was loaded; None where the folder's weights are known to be the same still.
+
+    Raises:
+        CheckpointError: they have changed, or the folder cannot be written.
+    """
+    made = made_from(folder, weights)
     scatter = {
         engine: {
             f.name: {"requested": f.requested.round(4).tolist(), "effective": f.effective.round(4).tolist()}
@@ -121,9 +129,11 @@ def save_analysis(folder: Path, analysis: Analysis) -> None:
         }
         for engine, dreams in analysis.dreams.items()
     }
-    record: dict[str, Any] = {"weights": digest(folder), "summary": analysis.summary(), "scatter": scatter["rssm"]}
+    record: dict[str, Any] = {"weights": made, "summary": analysis.summary(), "scatter": scatter["rssm"]}
     if "dynamics" in analysis.dreams:
         record["dynamics"] = {"summary": analysis.summary("dynamics"), "scatter": scatter["dynamics"]}
     typical = analysis.typical
     record["typical"] = {"context": typical.context.round(6).tolist(), "code": typical.code.round(5).tolist()}
-    write_text(folder / ANALYSIS_FILE, json.dumps(record, indent=1) + "\n")
+    with lock.hold(folder / ANALYSIS_LOCK, wait=True):  # another analysis may end now: each writes both of its files
+        save_episodes(folder / EPISODES_FILE, analysis.episodes)
+        write_text(folder / ANALYSIS_FILE, json.dumps(record, indent=1) + "\n")

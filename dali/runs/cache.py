@@ -3,6 +3,7 @@
 A file says what it was made from, and is never read for anything else. The folder may be deleted at any time.
 """
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable
@@ -93,13 +94,19 @@ def make_map(folder: Path, request: MapRequest, report: Report) -> Path:
 
 def _trim(newest: Path) -> None:
     """Deletes the oldest maps of a cache until all take less than 64 MB; the newest stays."""
-    maps = sorted((p for p in newest.parent.glob("map-*.npz") if p != newest), key=lambda p: p.stat().st_mtime)
-    size = sum(p.stat().st_size for p in (*maps, newest))
-    for path in maps:
+    found = []
+    for path in newest.parent.glob("map-*.npz"):
+        with contextlib.suppress(OSError):  # another process may have deleted it
+            status = path.stat()
+            found.append((status.st_mtime, status.st_size, path))
+    size = sum(bytes_ for _, bytes_, _ in found)
+    for _, bytes_, path in sorted(found):
         if size <= MAX_CACHE:
             return
-        size -= path.stat().st_size
-        path.unlink()
+        if path != newest:
+            size -= bytes_
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def load_effects(folder: Path) -> list[DimensionEffect] | None:
@@ -129,10 +136,10 @@ def make_effects(folder: Path, report: Report, seed: int = 0) -> list[DimensionE
     Raises:
         DaliError: no recorded episodes, no code to move, or nowhere to write.
     """
+    weights = digest(folder)  # before the agent: of a run that trains on, figures are rather of none than of others
     agent = load_agent(folder)
     if not agent.method.infers_context:
         raise DaliError(f"{agent.method.title} infers no context code, so it has no dimensions to move.")
-    weights = digest(folder)
     episodes = load_episodes(folder / EPISODES_FILE)
     sigma = fit_readout(episodes, agent.spec, load_typical(folder)).code_std
     effects = dimension_effects(agent, episodes, sigma, MOVE, seed, report=report)

@@ -20,11 +20,10 @@ from torch import Tensor
 
 from dali.envs import catalogue
 from dali.errors import CheckpointError, DaliError
-from dali.files.reading import parse_json
 from dali.files.text import quote
 from dali.files.writing import reason, write_atomic, write_text
 from dali.model.agent import Agent
-from dali.runs.folder import CONFIG, WEIGHTS, load_config
+from dali.runs.folder import CONFIG, WEIGHTS, load_config, trainer_numbers
 from dali.runs.folder import METRICS as METRICS  # of the interface of a checkpoint, like the next three
 from dali.runs.folder import TRAINER_STATE as TRAINER_STATE
 from dali.runs.folder import digest as digest
@@ -138,13 +137,10 @@ def load_trainer_state(folder: Path) -> tuple[dict[str, Tensor], dict]:
     Raises:
         CheckpointError: there is none, or it cannot be read.
     """
-    path = folder / TRAINER_STATE
-    if not path.is_file():
-        raise CheckpointError(f"{folder} cannot be resumed: it holds no {TRAINER_STATE}.")
+    numbers, path = trainer_numbers(folder), folder / TRAINER_STATE
     try:
         with safe_open(path, framework="pt") as file:
-            numbers = parse_json(file.metadata()["state"], str(path))
             tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, TypeError) as error:
+    except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}.") from error
     return tensors, numbers

@@ -33,9 +33,20 @@ def load_dimensions(folder: Path, episodes: Episodes) -> Disentanglement | None:
         names = tuple(record.pop("names"))
         numbers: dict[str, Any] = {name: record.pop(name) for name in ("contexts", "bins")}
         tables: dict[str, Any] = {name: np.array(values, float) for name, values in record.items()}
+        _check(tables, episodes.code.shape[-1], len(names), [*scores.values()])
         return Disentanglement(names=names, **tables, **scores, **numbers)
-    except (FileNotFoundError, CheckpointError, KeyError, TypeError, ValueError):
+    except (FileNotFoundError, CheckpointError, KeyError, TypeError, ValueError, OverflowError):
         return None  # absent, or of another version: it can be made anew
+
+
+def _check(tables: dict[str, np.ndarray], dimensions: int, features: int, scores: list[Score]) -> None:
+    """Raises ValueError or TypeError where tables and scores are none of a code's dimensions by features."""
+    for name, table in tables.items():
+        if table.shape != ((features,) if name == "entropy" else (dimensions, features)):
+            raise ValueError(f"{name} has shape {table.shape}")
+    figures = [*tables.values(), *(np.array([*asdict(score).values()], float) for score in scores)]
+    if not all(np.isfinite(part).all() for part in figures):
+        raise ValueError("a figure is not finite")
 
 
 def make_dimensions(folder: Path, episodes: Episodes, names: tuple[str, ...]) -> Disentanglement:

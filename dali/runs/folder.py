@@ -5,12 +5,15 @@ Lists of runs need no more, and importing this takes no torch.
 
 import errno
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from dali.config import RunConfig, parse_config
 from dali.errors import CheckpointError
-from dali.files.reading import read_json
+from dali.files.reading import parse_json, read_json
 from dali.files.writing import reason
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -19,6 +22,7 @@ EPISODES_FILE, ANALYSIS_FILE, EVAL_FILE = "latents.npz", "analysis.json", "eval.
 TRAINER_STATE = Path("trainer") / "state.safetensors"
 CACHE = "cache"  # maps, tests, logs: may be deleted at any time
 TRAINING_LOCK, SWEEP_LOCK = Path(CACHE) / "train.lock", Path(CACHE) / "sweep.lock"
+ANALYSIS_LOCK = Path(CACHE) / "analysis.lock"
 
 
 def list_runs(folder: Path) -> list[Path]:
@@ -35,6 +39,21 @@ def list_runs(folder: Path) -> list[Path]:
         return []
     except OSError as error:
         raise CheckpointError(f"{folder} cannot be read: {reason(error)}.") from error
+
+
+def check_folder(folder: Path) -> None:
+    """Raises CheckpointError where a folder of runs is none, or cannot be read; says in one sentence what was found."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        raise CheckpointError(f"There is no folder {folder}.") from None
+    except NotADirectoryError:
+        raise CheckpointError(f"{folder} is a file; expected the folder that holds the runs' folders.") from None
+    except (OSError, ValueError) as error:
+        said = reason(error) if isinstance(error, OSError) else str(error)
+        raise CheckpointError(f"{folder} cannot be read: {said}.") from error
+    if CONFIG in names:
+        raise CheckpointError(f"{folder} is itself a run; expected the folder that holds it, {folder.parent}.")
 
 
 def exists(path: Path) -> bool:
@@ -67,6 +86,25 @@ def load_config(folder: Path) -> RunConfig:
     return parse_config(data, str(path))
 
 
+def trainer_numbers(folder: Path) -> dict[str, Any]:
+    """What a run's trainer has saved besides tensors: its configuration, and how far it is.
+
+    Raises:
+        CheckpointError: there is none, or it cannot be read.
+    """
+    path = folder / TRAINER_STATE
+    if not path.is_file():
+        raise CheckpointError(f"{folder} cannot be resumed: it holds no {TRAINER_STATE}.")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            numbers = parse_json(file.metadata()["state"], str(path))
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}.") from error
+    if not isinstance(numbers, dict):
+        raise CheckpointError(f"{path} does not hold the state of this training: expected fields, found no object.")
+    return numbers
+
+
 def digest(folder: Path) -> str:
     """SHA-256 of the weights and the configuration: what a figure or film was made from.
 
@@ -85,6 +123,23 @@ def digest(folder: Path) -> str:
         except OSError as error:
             raise CheckpointError(f"{path} cannot be read: {reason(error)}.") from error
     return sha.hexdigest()
+
+
+def made_from(folder: Path, weights: str | None) -> str:
+    """The digest that figures are saved under.
+
+    Args:
+        weights: the digest before the agent was loaded that they are of; None where they are of the present weights.
+
+    Raises:
+        CheckpointError: the weights have changed since, as where the run trains on.
+    """
+    present = digest(folder)
+    if weights not in (None, present):
+        raise CheckpointError(
+            f"The weights in {folder} changed while figures were made from them; these are not saved. Make them anew."
+        )
+    return present
 
 
 def analysis_command(folder: Path, summary: dict[str, Any] | None) -> str:

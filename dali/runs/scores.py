@@ -14,7 +14,7 @@ from dali.files.writing import write_text
 from dali.returns.play import EARLY_COLUMNS, LABELS, RESULTS, Evaluation, Memory
 from dali.runs.episodes_check import REGIMES
 from dali.runs.folder import EVAL_FILE as EVAL_FILE  # of the interface of an evaluation
-from dali.runs.folder import digest, load_config
+from dali.runs.folder import digest, load_config, made_from
 
 FILES: dict[Memory, str] = {"kept": EVAL_FILE, "none": "eval-no-memory.json"}
 SCHEMA = 1
@@ -24,8 +24,8 @@ MOST_EPISODES = 1000  # a context; the paper plays 50
 _FIELDS = {"start_seed": "seed", "return": "return", "steps": "length", "random_return": "random_return"}
 
 
-def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
-    """Writes every episode that was played, one context a line."""
+def save_evaluation(folder: Path, evaluation: Evaluation, weights: str | None = None) -> None:
+    """Writes every episode that was played, one context a line; ``weights`` and errors as of ``save_analysis``."""
     config = load_config(folder)
     rows = []
     for context, played in evaluation.episodes.groupby(list(evaluation.features), sort=False):
@@ -41,7 +41,7 @@ def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
         rows.append(row)
     head = {
         "schema": SCHEMA,
-        "weights": digest(folder),
+        "weights": made_from(folder, weights),
         "env": config.env,
         "method": config.method_name,
         "training_seed": config.seed,

@@ -124,7 +124,8 @@ def cancel(status: Path) -> None:
         return
     _end(process)
     found = read_status(status) or Status("running")
-    if found.state == "running":  # it may have ended by itself on the last stretch
+    # It may have been done on the last stretch; a command that handles signals says that it failed, by ours.
+    if found.state in ("running", "failed"):
         write_status(status, Status("cancelled", found.done, found.total, "Cancelled."))
 
 

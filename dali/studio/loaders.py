@@ -5,7 +5,6 @@ read anew. Cached objects are shared: nobody changes them. Torch and the analysi
 screen needs neither; functions that do import them.
 """
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,42 +17,61 @@ from dali.errors import CheckpointError, DaliError
 from dali.files.text import code_span, markdown
 from dali.files.writing import reason
 from dali.methods import METHODS
-from dali.runs.folder import ANALYSIS_FILE, CONFIG, EPISODES_FILE, WEIGHTS, exists, list_runs
+from dali.runs.folder import ANALYSIS_FILE, CONFIG, EPISODES_FILE, WEIGHTS, check_folder, exists, list_runs
 from dali.runs.run import Run, Unreadable, open_run
-from dali.studio.style import require_app
+from dali.studio.folders import checkpoints_folders, names_of
+from dali.studio.style import require_app, shown_path
 
 if TYPE_CHECKING:
     from dali.episodes import Episodes
     from dali.model.agent import Agent
     from dali.runs.artifacts import Readout
 
-ENVIRONMENT_VARIABLE = "DALI_CHECKPOINTS"
-DEFAULT_FOLDER = Path(__file__).resolve().parents[2] / "checkpoints"
-CHOSEN = "run"  # the key of the session state and of the URL that holds the chosen run's name
+CHOSEN = "run"  # the key of the session state and of the URL that holds the chosen run's name, by ``names_of``
 
 Stamp = tuple[tuple[str, int, int], ...]  # path, modification time in ns and size of each file
 
 
-def checkpoints_folder() -> Path:
-    """The folder of runs: DALI_CHECKPOINTS, or checkpoints/ beside app.py."""
-    return Path(os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_FOLDER)
+def list_checkpoints(*folders: Path) -> tuple[list[Run], list[Unreadable]]:
+    """The runs of folders by environment, method, preset and seed, and those that this version cannot read.
 
-
-def list_checkpoints(folder: Path | None = None) -> tuple[list[Run], list[Unreadable]]:
-    """The runs of a folder by environment, method, preset and seed, and those that this version cannot read."""
+    Args:
+        folders: those of this session by default. One that is absent is among the unreadable where there are others.
+    """
     runs: list[Run] = []
     unreadable = []
-    folder = folder or checkpoints_folder()
-    try:
-        paths = list_runs(folder)
-    except CheckpointError as error:
-        return [], [Unreadable(folder, str(error))]
-    for path in paths:
+    folders = folders or tuple(checkpoints_folders())
+    for folder in folders:
         try:
-            runs.append(_open_run(stamp(path, CONFIG)))
+            if len(folders) > 1:
+                check_folder(folder)
+            paths = list_runs(folder)
         except CheckpointError as error:
-            unreadable.append(Unreadable(path, str(error)))
+            unreadable.append(Unreadable(folder, str(error)))
+            continue
+        for path in paths:
+            try:
+                runs.append(_open_run(stamp(path, CONFIG)))
+            except CheckpointError as error:
+                unreadable.append(Unreadable(path, str(error)))
     return sorted(runs, key=_order), unreadable
+
+
+def name_of(run: Run) -> str:
+    """What a run is called among all that are shown, on pages and in URLs."""
+    runs = list_checkpoints()[0]
+    called = {other.folder: name for other, name in zip(runs, names_of(runs), strict=True)}
+    return called.get(run.folder, run.name)
+
+
+def find_run(runs: list[Run], name: str | None) -> Run | None:
+    """The run that is called so, or the one in the first folder where several have the name; None of neither."""
+    called = names_of(runs)
+    if name in called:
+        return runs[called.index(name)]
+    first = {folder: place for place, folder in enumerate(checkpoints_folders())}
+    alike = [run for run in runs if run.name == name]
+    return min(alike, key=lambda run: first.get(run.folder.parent, len(first)), default=None)
 
 
 def first_choice(runs: list[Run]) -> Run:
@@ -142,21 +160,21 @@ def choose_run() -> Run:
         show_damaged(damaged)
         explain_no_checkpoints(damaged)
         st.stop()
-    names = [run.name for run in runs]
-    first = first_choice(runs).name
-    wanted = st.query_params.get(CHOSEN, st.session_state.get(CHOSEN))
-    if wanted not in names:
-        if wanted is not None:
-            text = f"There is no readable checkpoint {wanted!r}; this is {first!r}."
-            st.warning(markdown(text), icon=":material/warning:")
-        wanted = first
+    names = names_of(runs)
+    asked = st.query_params.get(CHOSEN, st.session_state.get(CHOSEN))
+    chosen = find_run(runs, asked) or first_choice(runs)
+    wanted = names[runs.index(chosen)]
+    if asked is not None and find_run(runs, asked) is None:
+        text = f"There is no readable checkpoint {asked!r}; this is {wanted!r}."
+        st.warning(markdown(text), icon=":material/warning:")
     # The widget follows the choice, which outlives it: a page that does not show the picker would drop its own value.
     st.session_state[CHOSEN] = st.session_state["run_picker"] = wanted
     if st.query_params.get(CHOSEN) != wanted:  # each assignment is sent, and a new URL is a step of the history
         st.query_params[CHOSEN] = wanted
     st.sidebar.selectbox("Checkpoint", names, key="run_picker", on_change=_follow_picker)
-    chosen = runs[names.index(wanted)]
     st.sidebar.caption(markdown(chosen.title))
+    if len(checkpoints_folders()) > 1:
+        st.sidebar.caption(f"In {code_span(shown_path(chosen.folder.parent))}")
     if damaged:
         with st.sidebar.expander(f"{len(damaged)} cannot be opened", icon=":material/error:"):
             show_damaged(damaged)
@@ -172,7 +190,7 @@ def show_damaged(damaged: list[Unreadable]) -> None:
 def explain_no_checkpoints(damaged: list[Unreadable]) -> None:
     """What to do next where no run can be opened."""
     st.info(
-        f"No {'readable ' if damaged else ''}checkpoint in {code_span(checkpoints_folder())}. "
+        f"No {'readable ' if damaged else ''}checkpoint in {' or '.join(map(code_span, checkpoints_folders()))}. "
         "Train one (about 40 minutes on two CPU cores for the pendulum), then compute its figures:",
         icon=":material/info:",
     )

@@ -18,8 +18,17 @@ import streamlit as st
 from dali.errors import DaliError, unknown_name
 from dali.video import SHEET_FRAMES, check_film, sprite
 
-# Line styles of traces. The first four name the four panes; "pinned" is a run kept for comparison.
-STYLES = ("real_factual", "real_counterfactual", "dream_factual", "dream_counterfactual", "pinned")
+# Line styles of traces. The first four name the four panes; "pinned" is a run kept for comparison, the others are the
+# dreams of a second agent.
+STYLES = (
+    "real_factual",
+    "real_counterfactual",
+    "dream_factual",
+    "dream_counterfactual",
+    "pinned",
+    "second_factual",
+    "second_counterfactual",
+)
 
 _FRONTEND = Path(__file__).parent / "frontend"
 

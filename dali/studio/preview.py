@@ -47,8 +47,9 @@ def make_preview(run: Run) -> Preview:
     Raises:
         DaliError: the run cannot be opened, or its episodes have not been recorded.
     """
+    weights = digest(run.folder)
     preview = _make(stamp(run.folder, CONFIG, WEIGHTS), run)
-    record = {"weights": digest(run.folder), "asked": preview.asked, "measured": preview.measured, "url": preview.url}
+    record = {"weights": weights, "asked": preview.asked, "measured": preview.measured, "url": preview.url}
     try:
         write_bytes(run.folder / FILM, preview.film)
         write_text(run.folder / TEXT, json.dumps(record, indent=1) + "\n")

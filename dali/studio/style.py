@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from dali.envs.spec import ContextFeature
+from dali.studio.address import enter_page
 
 _FRONTEND = Path(__file__).parent / "frontend"
 # Files of our own: Streamlit would fetch a Material symbol from the network for the tab.
@@ -48,6 +49,7 @@ def require_app() -> None:
 def header(title: str, text: str) -> None:
     """A page's title and the two sentences that say what it shows."""
     require_app()
+    enter_page(title)
     st.set_page_config(page_title=title if title == APP else f"{title} · {APP}")
     st.title(title, anchor=False)
     st.markdown(text)

@@ -3,12 +3,15 @@
 import argparse
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from dali.config import FREE_TO_CHANGE, MAX_SEED, METHOD, PRESET, RunConfig, make_config
+from dali.config import FREE_TO_CHANGE, MAX_SEED, METHOD, PRESET, RunConfig, change_config, make_config, parse_config
 from dali.envs import catalogue
 from dali.envs.frames import check_observation
-from dali.errors import DaliError
+from dali.errors import CheckpointError, DaliError
 from dali.files.text import quote
+from dali.runs.folder import TRAINER_STATE, trainer_numbers
 from dali.train.checks import check_training
 from dali.train.steps import default_steps
 
@@ -28,6 +31,53 @@ def asked_config(
     return config
 
 
+def resumed_config(
+    folder: Path,
+    env: str | None,
+    method: str | None,
+    preset: str | None,
+    seed: int | None,
+    steps: int | None,
+    change: Sequence[str] | None,
+) -> RunConfig:
+    """The configuration of a run to go on with: its own, but for more steps and what a resumed run may change.
+
+    Raises:
+        CheckpointError: nothing to go on with, an option asks for another run, or for fewer steps than are done.
+    """
+    there, done = saved_run(folder, trainer_numbers(folder))
+    named: dict[str, Any] = {"env": env, "method_name": method, "preset": preset, "seed": seed}
+    there_named = dataclasses.replace(there, **{name: value for name, value in named.items() if value is not None})
+    config = change_config(there_named, there.train.steps if steps is None else steps, **_parse_changes(change or []))
+    check_same_run(folder, there, config, done)
+    check_training(config)
+    return config
+
+
+def saved_run(folder: Path, numbers: dict[str, Any]) -> tuple[RunConfig, int]:
+    """Configuration and environment steps of a trainer's numbers. Raises CheckpointError where they are not there."""
+    path = folder / TRAINER_STATE
+    config, done = parse_config(numbers.get("config"), str(path)), numbers.get("env_steps")
+    if not isinstance(done, int) or isinstance(done, bool):
+        raise CheckpointError(f"{path} does not hold the state of this training: its 'env_steps' is {quote(done)}.")
+    return config, done
+
+
+def check_same_run(folder: Path, there: RunConfig, asked: RunConfig, done: int) -> None:
+    """Raises CheckpointError where a run cannot go on as the one asked for; the number of steps may be another.
+
+    Args:
+        done: environment steps that it has taken.
+    """
+    longer = dataclasses.replace(there, train=dataclasses.replace(there.train, steps=asked.train.steps))
+    if found := differences(longer, asked):
+        raise CheckpointError(f"{folder} cannot be resumed as another run: {found[0]}.")
+    if asked.train.steps != there.train.steps and asked.train.steps < done:
+        raise CheckpointError(
+            f"{folder} cannot be resumed for {asked.train.steps:,} environment steps in all: it has taken {done:,}."
+        )
+
+
 def config_of_command(words: Sequence[str]) -> RunConfig:
     """What ``python -m dali train WORDS`` would train, without what reading a command line otherwise takes to import.
 
@@ -41,6 +91,7 @@ def config_of_command(words: Sequence[str]) -> RunConfig:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--output")
+    parser.add_argument("--keep-every", type=int)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--set", action="append", dest="change")
     try:

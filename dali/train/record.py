@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import platform
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,24 @@ from dali.runs.folder import RECORD
 from dali.train.steps import default_steps
 
 
-def write_record(folder: Path, config: RunConfig, wall_seconds: float, **progress: int) -> None:
-    """Writes training.json; ``progress`` are the environment steps, updates and parameters so far."""
+@dataclass(frozen=True)
+class Part:
+    """A part of a run that was extended, as it ended."""
+
+    steps: int  # environment steps that it was to have
+    env_steps: int  # those that it had
+    complete: bool  # it had ended by itself
+
+
+def write_record(folder: Path, config: RunConfig, parts: list[Part], wall_seconds: float, **progress: int) -> None:
+    """Writes training.json.
+
+    Args:
+        parts: of a run that was extended, all but the last.
+        progress: the environment steps, updates and parameters so far.
+    """
     record: dict[str, Any] = {
-        "command": training_command(config),
+        "command": training_commands(config, parts),
         "seed": config.seed,
         **progress,
         "wall_seconds": round(wall_seconds, 1),
@@ -39,8 +54,20 @@ def machine_class(device: str) -> str:
     return f"{torch.cuda.get_device_name(device)}, {cpu}" if device.startswith("cuda") else cpu
 
 
-def training_command(config: RunConfig) -> str:
-    """The command that repeats a run: what differs from its preset stands behind --set."""
+def training_commands(config: RunConfig, parts: list[Part]) -> str:
+    """The commands that repeat a run, one after another where it was extended.
+
+    A part that was stopped before its end is told as such: it is repeated only by stopping it there again.
+    """
+    text = ""
+    for number, part in enumerate(parts):
+        stopped = "" if part.complete else f" (stopped at step {part.env_steps})"
+        text += training_command(_lasting(config, part.steps), extended=number > 0) + f"{stopped} && "
+    return text + training_command(config, extended=bool(parts))
+
+
+def training_command(config: RunConfig, extended: bool = False) -> str:
+    """The command that repeats a run, or its last part: what differs from its preset stands behind --set."""
     words = f"python -m dali train --env {config.env} --method {config.method_name} --preset {config.preset}"
     words += f" --seed {config.seed}"
     model, train = PRESETS[config.preset]
@@ -49,6 +76,10 @@ def training_command(config: RunConfig) -> str:
             value = getattr(part, item.name)
             if value != getattr(usual, item.name) and item.name not in (*FREE_TO_CHANGE, "steps"):
                 words += f" --set {item.name}={value}"
-    if config.train.steps != default_steps(config.env, config.preset):
+    if extended or config.train.steps != default_steps(config.env, config.preset):
         words += f" --steps {config.train.steps}"
-    return words
+    return f"{words} --resume" if extended else words
+
+
+def _lasting(config: RunConfig, steps: int) -> RunConfig:
+    return dataclasses.replace(config, train=dataclasses.replace(config.train, steps=steps))

@@ -4,10 +4,10 @@ All randomness comes from generators that are saved, and saving changes nothing,
 resumed equals one that was not, bit for bit on a CPU.
 """
 
-import json
 import signal
 import time
 from collections import defaultdict, deque
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,27 +15,32 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from dali.config import FREE_TO_CHANGE, RunConfig, parse_config
+from dali.config import RunConfig
 from dali.envs import catalogue
 from dali.errors import CheckpointError
 from dali.files.text import quote
 from dali.model.agent import Agent
 from dali.runs.checkpoint import TRAINER_STATE, load_trainer_state, save_agent, save_trainer_state
+from dali.train.asked import check_same_run, saved_run
 from dali.train.collector import Collector
 from dali.train.learner import Learner, ensemble_updates, sight_updates, warmup_updates
 from dali.train.log import Log
 from dali.train.monitor import probe_scores
-from dali.train.record import write_record
+from dali.train.record import Part, write_record
 from dali.train.replay import Replay
 
+KEPT = "kept"  # folder of a run for agents on the way
 UPDATES_AT_ONCE = 50  # between two looks at the clock and at signals
 
 
 class Trainer:
     """One run in one folder."""
 
-    def __init__(self, config: RunConfig, folder: Path):
-        self.config, self.folder = config, folder
+    def __init__(self, config: RunConfig, folder: Path, keep_every: int = 0):
+        """Args:
+        keep_every: environment steps between agents that are kept in ``kept/step-N``; 0: none.
+        """
+        self.config, self.folder, self.keep_every = config, folder, keep_every
         if config.train.threads:
             torch.set_num_threads(config.train.threads)
         for kind in (np.float32, np.float64):
@@ -51,6 +56,7 @@ class Trainer:
         self.learner = Learner(self.agent, config.train, planned_updates(config), self.noise)
         self.env_steps = 0
         self.episodes: deque[float] = deque(maxlen=20)  # returns of the last episodes that the policy acted
+        self.parts: list[Part] = []  # of a run that was extended: how each ended but the last
         self.interrupted = False
         self.wall_seconds = 0.0  # of earlier parts of this run, where it was resumed
         self.began = time.monotonic()
@@ -63,6 +69,8 @@ class Trainer:
         """
         if resume:
             self.load()
+            if self.parts:
+                self.save()  # so that the folder tells at once how long the run is now
         handlers = {s: signal.signal(s, self._interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
         train, total = self.config.train, planned_updates(self.config)
         try:
@@ -72,6 +80,7 @@ class Trainer:
             ):
                 saved = logged = time.monotonic()
                 sums, counts, count = defaultdict[str, Tensor | float](float), defaultdict[str, int](int), 0
+                kept = self.env_steps // self.keep_every if self.keep_every else 0
                 while not self._complete(total) and not self.interrupted:
                     if not self._updates_due(total):
                         self._collect()
@@ -80,6 +89,9 @@ class Trainer:
                             sums[name] += value
                             counts[name] += 1
                         count += 1
+                    if self._keep_due(kept, total):
+                        kept = self.env_steps // self.keep_every
+                        self._keep()
                     now = time.monotonic()
                     if count and (now - logged >= train.log_every or self._complete(total)):
                         means = {name: float(value) / counts[name] for name, value in sums.items()}
@@ -159,21 +171,39 @@ class Trainer:
             "episodes": list(self.episodes),
             "rng": self.rng.bit_generator.state,
             "wall_seconds": self._elapsed(),
+            "parts": [asdict(part) for part in self.parts],
         }
         save_trainer_state(self.folder, tensors, numbers)
         save_agent(self.folder, self.agent)
+        self._write_record(self.folder)
+
+    def _write_record(self, folder: Path) -> None:
         progress = {
             "env_steps": self.env_steps,
             "updates": self.learner.update_count,
             "parameters": sum(p.numel() for p in self.agent.parameters() if p.requires_grad),
         }
-        write_record(self.folder, self.config, self._elapsed(), **progress)
+        write_record(folder, self.config, self.parts, self._elapsed(), **progress)
+
+    def _keep_due(self, kept: int, total: int) -> bool:
+        """True where another agent is to be kept after ``kept`` of them: it has learnt all that its steps earned."""
+        passed = self.keep_every > 0 and self.env_steps // self.keep_every > kept
+        return passed and self.learner.update_count > 0 and self._updates_due(total) == 0
+
+    def _keep(self) -> None:
+        """Keeps the agent as it is now in a folder that every command opens like a run; saving changes nothing."""
+        folder = self.folder / KEPT / f"step-{self.env_steps}"
+        save_agent(folder, self.agent)
+        self._write_record(folder)
 
     def _elapsed(self) -> float:
         return self.wall_seconds + time.monotonic() - self.began
 
     def load(self) -> None:
         """Takes up the run where its last checkpoint left it.
+
+        Where more steps are asked for than it was begun with, the schedules span the new total from here on: a rate
+        that had fallen rises again.
 
         Raises:
             CheckpointError: nothing to resume, it was trained under another configuration, or its state is damaged.
@@ -186,9 +216,12 @@ class Trainer:
             raise CheckpointError(f"{path} does not hold the state of this training: {quote(error)}.") from error
 
     def _take_up(self, tensors: dict[str, Tensor], numbers: dict) -> None:
-        saved = parse_config(numbers["config"], str(self.folder / TRAINER_STATE))  # it may be of an older schema
-        mine, theirs = (json.loads(json.dumps(config.to_dict())) for config in (self.config, saved))
-        check_same_config(self.folder, theirs, mine)
+        saved, done = saved_run(self.folder, numbers)
+        check_same_run(self.folder, saved, self.config, done)
+        self.parts = [Part(**part) for part in numbers.get("parts", [])]  # none in what older versions wrote
+        if saved.train.steps != self.config.train.steps:
+            complete = done >= saved.train.steps and numbers["updates"] >= planned_updates(saved)
+            self.parts.append(Part(saved.train.steps, done, complete))
 
         def part(prefix: str) -> dict[str, Tensor]:
             return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
@@ -200,7 +233,7 @@ class Trainer:
         self.collector.blind = numbers["updates"] < sight_updates(self.config)
         self.noise.set_state(tensors["noise"])
         self.rng.bit_generator.state = numbers["rng"]
-        self.env_steps = numbers["env_steps"]
+        self.env_steps = done
         self.wall_seconds = numbers["wall_seconds"]
         self.episodes.extend(numbers["episodes"])
 
@@ -215,15 +248,3 @@ def planned_updates(config: RunConfig) -> int:
 def updates_before_the_world_model(config: RunConfig) -> int:
     """Updates that are due as soon as there is a prefill: of sight, of the code and of the dynamics ensemble."""
     return sight_updates(config) + warmup_updates(config) + ensemble_updates(config)
-
-
-def check_same_config(folder: Path, saved: dict, asked: dict) -> None:
-    """Raises CheckpointError naming the first value that differs between a run and the one asked to resume it."""
-    for section in ("env", "method_name", "preset", "seed", "model", "train"):
-        then, now = saved[section], asked[section]
-        pairs = [(section, then, now)] if not isinstance(then, dict) else [(k, then[k], now.get(k)) for k in then]
-        for name, before, after in pairs:
-            if before != after and name not in FREE_TO_CHANGE:
-                raise CheckpointError(
-                    f"{folder} cannot be resumed: it was trained with {name} = {before!r}, asked for {after!r}."
-                )

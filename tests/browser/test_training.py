@@ -102,3 +102,11 @@ def test_a_free_seed_is_proposed_and_what_is_there_is_said_to_be_there(opened, f
     box.press("Enter")
     expect(opened.get_by_text("not started, another run is there: preset is tiny, asked for small")).to_be_visible()
     expect(opened.get_by_role("button", name="Start")).to_be_disabled()
+
+
+def test_a_training_is_cancelled(opened):
+    start(opened, "small", "8")
+    expect(opened.get_by_text("1 running, 0 of 1 ended")).to_be_visible(timeout=120_000)
+    opened.get_by_role("button", name="Cancel").click()
+    expect(opened.get_by_text("Trainings cancelled.")).to_be_visible(timeout=30_000)
+    expect(opened.get_by_role("button", name="Start")).to_be_enabled()

@@ -1,5 +1,6 @@
 """The widgets of the counterfactuals page."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -11,6 +12,7 @@ from dali.dreams.film import Film, FilmSource
 from dali.dreams.request import longest_horizon
 from dali.envs.spec import ContextFeature
 from dali.export.pictures import EXTRAS, quantity
+from dali.studio.film.second import choose_second
 from dali.studio.film.state import (
     PIN,
     SEED,
@@ -137,8 +139,8 @@ def show_codes(source: FilmSource) -> None:
     st.button("Reset sliders", icon=":material/restart_alt:", on_click=reset, args=(source,), width="stretch")
 
 
-def show_view(source: FilmSource, state: PageState) -> None:
-    """Which panes and plots are shown, and the pin."""
+def show_view(source: FilmSource, state: PageState, others: Sequence[str]) -> None:
+    """Which panes and plots are shown, the pin, and the second agent among ``others``."""
     spec, session = source.agent.spec, st.session_state
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.pills(
@@ -152,6 +154,7 @@ def show_view(source: FilmSource, state: PageState) -> None:
             )  # fmt: skip
         else:
             st.button("Unpin", icon=":material/keep_off:", on_click=session.update, args=({PIN: None},))
+    choose_second(others)
     st.multiselect(
         "Plots", range(spec.obs_dim), key="film_dims", format_func=lambda i: spec.observation_names[i],
         help="Observation dimensions whose course is plotted under the film.",
@@ -225,7 +228,7 @@ def _train_range_bar(feature: ContextFeature, own: float) -> str:
     left, right, mark = (100 * (v - low) / (high - low) for v in (*feature.train, own))
     title = f"Train range {quantity(feature, feature.train[0])} to {quantity(feature, feature.train[1])}"
     return (
-        f'<div title="{title}" role="img" aria-label="{title}" style="position:relative;height:6px;margin:0 8px;'
+        f'<div title="{title}" role="img" aria-label="{title}" style="position:relative;height:6px;margin:-14px 8px 0;'
         'background:color-mix(in srgb, currentColor 14%, transparent);border-radius:3px">'
         f'<div style="position:absolute;left:{left:.1f}%;width:{right - left:.1f}%;height:6px;background:#0072B2;'
         'opacity:.55;border-radius:3px"></div>'

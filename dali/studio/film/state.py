@@ -5,6 +5,7 @@ A default film is not written out: a URL that names a checkpoint alone stands fo
 film of every checkpoint, for when a person comes back from another page or another checkpoint.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import streamlit as st
@@ -15,7 +16,7 @@ from dali.envs.spec import ContextFeature
 from dali.errors import DaliError
 from dali.export.pictures import quantity
 from dali.export.sweep import COUNT, widest
-from dali.studio.film.url import FRAME, PageState, default_state, from_url, to_url
+from dali.studio.film.url import FRAME, SECOND, PageState, default_state, from_url, to_url
 from dali.studio.loaders import CHOSEN
 
 WRITTEN = "film_url"  # run, environment and film parameters that this page last left in the URL
@@ -52,13 +53,13 @@ def is_bare_url() -> bool:
     return not st.query_params.to_dict()
 
 
-def follow_url(source: FilmSource, bare: bool) -> None:
+def follow_url(source: FilmSource, bare: bool, others: Sequence[str]) -> None:
     """Tells the widgets what to show when the page is opened, its URL changed from outside, or another run picked.
 
     Another run of the same environment takes over the request, so that two checkpoints can be compared.
 
     Args:
-        bare: of ``is_bare_url``.
+        bare: of ``is_bare_url``. others: the runs that can be set beside this one.
     """
     session, run, env = st.session_state, st.query_params.get(CHOSEN, ""), source.agent.spec.name
     url = _film_parameters()
@@ -69,13 +70,15 @@ def follow_url(source: FilmSource, bare: bool) -> None:
     kept = session.get(KEPT, {}).get(run, {})
     said: list[str] = []
     if run != run_before and url == url_before:  # the picker's doing: the URL still asks for the other run's film
-        state, said = from_url(url, source) if url and env == env_before else (None, [])
+        if url.get(SECOND) == run:  # two agents change places
+            url = {**url, SECOND: run_before}
+        state, said = from_url(url, source, others) if url and env == env_before else (None, [])
         if state is None or said:
-            state, said = from_url(kept, source)
+            state, said = from_url(kept, source, others)
     elif url:
-        state, said = from_url(url, source)
+        state, said = from_url(url, source, others)
     else:
-        state, said = from_url(kept if fresh or bare or run != run_before else {}, source)
+        state, said = from_url(kept if fresh or bare or run != run_before else {}, source, others)
     set_widgets(state, source)
     for sentence in said:
         say(sentence)
@@ -98,6 +101,7 @@ def set_widgets(state: PageState, source: FilmSource) -> None:
     for key, value in zip(SWEEP, state.sweep or whole_sweep(sweep_axes(source)[0], source), strict=True):
         session[key] = value
     session[PIN] = state.pinned
+    session["film_second"] = state.second or None
 
 
 def read_widgets(source: FilmSource) -> PageState:
@@ -127,6 +131,7 @@ def read_widgets(source: FilmSource) -> PageState:
         tuple(sorted(session["film_dims"])),
         session.get(PIN),
         None if sweep == whole_sweep(sweep_axes(source)[0], source) or sweep[2] >= sweep[3] else sweep,
+        session["film_second"] or "",
     )
 
 

@@ -17,6 +17,7 @@ from dali.export.sweep import plan_sweep
 from dali.studio.film.defaults import HORIZON, START, default_request
 
 FRAME = "frame"  # where the film stands: the player's own, which no request reads
+SECOND = "second"
 SHOWN = 6  # observation dimensions that are plotted unless others are chosen
 
 
@@ -29,6 +30,7 @@ class PageState:
     dimensions: tuple[int, ...] = ()  # observation dimensions plotted
     pinned: Request | None = None
     sweep: tuple[str, int, float, float] | None = None  # quantity, values, ends; None for the first one as a whole
+    second: str = ""  # the run of another agent that dreams the same beside it
 
 
 def default_state(source: FilmSource) -> PageState:
@@ -52,12 +54,15 @@ def to_url(state: PageState) -> dict[str, str]:
         url["sweep"] = "{}:{}:{:g}:{:g}".format(*state.sweep)
     if state.pinned is not None:
         url["pin"] = state.pinned.to_json()
+    if state.second:
+        url[SECOND] = state.second
     return url
 
 
-def from_url(url: Mapping[str, str], source: FilmSource) -> tuple[PageState, list[str]]:
+def from_url(url: Mapping[str, str], source: FilmSource, others: Sequence[str] = ()) -> tuple[PageState, list[str]]:
     """The state of query parameters, and a sentence for each that was not followed as it stands.
 
+    ``others`` are the runs that can be set beside this one.
     Without any parameter it is the default state. With some, what they don't say is at rest: no physics and no code is
     asked for.
     """
@@ -71,7 +76,7 @@ def from_url(url: Mapping[str, str], source: FilmSource) -> tuple[PageState, lis
     if "dims" in url:
         names = [str(i) for i in range(source.agent.spec.obs_dim)]
         dimensions = tuple(int(d) for d in names if d in reader.choices("dims", names))
-    state = PageState(request, extras, dimensions, reader.pinned(), reader.sweep())
+    state = PageState(request, extras, dimensions, reader.pinned(), reader.sweep(), reader.second(others))
     reader.refuse_unknown()
     return state, reader.said
 
@@ -203,6 +208,14 @@ class _Reader:
             self.ignore("sweep", reason.rstrip("."))
             return None
         return axis, count, low, high
+
+    def second(self, others: Sequence[str]) -> str:
+        self.known.add(SECOND)
+        name = self.url.get(SECOND, "")
+        if name and name not in others:
+            self.ignore(SECOND, "there is no other run of that name whose agent could dream this film")
+            return ""
+        return name
 
     def refuse_unknown(self) -> None:
         """Notes every parameter that nothing has read."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,14 @@ from dali.dreams.film import Factual, Film, FilmSource, make_factual, make_film,
 from dali.dreams.request import Request
 from dali.dreams.surprise import film_surprise
 from dali.envs.spec import EnvSpec
-from dali.export.bundle import Bundle
 from dali.export.pictures import SIZE, Picture, code_text, draw_pictures, draw_pinned, physics_text, quantity
+from dali.export.second import draw_second
 from dali.export.tables import runs
 from dali.export.verdict import can_be_judged, verdict
 from dali.runs.artifacts import EPISODES_FILE
 from dali.runs.film_source import find_episodes
 from dali.runs.folder import ANALYSIS_FILE, CONFIG, WEIGHTS, digest
+from dali.studio.film.second import SecondRun
 from dali.studio.film.state import fitted, take_said
 from dali.studio.film.url import FRAME, PageState
 from dali.studio.loaders import Run, Stamp, figures_are_current, load_agent, load_episodes, load_readout, stamp
@@ -32,24 +32,39 @@ RUN_TITLES = {
     "real_counterfactual": "Real, counterfactual",
     "dream_factual": "Dream, factual",
     "dream_counterfactual": "Dream, counterfactual",
+    "second_factual": "Second dream, factual",
+    "second_counterfactual": "Second dream, counterfactual",
 }
 
 
-# Film and sliders stand side by side where both have room, whatever the sidebar takes.
+# Film and sliders stand side by side where both have room, whatever the sidebar takes; where they don't, the physics
+# stand above the film, and what is read at leisure below it.
 _LAYOUT = """
-.st-key-film_desk > :has(> .st-key-film_left) {flex: 1.25 1 480px; min-width: min(100%, 400px)}
-.st-key-film_desk > :has(> .st-key-film_right) {flex: 1 1 340px; min-width: min(100%, 320px)}
+:has(> .st-key-film_desk) {container-type: inline-size}
+.st-key-film_desk {
+  display: grid; gap: 0.6rem 1.5rem; align-items: start;
+  grid-template: "physics" "film" "rest" / minmax(0, 1fr);
+}
+.st-key-film_desk > :has(> .st-key-film_left) {grid-area: film}
+.st-key-film_desk > :has(> .st-key-film_physics) {grid-area: physics}
+.st-key-film_desk > :has(> .st-key-film_rest) {grid-area: rest}
+.st-key-film_desk > * {width: 100%; min-width: 0}
+@container (min-width: 780px) {
+  .st-key-film_desk {
+    grid-template: "film physics" auto "film rest" 1fr / minmax(0, 1.25fr) minmax(0, 1fr);
+  }
+}
 @media (min-width: 1200px) {.st-key-film_left {--above: 445px}}
-.st-key-film_right {gap: 0.6rem}
+.st-key-film_physics, .st-key-film_rest {gap: 0.6rem}
 .st-key-film_figures [data-testid=stMetricValue] {font-size: 1.25rem}
 """
 
 
-def lay_out() -> tuple[DeltaGenerator, DeltaGenerator]:
-    """Two places beside each other, for the film and for what steers it; below each other where they don't fit."""
+def lay_out() -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator]:
+    """Three places: for the film, for the physics that are asked for, and for the rest."""
     st.html(f"<style>{_LAYOUT}</style>")
-    desk = st.container(horizontal=True, key="film_desk")
-    return desk.container(key="film_left"), desk.container(key="film_right")
+    desk = st.container(key="film_desk")
+    return desk.container(key="film_left"), desk.container(key="film_physics"), desk.container(key="film_rest")
 
 
 def open_film_source(run: Run) -> tuple[FilmSource, Stamp]:
@@ -120,17 +135,19 @@ def checkpoint_digest(key: Stamp) -> str:
     return digest(Path(key[0][0]).parent)
 
 
-def show_player(source: FilmSource, key: Stamp, state: PageState, film: Film) -> None:
-    """The panes and traces of a film, with the pinned dream beside them."""
+def show_player(source: FilmSource, key: Stamp, state: PageState, film: Film, second: SecondRun | None) -> None:
+    """The panes and traces of a film, with the pinned dream and a second agent's beside them."""
     spec, method = source.agent.spec, source.agent.method
     pictures = draw_pictures(film, spec, method, SIZE, state.extras, _kept_frames)  # type: ignore[arg-type]
-    pinned = _pinned(source, key, state)
+    pinned = pinned_film(source, key, state)
     if pinned:
         pictures.append(draw_pinned(pinned, spec, SIZE, _kept_frames))
     elif state.pinned:
         st.caption(":material/keep_off: The pinned dream's episode is too short for this horizon.")
+    if second:
+        pictures += draw_second(second.exported, spec, SIZE, _kept_frames)
     panes = [_pane(picture, spec, film, pinned) for picture in pictures]
-    traces = _traces(film, pinned, spec, method.source != "none", state.dimensions)
+    traces = _traces(film, pinned, second, spec, method.source != "none", state.dimensions)
     if source.steering is not None:
         traces.insert(1, _surprise(source, film))
     player(PlayerFilm(panes, traces, spec.timestep), "film", FRAME)
@@ -138,7 +155,7 @@ def show_player(source: FilmSource, key: Stamp, state: PageState, film: Film) ->
 
 def _pane(picture: Picture, spec: EnvSpec, film: Film, pinned: Film | None) -> Pane:
     """A picture as the player shows it, with an arrow for the gravity of its physics."""
-    contexts = {"real_factual": film.context, "dream_factual": film.context}
+    contexts = dict.fromkeys(("real_factual", "dream_factual", "second_factual"), film.context)
     if pinned:
         contexts["pinned"] = pinned.context_to
     gravity = 0.0
@@ -149,19 +166,33 @@ def _pane(picture: Picture, spec: EnvSpec, film: Film, pinned: Film | None) -> P
     return Pane(picture.title, picture.caption, picture.frames, picture.digest, picture.style, gravity, drawn)
 
 
-def _pinned(source: FilmSource, key: Stamp, state: PageState) -> Film | None:
+def pinned_film(source: FilmSource, key: Stamp, state: PageState) -> Film | None:
     """The pinned film over the present one's steps; None without a pin, or where its episode is too short."""
     asked = fitted(state.pinned, state.request, source) if state.pinned else None
     return film_of(source, key, asked) if asked else None
 
 
-def _traces(film: Film, pinned: Film | None, spec: EnvSpec, changes: bool, dimensions: Sequence[int]) -> list[Trace]:
-    shown = {name: run for name, run in runs(film).items() if changes or name != "dream_counterfactual"}
+def _traces(
+    film: Film,
+    pinned: Film | None,
+    second: SecondRun | None,
+    spec: EnvSpec,
+    changes: bool,
+    dimensions: Sequence[int],
+) -> list[Trace]:
+    other = second.film if second else None
+    left_out = set() if changes else {"dream_counterfactual"}
+    if second and second.run.config.method.source == "none":
+        left_out.add("second_counterfactual")
+    shown = {name: run for name, run in runs(film, None, other).items() if name not in left_out}
     errors = [Series("Dream, factual", film.error, "dream_factual")]
     title = "Dream, counterfactual" if changes else "Dream against real counterfactual"
     errors.append(Series(title, film.error_counterfactual, "dream_counterfactual"))
     if pinned:
         errors.append(Series("Dream, pinned", pinned.error_counterfactual, "pinned"))
+    if other:
+        errors.append(Series(RUN_TITLES["second_factual"], other.error, "second_factual"))
+        errors.append(Series(RUN_TITLES["second_counterfactual"], other.error_counterfactual, "second_counterfactual"))
     traces = [Trace("Error of the dream", "σ of the data", errors)]
     for i in dimensions:  # of an agent of pixels those of real runs alone: its dreams are pictures
         series = [
@@ -247,7 +278,7 @@ def show_numbers(source: FilmSource, key: Stamp, state: PageState, film: Film) -
             help="The physics whose real run is nearest to the counterfactual dream, over its first 25 steps; "
             f"that run is still {film.effective_error[i]:.2f} σ away.", width=160,
         )  # fmt: skip
-    pinned = _pinned(source, key, state)
+    pinned = pinned_film(source, key, state)
     if pinned:
         st.caption(":material/keep: " + _pinned_text(source, pinned))
 
@@ -261,32 +292,3 @@ def _pinned_text(source: FilmSource, film: Film) -> str:
         parts.append(f"steering skill {number(film.skill)}")
     parts += [f"dreamed {f.label} {quantity(f, c)}" for f, c in zip(spec.features, film.effective, strict=True)]
     return f"Pinned, {asked}: {', '.join(parts)}."
-
-
-def show_export(source: FilmSource, key: Stamp, run: Run, state: PageState, film: Film) -> None:
-    """Downloads, made when they are asked for, and the command that makes the film again."""
-    pinned = _pinned(source, key, state)
-    bundle = Bundle(film, source.agent.spec, source.agent.method, SIZE, state.extras, pinned)  # type: ignore[arg-type]
-    folder = shown_path(run.folder)
-    name = f"{run.name}-e{film.request.episode}-t{film.request.t}"
-    mimes = {"mp4": "video/mp4", "gif": "image/gif", "png": "image/png", "csv": "text/csv", "npz": "application/zip"}
-    with st.expander("Export", icon=":material/download:"):
-        with st.container(horizontal=True):
-            for kind, mime in mimes.items():
-                label = "PNG strip" if kind == "png" else kind.upper() if kind != "mp4" else "mp4"
-                st.download_button(
-                    label, partial(bundle.make, kind), f"{name}.{kind}", mime, key=f"film_save_{kind}",
-                    on_click="ignore", icon=":material/download:",
-                )  # fmt: skip
-
-            def manifest() -> str:
-                return bundle.manifest(
-                    source.episodes, folder, checkpoint_digest(key), {"film.mp4": bundle.make("mp4")}
-                )
-
-            st.download_button(
-                "Manifest", manifest, f"{name}.json", "application/json", key="film_save_json", on_click="ignore",
-                icon=":material/download:",
-            )  # fmt: skip
-        st.caption("The same film, byte for byte, without the dashboard:")
-        st.code(bundle.command_line(folder, checkpoint_digest(key)), language="bash", wrap_lines=True)

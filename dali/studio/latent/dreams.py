@@ -16,7 +16,7 @@ from dali.runs.folder import CACHE, CONFIG, WEIGHTS
 from dali.studio import jobs
 from dali.studio.film.view import film_of, open_film_source
 from dali.studio.latent.selection import clicked_key, open_view, set_focus
-from dali.studio.loaders import CHOSEN, Run, Stamp, stamp
+from dali.studio.loaders import CHOSEN, Run, Stamp, name_of, stamp
 from dali.studio.style import amount, recomputed_by, shown_path
 
 KINDS = {"counterfactual": "under another physics", "factual": "under its own physics"}
@@ -128,7 +128,7 @@ def _show_start(run: Run, found: DreamErrors, row: int, kind: str) -> None:
         st.markdown(f"**Episode {episode}, step {t}:** {getattr(found, kind)[row]:.2f} σ", width="content")
         st.page_link(
             "pages/counterfactuals.py", label="Open the film", icon=":material/movie:",
-            query_params={CHOSEN: run.name, "episode": str(episode), "t": str(t), "h": str(HORIZON),
+            query_params={CHOSEN: name_of(run), "episode": str(episode), "t": str(t), "h": str(HORIZON),
                           **{name: f"{value:g}" for name, value in asked}},
         )  # fmt: skip
         st.button("Show on the map", icon=":material/scatter_plot:", on_click=_to_map, args=(run, episode, t, kind))

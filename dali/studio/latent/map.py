@@ -23,6 +23,8 @@ from dali.codes.telling import told_by_dimension
 from dali.episodes import Episodes
 from dali.figures import latent as figures
 from dali.figures.style import with_unit
+from dali.studio.address import one_of, put, take
+from dali.studio.latent import path as paths
 from dali.studio.latent.dreams import COLOURS, colouring_of, stored_errors
 from dali.studio.latent.projections import MAP_TITLES, find_map
 from dali.studio.latent.selection import clicked_key, focus, generation, selected_records, selection_key, set_focus
@@ -30,11 +32,13 @@ from dali.studio.loaders import Run
 from dali.studio.style import dark_theme
 
 RECORDS, MEANS = "records (episode, t)", "episode means"
+POINT_WORDS = {RECORDS: "records", MEANS: "means"}  # of the URL
 PAIRS = "raw axes"
 DRAWN = (5_000, 20_000, 100_000)
 PAIR_LIMIT = 3_000
-LASSO, CLICK = "Lasso", "Click"
-MOUSE = {LASSO: "lasso", CLICK: "pan"}  # what dragging does; Streamlit hears of clicks only where it selects nothing
+LASSO, CLICK, PATH, LINE = "Lasso", "Click", "Path", "Draw"
+# What dragging does; Streamlit hears of clicks only where it selects nothing.
+MOUSE = {LASSO: "lasso", CLICK: "pan", PATH: "pan", LINE: "lasso"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Settings:
     colour: str
     drawn: int
     path_of: int | None
-    drag: str
+    mouse: str
 
 
 def settings(run: Run, episodes: Episodes) -> Settings:
@@ -56,6 +60,7 @@ def settings(run: Run, episodes: Episodes) -> Settings:
     # Offered once the dreams were judged.
     if stored_errors(run) is not None:
         names += COLOURS.values()
+    _follow_url(run, names)
     labels = {f.name: with_unit(f.title, f.unit) for f in run.spec.features} | {"time": "time (s)"}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         method = st.selectbox(
@@ -96,9 +101,27 @@ def settings(run: Run, episodes: Episodes) -> Settings:
         mouse = st.segmented_control(
             "Mouse", list(MOUSE), default=LASSO, required=True, key="map_mouse", persist_state="session",
             width="content", disabled=method == PAIRS or dimensions == 3,
-            help="Lasso: dragging selects. Click: a click on a point looks at its episode, dragging moves the map.",
+            help="Lasso: dragging selects. Click: a click on a point looks at its episode, dragging moves the map. "
+            "Path: each click on a point leads a path on. Draw: the line that you drag is the path, by the records "
+            "nearest to it. What the agent dreams along a path shows below.",
         )  # fmt: skip
-    return Settings(method, dimensions, rows == MEANS, colour, drawn, shown, MOUSE[mouse])
+    colour_key = f"map_colour:{run.config.env}"
+    for name, key, value, default in (
+        ("map", "map_method", method, "pca"), ("dims", "map_dimensions", dimensions, 2),
+        ("points", "map_points", POINT_WORDS[rows], POINT_WORDS[RECORDS]), ("colour", colour_key, colour, names[0]),
+        ("drawn", "map_drawn", drawn, DRAWN[1]),
+    ):  # fmt: skip
+        put(name, key, value, default)
+    return Settings(method, dimensions, rows == MEANS, colour, drawn, shown, mouse)
+
+
+def _follow_url(run: Run, colours: list[str]) -> None:
+    """The map that the URL asks for."""
+    take("map", "map_method", "pca", one_of({**{m: m for m in MAP_TITLES}, PAIRS: PAIRS}))
+    take("dims", "map_dimensions", 2, one_of((2, 3)))
+    take("points", "map_points", RECORDS, one_of({word: rows for rows, word in POINT_WORDS.items()}))
+    take("colour", f"map_colour:{run.config.env}", colours[0], one_of(colours))
+    take("drawn", "map_drawn", DRAWN[1], one_of(DRAWN))
 
 
 def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
@@ -131,14 +154,17 @@ def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
             mark,
             path,
             _revision(chosen),
-            chosen.drag,
+            MOUSE[chosen.mouse],
             _ringed(run, episodes, points, coordinates),
             dark_theme(),
+            paths.on_map(run, episodes, projected),
         )
         note = projected.note
 
     def follow() -> None:
-        _follow_selection(run, episodes, points, coordinates, st.session_state[key].selection)
+        _follow_selection(
+            run, episodes, points, coordinates, st.session_state[key].selection, LASSO if grid else chosen.mouse
+        )
 
     key = f"map:{run.folder}:{st.session_state.get(generation(run), 0)}"
     flat = grid or chosen.dimensions == 2
@@ -179,19 +205,28 @@ def _baked_selection(run: Run, episodes: Episodes, chosen: Settings) -> np.ndarr
     return records if records is None or records.shape == episodes.obs.shape[:2] else None
 
 
-def _follow_selection(run: Run, episodes: Episodes, points: Points, coordinates: np.ndarray, selection) -> None:
-    """Keeps what the browser selected: a lasso or box as records, a clicked point as the record looked at."""
+def _follow_selection(
+    run: Run, episodes: Episodes, points: Points, coordinates: np.ndarray, selection, mouse: str = LASSO
+) -> None:
+    """Keeps what the browser selected: a lasso or box as records, a clicked point as the record looked at; or either
+    as a path.
+    """
     shapes = [_corners(shape) for shape in selection.get("lasso", [])] + [
         _corners(shape) for shape in selection.get("box", [])
     ]
     if not shapes:
         clicked = selection.get("points", [])
         record = _record(clicked[0].get("customdata")) if len(clicked) == 1 else None
-        if record is not None:
+        if record is not None and mouse == PATH:
+            paths.add_point(run, *record)
+        elif record is not None:
             set_focus(run, *record)
             st.session_state[clicked_key(run)] = True
             # The ring makes another figure, which must show the selection anew.
             st.session_state.pop(f"baked:{run.folder}", None)
+        return
+    if mouse == LINE:
+        paths.take_line(run, shapes[-1][1], coordinates, points)
         return
     chosen = np.zeros(len(coordinates), bool)
     for axes, corners in shapes:

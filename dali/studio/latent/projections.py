@@ -34,8 +34,11 @@ class Map:
     fitted: np.ndarray
 
     def path(self, episodes: Episodes, episode: int) -> np.ndarray:
-        """(T, k) of an episode's records; on UMAP and t-SNE, where their nearest fitted neighbours lie."""
-        codes = episodes.code[episode, : episodes.length[episode] + 1]
+        """(T, k) of an episode's records."""
+        return self.place(episodes.code[episode, : episodes.length[episode] + 1])
+
+    def place(self, codes: np.ndarray) -> np.ndarray:
+        """(N, k) where codes (N, Z) lie; on UMAP and t-SNE, where their nearest fitted neighbours do."""
         if self.principal is not None:
             return self.principal.project(codes)
         return place(codes, self.codes[self.fitted], self.points[self.fitted])

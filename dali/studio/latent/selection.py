@@ -7,7 +7,7 @@ from dali.codes.points import returns
 from dali.episodes import Episodes
 from dali.figures import latent as figures
 from dali.figures.style import REGIME_TITLES, with_unit
-from dali.studio.loaders import CHOSEN, Run
+from dali.studio.loaders import CHOSEN, Run, name_of
 from dali.studio.style import amount
 
 VIEW_KEY, EPISODE_VIEW = "latent_view", "One episode"
@@ -56,15 +56,20 @@ def open_view(view: str) -> None:
     st.session_state[VIEW_KEY] = view
 
 
-def show_selection(run: Run, episodes: Episodes) -> None:
-    """What the lasso holds: a table of episodes, and the physics in it against all."""
+def show_selection(run: Run, episodes: Episodes, hint: bool = True) -> None:
+    """What the lasso holds: a table of episodes, and the physics in it against all.
+
+    Args:
+        hint: say what the mouse can do where nothing is selected.
+    """
     records = selected_records(run, episodes)
     if records is None:
-        st.info(
-            "Draw a lasso or a box on the map in two dimensions: what it holds shows here. To open the episode of a "
-            "point, set the mouse to click.",
-            icon=":material/lasso_select:",
-        )
+        if hint:
+            st.info(
+                "Draw a lasso or a box on the map in two dimensions: what it holds shows here. To open the episode of "
+                "a point, set the mouse to Click; to dream along a path of codes, set it to Path or Draw.",
+                icon=":material/lasso_select:",
+            )
         return
     counts = records.sum(1)
     left, right = st.columns([4, 1], vertical_alignment="center")
@@ -112,7 +117,7 @@ def link_to_studio(run: Run, episodes: Episodes, episode: int, step: int) -> Non
         "pages/counterfactuals.py",
         label=f"Dream on from episode {episode}, step {step}",
         icon=":material/movie:",
-        query_params={CHOSEN: run.name, "episode": str(episode), "t": str(step)},
+        query_params={CHOSEN: name_of(run), "episode": str(episode), "t": str(step)},
     )
 
 

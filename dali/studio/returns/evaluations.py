@@ -15,6 +15,7 @@ from dali.runs.folder import CONFIG, WEIGHTS
 from dali.runs.scores import EVAL_FILE
 from dali.runs.scores import load_evaluation as load
 from dali.studio import jobs
+from dali.studio.folders import checkpoints_folders
 from dali.studio.loaders import Run, Stamp, list_checkpoints, stamp
 
 STATUS = Path("cache") / "evaluate.json"
@@ -34,12 +35,16 @@ class Evaluated:
 
 
 def choose_comparable(run: Run) -> list[Run]:
-    """Runs of an environment that differ in method and seed alone: those of most methods, or of the group picked."""
-    alike: dict[RunConfig, list[Run]] = {}
+    """Runs of an environment that differ in method and seed alone: those of most methods, or of the group picked.
+
+    Runs of one folder are compared: in another there may be the same training again.
+    """
+    alike: dict[tuple[Path, RunConfig], list[Run]] = {}
     for other in list_checkpoints()[0]:
         if other.config.env == run.config.env:
-            alike.setdefault(setting(other.config), []).append(other)
-    groups = sorted(alike.values(), key=lambda runs: (-len(_methods(runs)), -len(runs)))
+            alike.setdefault((other.folder.parent, setting(other.config)), []).append(other)
+    home = run.folder.parent
+    groups = sorted(alike.values(), key=lambda runs: (runs[0].folder.parent != home, -len(_methods(runs)), -len(runs)))
     place = 0
     if len(groups) == 1:
         st.caption(f"Compared: {_describe(groups[0])}.")
@@ -48,7 +53,7 @@ def choose_comparable(run: Run) -> list[Run]:
             "Compared",
             range(len(groups)),
             format_func=lambda i: _describe(groups[i]),
-            key=f"compared:{run.config.env}",
+            key=f"compared:{run.config.env}:{home}",
             persist_state="session",
             help="Runs compare where they differ in method and seed alone; each entry is such a group.",
         )
@@ -68,6 +73,8 @@ def _describe(runs: list[Run]) -> str:
     text = f"{who}, {count}: preset {config.preset}, {config.train.steps:,} environment steps"
     if changes := setting_changes(config):
         text += f", {len(changes)} {'field' if len(changes) == 1 else 'fields'} changed"
+    if len(checkpoints_folders()) > 1:
+        text += f", in {runs[0].folder.parent.name}"
     return text
 
 

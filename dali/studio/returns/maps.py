@@ -11,12 +11,12 @@ from dali.figures.style import DIVERGING, continuous
 from dali.methods import METHODS
 from dali.returns.comparison import sentence
 from dali.returns.scoring import Scores
-from dali.studio.loaders import CHOSEN, Run, load_episodes
+from dali.studio.loaders import CHOSEN, Run, load_episodes, name_of
 from dali.studio.recording import recorded_episodes
 from dali.studio.returns.views import chart, digits_of, first_of, versus
 from dali.studio.style import dark_theme, number
 
-MAP_WIDTH, MAP_HEIGHT = 350, 350  # px: two beside each other on a wide screen, one on a narrow one
+MAP_WIDTH, MAP_HEIGHT = 425, 400  # px: two beside each other on a wide screen, one on a narrow one
 CLICKED = "generalization_clicked"  # (method, context) of the last click on a map
 BASELINE = "dreamer_dr"  # what differences are taken from at first: the method that knows nothing of the physics
 SCORES = "scores"
@@ -36,7 +36,7 @@ def show_maps(run: Run, scores: dict[str, Scores], seeds: dict[str, tuple[int, .
     names = list(scores)
     baseline = _choose_baseline(names)
     st.html(STICKY)
-    left, right = st.columns([3, 1], gap="medium")
+    left, right = st.columns([7, 2], gap="medium")
     with left:
         if baseline is None:
             _draw_scores(run, scores)
@@ -75,7 +75,7 @@ def _draw_scores(run: Run, scores: dict[str, Scores]) -> None:
     means = {name: found.runs.mean(0) for name, found in scores.items()}
     limits = min(m.min() for m in means.values()), max(m.max() for m in means.values())
     colours = continuous(dark_theme())
-    _draw_bar(limits, first_of(scores).measure, colours)
+    _draw_bar(limits, first_of(scores).measure.capitalize(), colours)
     with st.container(horizontal=True):
         for name, found in scores.items():
             _draw(run, found, name, means[name], found.measure, limits, colours)
@@ -86,7 +86,7 @@ def _draw_differences(run: Run, scores: dict[str, Scores], seeds: dict[str, tupl
     differences = {name: found.runs.mean(0) - base.runs.mean(0) for name, found in scores.items() if name != baseline}
     limit = max(float(np.abs(d).max()) for d in differences.values())
     label = f"{base.measure}, less that of {METHODS[baseline].title}"
-    _draw_bar((-limit, limit), f"{label}: blue is better, red is worse", DIVERGING)
+    _draw_bar((-limit, limit), f"{label[0].upper()}{label[1:]}: blue is better, red is worse", DIVERGING)
     above = st.empty()
     with st.container(horizontal=True):
         for name, difference in differences.items():
@@ -105,7 +105,8 @@ def _draw_differences(run: Run, scores: dict[str, Scores], seeds: dict[str, tupl
 
 
 def _draw_bar(limits: tuple[float, float], title: str, colours) -> None:
-    st.plotly_chart(figures.colour_bar(limits, title, colours), key="maps_bar", config={"displayModeBar": False})
+    st.markdown(title)  # a figure's own title would be cut where the page is narrow
+    st.plotly_chart(figures.colour_bar(limits, colours), key="maps_bar", config={"displayModeBar": False})
 
 
 def _draw(
@@ -157,9 +158,9 @@ def _show_context(run: Run, scores: dict[str, Scores], index: int, baseline: str
         which = "an episode"  # such methods are not analysed: the page plays episodes of its own
     st.page_link(
         "pages/counterfactuals.py",
-        label=f"Open {run.name} there: {which}, dreamed on under {named}",
+        label=f"Open {name_of(run)} there: {which}, dreamed on under {named}",
         icon=":material/movie:",
-        query_params={CHOSEN: run.name, **asked},
+        query_params={CHOSEN: name_of(run), **asked},
     )
 
 

@@ -17,7 +17,6 @@ from dali.studio.loaders import Run
 from dali.studio.style import MISSING, number
 
 THRESHOLDS = 101
-DRAWS = 500  # of the bootstrap behind a sentence; enough for the two decimals that it tells
 
 
 def chart(figure, key: str, **options):
@@ -50,7 +49,7 @@ def versus(scores: dict[str, Scores], seeds: dict[str, tuple[int, ...]], method:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _versus(x: np.ndarray, seeds: tuple, y: np.ndarray, others: tuple, contexts: np.ndarray, _x: Scores, _y: Scores):
-    return against(_x, seeds, _y, others, DRAWS)
+    return against(_x, seeds, _y, others)
 
 
 def show_curves(run: Run, scores: dict[str, Scores]) -> None:

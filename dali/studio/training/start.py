@@ -12,7 +12,7 @@ from dali.files.text import code_span, markdown
 from dali.methods import METHODS
 from dali.runs.folder import TRAINER_STATE
 from dali.studio import jobs
-from dali.studio.loaders import checkpoints_folder
+from dali.studio.folders import checkpoints_folder
 from dali.train.asked import parse_seeds
 from dali.train.sweep import Job, conflict, plan
 

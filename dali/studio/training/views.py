@@ -1,5 +1,6 @@
 """The training page: logs of runs, trained or in training."""
 
+import contextlib
 from collections import Counter
 
 import streamlit as st
@@ -7,11 +8,12 @@ import streamlit as st
 from dali.config import RunConfig
 from dali.errors import CheckpointError
 from dali.figures import training as figures
+from dali.files.text import code_span
 from dali.methods import METHODS
 from dali.returns.comparison import setting
 from dali.runs.folder import METRICS, exists
 from dali.runs.run import Run
-from dali.studio.loaders import checkpoints_folder
+from dali.studio.folders import checkpoints_folders, names_of
 
 REFRESH = 3.0  # seconds between looks at a run in training
 # Session state: names chosen, names that have been offered, methods whose runs were chosen together.
@@ -20,13 +22,18 @@ CHART_WIDTH = 500  # px: two beside each other on a wide screen, one on a narrow
 MANY = 4  # runs, beyond which methods choose them and colour them
 
 
-def logged_runs() -> list[Run]:
-    """All folders with a log, by name; those before their first checkpoint hold no configuration yet."""
-    folder = checkpoints_folder()
-    try:
-        return [run for run in map(Run, sorted(folder.iterdir())) if exists(run.folder / METRICS)]
-    except OSError:
-        return []  # there is none, or the list of checkpoints says what is wrong with it
+def logged_runs() -> dict[str, Run]:
+    """All runs with a log, by what they are called; those before their first checkpoint have no configuration yet."""
+    runs = []
+    for folder in checkpoints_folders():
+        with contextlib.suppress(OSError):  # there is none, or the list of checkpoints says what is wrong with it
+            runs += [run for run in map(Run, sorted(folder.iterdir())) if exists(run.folder / METRICS)]
+    return dict(zip(names_of(runs), runs, strict=True))
+
+
+def folders_text() -> str:
+    """Where runs are looked for, in words."""
+    return " or ".join(code_span(folder) for folder in checkpoints_folders())
 
 
 def method_of(run: Run) -> str | None:
@@ -48,44 +55,45 @@ def _config(run: Run) -> RunConfig | None:
         return None
 
 
-def choose_runs(runs: list[Run]) -> list[Run]:
+def choose_runs(runs: dict[str, Run]) -> dict[str, Run]:
     """The picker; runs in training are chosen at first, later all that appear, since a short one may have ended."""
-    by_name, session = {run.name: run for run in runs}, st.session_state
-    live = [name for name, run in by_name.items() if run.is_live()]
+    session = st.session_state
+    live = [name for name, run in runs.items() if run.is_live()]
     before = session.get(CHOSEN)
     if before is None:
         chosen = live or _one_of_each(runs)
     else:
-        fresh = [name for name in by_name if name not in session[SEEN]]
-        chosen = [name for name in before if name in by_name] + fresh
-    session["training_picker"], session[SEEN] = chosen, set(by_name)
+        fresh = [name for name in runs if name not in session[SEEN]]
+        chosen = [name for name in before if name in runs] + fresh
+    session["training_picker"], session[SEEN] = chosen, set(runs)
     _choose_by_method(runs)
     session[CHOSEN] = st.multiselect(
         "Runs",
-        list(by_name),
+        list(runs),
         key="training_picker",
         on_change=lambda: session.update({CHOSEN: session["training_picker"], BY_METHOD: []}),
-        format_func=lambda name: f"{name} (in training)" if by_name[name].is_live() else name,
+        format_func=lambda name: f"{name} (in training)" if runs[name].is_live() else name,
     )
-    return [by_name[name] for name in session[CHOSEN]]
+    return {name: runs[name] for name in session[CHOSEN]}
 
 
-def many(runs: list[Run]) -> bool:
+def many(runs: dict[str, Run]) -> bool:
     """True where runs are better told apart by their method."""
     return len(runs) > MANY
 
 
-def _one_of_each(runs: list[Run]) -> list[str]:
+def _one_of_each(runs: dict[str, Run]) -> list[str]:
     """The first run of each method, among those that differ in method and seed alone, where most runs do."""
-    usual = Counter(setting_of(run) for run in runs).most_common(1)[0][0]
-    return list({method_of(run): run.name for run in reversed(runs) if setting_of(run) == usual}.values())[::-1]
+    usual = Counter(map(setting_of, runs.values())).most_common(1)[0][0]
+    alike = [(name, run) for name, run in runs.items() if setting_of(run) == usual]
+    return list({method_of(run): name for name, run in reversed(alike)}.values())[::-1]
 
 
-def _choose_by_method(runs: list[Run]) -> None:
+def _choose_by_method(runs: dict[str, Run]) -> None:
     """Buttons that choose all runs of some methods together, where there are enough runs to make that worth it."""
     if not many(runs):
         return
-    methods = {run.name: method_of(run) for run in runs}
+    methods = {name: method_of(run) for name, run in runs.items()}
 
     def choose() -> None:
         wanted = st.session_state[BY_METHOD]
@@ -101,15 +109,15 @@ def _choose_by_method(runs: list[Run]) -> None:
     )
 
 
-def styles(runs: list[Run], by_method: bool) -> dict[str, figures.Style]:
+def styles(runs: dict[str, Run], by_method: bool) -> dict[str, figures.Style]:
     """How every run is drawn: in a colour of its own, or in its method's."""
     if by_method:
-        return figures.styles_by_method({run.name: method_of(run) for run in runs})
-    return figures.styles_by_run([run.name for run in runs])
+        return figures.styles_by_method({name: method_of(run) for name, run in runs.items()})
+    return figures.styles_by_run(list(runs))
 
 
 def show_curves(
-    runs: list[Run], keys: list[str], axis: str, weight: float, drawn_as: dict[str, figures.Style], wait: bool
+    runs: dict[str, Run], keys: list[str], axis: str, weight: float, drawn_as: dict[str, figures.Style], wait: bool
 ) -> None:
     """The curves, drawn anew every few seconds while any run trains; the page follows as runs come and end.
 
@@ -123,7 +131,7 @@ def show_curves(
     def draw() -> None:
         if _standing() != before:
             st.rerun()
-        logs = {run.name: run.log().rows for run in runs}
+        logs = {name: run.log().rows for name, run in runs.items()}
         row = st.container(horizontal=True)
         for key in keys:
             place = row.container(width=CHART_WIDTH if len(keys) > 1 else "stretch")
@@ -136,7 +144,7 @@ def show_curves(
                 place.caption(f"Nothing logged yet: {figures.title_of(key)}.")
         if any(key.startswith("probe/") for key in keys):
             st.caption(figures.PROBE_TEXT)
-        last = {run.name: logs[run.name][-1] for run in runs if run.is_live() and logs[run.name]}
+        last = {name: logs[name][-1] for name, run in runs.items() if run.is_live() and logs[name]}
         if last:
             steps = "; ".join(f"{name} at {row['env_steps']:,} environment steps" for name, row in last.items())
             st.caption(f"In training, read every {REFRESH:g} s: {steps}.")
@@ -151,4 +159,4 @@ def has_weights(run: Run) -> bool:
 
 def _standing() -> dict[str, bool]:
     """Run name -> whether it trains now."""
-    return {run.name: run.is_live() for run in logged_runs()}
+    return {name: run.is_live() for name, run in logged_runs().items()}

@@ -1,0 +1,166 @@
+"""Dreams along a path of codes: one dream whose code turns as it runs, or a dream for each of several codes.
+
+All start from one record of an episode and take its actions. No simulator has such a code, so the real runs beside them
+are under the physics that the probe reads off each code, put into the features' limits; where the probe is wrong, so
+is what the dream is held against. Codes between two records may be such as no episode has: `outlying` tells.
+
+Shapes: H horizon, N codes, Z code, F context features, O observation of the agent, A action.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from dali.dreams.counterfactual import Engine, Start, changed_start, check_engine, held_context, infer_start
+from dali.dreams.counterfactual import recorded_actions as actions_of
+from dali.dreams.film import FilmSource, Rollout
+from dali.dreams.request import Request, check_request
+from dali.dreams.steering import step_error
+from dali.envs import catalogue
+from dali.envs.frames import SHAPE
+from dali.episodes import Episodes, recorded_states, replay_actions
+from dali.errors import DaliError
+from dali.model.agent import Agent
+
+
+@dataclass(frozen=True)
+class Along:
+    """Runs along a path.
+
+    Attributes:
+        code: (N, Z) that the dreams are under. physics: (N, F) that the probe reads off them, within the limits.
+        outlying: (N,) share of the data's codes that lie at most as far out; 1 is beyond them all.
+        real, dream: one run whose record k is under entry k of N = H + 1; or N runs of H steps, one a code.
+        error: (H + 1,) or (N, H + 1) of the dream against the real run, in standard deviations of the data.
+    """
+
+    code: np.ndarray
+    physics: np.ndarray
+    outlying: np.ndarray
+    real: tuple[Rollout, ...]
+    dream: tuple[Rollout, ...]
+    error: np.ndarray
+
+
+def turning_dream(source: FilmSource, episode: int, t: int, code: np.ndarray, engine: Engine = "rssm") -> Along:
+    """One dream under codes (H + 1, Z), the k-th in force at record k, beside the simulator turned with them.
+
+    Raises:
+        DaliError: the method's dynamics read no code, or the start and the horizon do not fit the episode.
+    """
+    agent = source.agent
+    if agent.method.infers_context and agent.method.shallow:
+        raise DaliError(
+            f"{agent.method.title} reads the code where it observes and not where it dreams, so a dream under way does "
+            "not follow a code that turns; dreams side by side each start under a code of their own."
+        )
+    one, action = _begin(source, episode, t, len(code) - 1, engine)
+    context = _contexts(agent, one, code)
+    start = infer_start(agent, one, t, held_context(agent, one, one.code[:, t], one.context))
+    obs = _roll(agent, start, context[None], action, engine)
+    physics = physics_of(source, code)
+    simulator = catalogue.make(agent.spec.name, 1)
+    state = recorded_states(simulator, one, t, t + 1)[0]
+    simulator.set_context(physics[:1])
+    observed, states = [simulator.set_state(state)[0]], [state[0]]
+    for k in range(len(code) - 1):
+        simulator.set_context(physics[k + 1 : k + 2])
+        observed.append(simulator.step(action[:, k]).observation[0])
+        states.append(simulator.get_state()[0])
+    seen, reached = np.stack(observed), np.stack(states)
+    compared = source.metric.real(seen[:, None], reached[:, None], physics)[:, 0]  # each record under its own physics
+    real = _real(source, action[0], seen, reached, compared)
+    dreamed = _dream(source, action[0], obs[0])
+    error = step_error(dreamed.compared, real.compared, source.scale)
+    return Along(code, physics, outlying(source, code), (real,), (dreamed,), error)
+
+
+def dreams_side_by_side(
+    source: FilmSource, episode: int, t: int, horizon: int, code: np.ndarray, engine: Engine = "rssm"
+) -> Along:
+    """A dream for each of the codes (N, Z), held, beside the simulator under the physics that is read off each.
+
+    Raises:
+        DaliError: the method infers no code, or the start and the horizon do not fit the episode.
+    """
+    agent, count = source.agent, len(code)
+    one, action = _begin(source, episode, t, horizon, engine)
+    every = one.subset(np.zeros(count, int))
+    physics, action = physics_of(source, code), action.repeat(count, 0)
+    own, held = (held_context(agent, every, z, every.context) for z in (every.code[:, t], np.asarray(code, np.float32)))
+    start = infer_start(agent, every, t, own)
+    start = changed_start(agent, every, t, start, own, held, physics, "mean")
+    obs = _roll(agent, start, held[:, None].expand(-1, horizon + 1, -1), action, engine)
+    simulator = catalogue.make(agent.spec.name, count)
+    observed, states = replay_actions(simulator, recorded_states(simulator, every, t, t + 1)[:, 0], physics, action)
+    compared = source.metric.real(observed, states, physics)
+    real = tuple(_real(source, *parts) for parts in zip(action, observed, states, compared, strict=True))
+    dreamed = tuple(_dream(source, *parts) for parts in zip(action, obs, strict=True))
+    error = np.stack([step_error(d.compared, r.compared, source.scale) for d, r in zip(dreamed, real, strict=True)])
+    return Along(code, physics, outlying(source, code), real, dreamed, error)
+
+
+def physics_of(source: FilmSource, code: np.ndarray) -> np.ndarray:
+    """(N, F) physics that the probe reads off codes (N, Z), put into the features' limits.
+
+    Raises:
+        DaliError: the method infers no code.
+    """
+    spec = source.agent.spec
+    if source.steering is None:
+        raise DaliError(f"{source.agent.method.title} infers no context code, so there is no path of codes to follow.")
+    low, high = np.array([feature.limits for feature in spec.features]).T
+    return source.steering.probe.predict(code).clip(low, high)
+
+
+def outlying(source: FilmSource, code: np.ndarray) -> np.ndarray:
+    """(N,) share of the data's codes that lie at most as far out as codes (N, Z)."""
+    assert source.steering is not None
+    return source.steering.support.quantile(code)
+
+
+def _begin(source: FilmSource, episode: int, t: int, horizon: int, engine: Engine) -> tuple[Episodes, np.ndarray]:
+    """The episode alone, and the actions (1, H, A) recorded from its record t on."""
+    check_request(Request(episode, t, horizon), source.agent.spec, source.agent.method, source.episodes)
+    check_engine(source.agent, engine)
+    if source.steering is None:
+        raise DaliError(f"{source.agent.method.title} infers no context code, so there is no path of codes to follow.")
+    one = source.episodes.subset(np.array([episode]))
+    return one, actions_of(one, t, horizon, "recorded")
+
+
+def _contexts(agent: Agent, one: Episodes, code: np.ndarray) -> torch.Tensor:
+    """(N, X) as the networks read codes (N, Z)."""
+    return held_context(agent, one.subset(np.zeros(len(code), int)), np.asarray(code, np.float32), one.context)
+
+
+@torch.inference_mode()
+def _roll(agent: Agent, start: Start, context: torch.Tensor, action: np.ndarray, engine: Engine) -> np.ndarray:
+    """(E, H + 1, O) dreamed under contexts (E, H + 1, X), the k-th in force at record k; means of latents handed on."""
+    model, given = agent.world_model, torch.from_numpy(np.ascontiguousarray(action, np.float32))
+    latent, obs = start.latent, start.obs
+    first = obs if engine == "dynamics" else model.decode(model.features(latent, context[:, 0]))
+    dreamed = [first]
+    for k in range(given.shape[1]):
+        held = context[:, k + 1]
+        if engine == "dynamics":
+            assert model.ensemble is not None
+            obs = model.ensemble.step(obs, given[:, k], held, model.normalizer).mean(0)
+        else:
+            latent = model.imagine_step(latent, given[:, k], held, "mean")
+            obs = model.decode(model.features(latent, held))
+        dreamed.append(obs)
+    return torch.stack(dreamed, 1).numpy()
+
+
+def _dream(source: FilmSource, action: np.ndarray, obs: np.ndarray) -> Rollout:
+    if source.agent.world_model.sight is not None:
+        frames = source.metric.dreamed(source.agent, obs[None])[0].reshape(-1, *SHAPE)
+        return Rollout(action, None, None, frames=frames)
+    return Rollout(action, obs, catalogue.simulator_class(source.agent.spec.name).states_from_observations(obs))
+
+
+def _real(source: FilmSource, action: np.ndarray, obs: np.ndarray, state: np.ndarray, compared: np.ndarray) -> Rollout:
+    sight = source.agent.world_model.sight
+    return Rollout(action, obs, state, frames=None if sight is None else compared.reshape(-1, *SHAPE))

@@ -1,0 +1,111 @@
+"""View and map settings live in the URL: it opens them elsewhere, Back undoes a step, another page loses nothing."""
+
+import shutil
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+
+@pytest.fixture
+def open_app(make_run, tmp_path, monkeypatch, repo):
+    """``open_app(page, **url)``: app.py at one of its pages, with a URL."""
+
+    def open_app(page="latent_space", **url):
+        if not (tmp_path / "runs").exists():
+            shutil.copytree(make_run("pendulum", "dali_d_chi"), tmp_path / "runs" / "run")
+        monkeypatch.setenv("DALI_CHECKPOINTS", str(tmp_path / "runs"))
+        app = AppTest.from_file(repo / "app.py", default_timeout=120)
+        app.switch_page(f"pages/{page}.py")
+        for name, value in url.items():
+            app.query_params[name] = value
+        return run(app)
+
+    return open_app
+
+
+def run(app):
+    app.run()
+    assert not app.exception
+    return app
+
+
+def url_of(app):
+    return {name: v if isinstance(v, str) else v[-1] for name, v in app.query_params.items()}
+
+
+def texts(elements):
+    return " ".join(e.value for e in elements)
+
+
+def view_of(app, key="latent_view"):
+    return app.segmented_control(key=key).value
+
+
+def test_a_default_page_has_a_bare_url(open_app):
+    app = open_app()
+    assert url_of(app) == {"run": "run"}
+    assert view_of(app) == "Map"
+
+
+def test_the_url_opens_the_map_as_it_was(open_app):
+    url = {"points": "means", "colour": "regime", "dims": "3", "drawn": "5000"}
+    app = open_app(**url)
+    assert url_of(app) == {"run": "run", **url}
+    assert app.selectbox(key="map_points").value == "episode means"
+    assert app.selectbox(key="map_colour:pendulum").value == "regime"
+    assert app.selectbox(key="map_dimensions").value == 3
+    assert not app.warning
+    app.selectbox(key="map_colour:pendulum").set_value("l")
+    assert url_of(run(app))["colour"] == "l"
+
+
+def test_a_view_is_opened_by_the_url_and_back_undoes_it(open_app):
+    app = open_app(view="Probes")
+    assert view_of(app) == "Probes"
+    app.segmented_control(key="latent_view").set_value("One episode")
+    assert url_of(run(app))["view"] == "One episode"
+    app.query_params["view"] = "Probes"  # as the browser's Back does
+    assert view_of(run(app)) == "Probes"
+    del app.query_params["view"]
+    assert view_of(run(app)) == "Map"
+
+
+def test_what_was_looked_at_outlives_another_page(open_app):
+    app = open_app(view="Probes")
+    app.switch_page("pages/overview.py")
+    app.query_params.clear()
+    run(app)
+    app.switch_page("pages/latent_space.py")
+    app.query_params.clear()
+    run(app)
+    assert view_of(app) == "Probes"
+    assert url_of(app) == {"run": "run", "view": "Probes"}
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ({"view": "**Moon**"}, "expected one of Map, One episode, Dreams, Probes, Dimensions"),
+        ({"dims": "4"}, "expected one of 2, 3"),
+        ({"colour": "taste"}, "expected one of g, l, regime"),
+    ],
+)
+def test_what_of_a_url_is_not_followed_is_said(open_app, url, said):
+    app = open_app(**url)
+    assert said in texts(app.warning)
+    assert url_of(app) == {"run": "run"}
+
+
+def test_back_to_before_a_path_ends_it(open_app):
+    app = open_app(path="3-60.7-150", dream="2-30-5")
+    assert "Dreams along the path" in texts(app.subheader)
+    del app.query_params["path"]
+    run(app)
+    assert "Dreams along the path" not in texts(app.subheader)
+    assert "path" not in url_of(app)
+
+
+def test_generalisation_keeps_its_view_too(open_app):
+    app = open_app("generalization", view="Paper")
+    assert view_of(app, "generalization_view") == "Paper"
+    assert "Reported by the paper" in texts(app.warning)
