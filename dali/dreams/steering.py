@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dali.codes.code_map import CodeMap
-from dali.dreams.counterfactual import Dream, Engine, dream_pair
+from dali.dreams.counterfactual import Dream, Engine, Manner, dream_pair
 from dali.dreams.observation import Metric
 from dali.dreams.skill import skill_interval, skill_of_medians
 from dali.envs import catalogue
@@ -157,7 +157,7 @@ def evaluate_fidelity(
         elsewhere = dz[rng.permutation(len(dz))]
 
         def dreamed_under(shift: np.ndarray, target: np.ndarray = target) -> tuple[Dream, Dream]:
-            return dream_pair(agent, chosen, starts, longest, shift, target, engine=engine)
+            return dream_pair(agent, chosen, starts, longest, shift, target, Manner(engine=engine))
 
         pair = dreamed_under(dz)
         factual, moved = (metric.dreamed(agent, dream.obs) for dream in pair)  # (E, H + 1, O) each

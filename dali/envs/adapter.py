@@ -20,6 +20,7 @@ from dali.envs.spec import ContextFeature, EnvSpec
 from dali.errors import DaliError
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of a range, that evaluation tries
+TRAIN_STEPS = 100_000  # of the environment, where a training does not say
 FEW_SHARES = (0.0, 0.5, 1.0)  # where two features vary at once
 
 
@@ -116,7 +117,6 @@ def describe(
     episode_steps: int,
     timestep: float,
     discrete: bool = False,
-    train_steps: int = 100_000,
     planar: bool = False,
 ) -> EnvSpec:
     """What an environment is. Its name becomes that by which it is asked for, as in "my_module:MyEnv".
@@ -126,7 +126,6 @@ def describe(
         observations: unit by name, "" where there is none, in the order of the observation.
         actions: a name for each actuator, or for each choice.
         timestep: seconds of simulated time per step.
-        train_steps: environment steps of a training of preset small.
         planar: a picture shows all positions, so that agents may be trained on pixels. Needs `render`.
 
     Raises:
@@ -146,7 +145,7 @@ def describe(
         discrete=discrete,
         episode_steps=episode_steps,
         timestep=timestep,
-        train_steps=train_steps,
+        train_steps=TRAIN_STEPS,
         planar=planar,
     )
 
