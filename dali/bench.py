@@ -61,70 +61,85 @@ def bench_train(config: RunConfig, updates: int = 20) -> dict[str, Any]:
             trainer.env_steps += config.train.envs
         random_steps = trainer.env_steps / (time.perf_counter() - began)
         policy_step = seconds_each(lambda: trainer.collector.step(False, trainer.noise), updates)
-        learner, model, train = trainer.learner, trainer.agent.world_model, config.train
+        timed = _time_updates(trainer, first, cycle, updates)
+    train, whole, scheduled, encoder = config.train, timed["whole"], timed["scheduled"], timed["encoder"]
+    environment = policy_step / train.envs * (train.batch * train.length / train.replay_ratio)
+    return {
+        "env": config.env,
+        "method": config.method_name,
+        "preset": config.preset,
+        "device": train.device,
+        "threads": torch.get_num_threads(),
+        "parameters": sum(p.numel() for p in trainer.agent.parameters() if p.requires_grad),
+        "batch": [train.batch, train.length],
+        "imagination_starts": train.starts,
+        "horizon": train.horizon,
+        "whole_updates_per_second": 1.0 / whole,
+        "seconds_per_whole_update": whole,
+        "stage_seconds": timed["stages"],
+        "matrix_product_share": timed["matrix_product_share"],
+        "context_encoder_share_of_whole": encoder / whole,
+        "scheduled_updates_per_second": 1.0 / scheduled,
+        "context_encoder_share_as_scheduled": encoder / train.context_every / scheduled,
+        "collection_share_as_scheduled": environment / (environment + scheduled),
+        "random_env_steps_per_second": random_steps,
+        "policy_env_steps_per_second": train.envs / policy_step,
+        "gflop_per_whole_update": timed["flop"] / 1e9,
+        "gflop_per_second": timed["flop"] / 1e9 / whole,
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
 
-        def whole_update() -> None:
-            learner.update_count = first
+
+def _time_updates(trainer: Trainer, first: int, cycle: int, updates: int) -> dict[str, Any]:
+    """Seconds of an update and of its stages, and its arithmetic.
+
+    Args:
+        first: the number of an update in which every part learns. cycle: updates until one is again.
+    """
+    learner, model, train = trainer.learner, trainer.agent.world_model, trainer.config.train
+
+    def whole_update() -> None:
+        learner.update_count = first
+        learner.update(trainer.replay.sample())
+
+    def all_updates() -> None:
+        learner.update_count = first
+        for _ in range(cycle):
             learner.update(trainer.replay.sample())
 
-        def all_updates() -> None:
-            learner.update_count = first
-            for _ in range(cycle):
-                learner.update(trainer.replay.sample())
+    whole = seconds_each(whole_update, updates)
+    scheduled = seconds_each(all_updates, max(3, updates // cycle)) / cycle
+    replay = seconds_each(trainer.replay.sample, updates)
+    batch = trainer.replay.sample().to(trainer.agent.device)
 
-        whole = seconds_each(whole_update, updates)
-        scheduled = seconds_each(all_updates, max(3, updates // cycle)) / cycle
-        replay = seconds_each(trainer.replay.sample, updates)
-        batch = trainer.replay.sample().to(trainer.agent.device)
+    def world_model() -> None:
+        world_model_loss(model, batch, learner.carry.masked(~batch.fresh), train, trainer.noise).loss.backward()
+        trainer.agent.zero_grad(set_to_none=True)
 
-        def world_model() -> None:
-            world_model_loss(model, batch, learner.carry.masked(~batch.fresh), train, trainer.noise).loss.backward()
-            trainer.agent.zero_grad(set_to_none=True)
+    def context_encoder() -> None:
+        context_loss(model, batch, train, trainer.noise).backward()
+        trainer.agent.zero_grad(set_to_none=True)
 
-        def context_encoder() -> None:
-            context_loss(model, batch, train, trainer.noise).backward()
-            trainer.agent.zero_grad(set_to_none=True)
-
-        with torch.no_grad():
-            output = world_model_loss(model, batch, learner.carry.masked(~batch.fresh), train, trainer.noise)
-        learner.update_count = first
-        with FlopCounterMode(display=False) as counter:
-            learner.update(batch)
-        stages = {
-            "replay": replay,
-            "world_model": seconds_each(world_model, updates),
-            "imagination": seconds_each(
-                lambda: learner.imagine_starts(output.states, output.context, batch.mask), updates
-            ),
-        }
-        stages["rest"] = max(0.0, whole - sum(stages.values()))
-        encoder = seconds_each(context_encoder, updates) if config.method.infers_context else 0.0
-        steps_an_update = train.batch * train.length / train.replay_ratio
-        environment = policy_step / train.envs * steps_an_update
-        return {
-            "env": config.env,
-            "method": config.method_name,
-            "preset": config.preset,
-            "device": train.device,
-            "threads": torch.get_num_threads(),
-            "parameters": sum(p.numel() for p in trainer.agent.parameters() if p.requires_grad),
-            "batch": [train.batch, train.length],
-            "imagination_starts": train.starts,
-            "horizon": train.horizon,
-            "whole_updates_per_second": 1.0 / whole,
-            "seconds_per_whole_update": whole,
-            "stage_seconds": stages,
-            "matrix_product_share": matrix_product_share(whole_update, min(updates, 5)),
-            "context_encoder_share_of_whole": encoder / whole,
-            "scheduled_updates_per_second": 1.0 / scheduled,
-            "context_encoder_share_as_scheduled": encoder / train.context_every / scheduled,
-            "collection_share_as_scheduled": environment / (environment + scheduled),
-            "random_env_steps_per_second": random_steps,
-            "policy_env_steps_per_second": train.envs / policy_step,
-            "gflop_per_whole_update": counter.get_total_flops() / 1e9,
-            "gflop_per_second": counter.get_total_flops() / 1e9 / whole,
-            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        }
+    with torch.no_grad():
+        output = world_model_loss(model, batch, learner.carry.masked(~batch.fresh), train, trainer.noise)
+    learner.update_count = first
+    with FlopCounterMode(display=False) as counter:
+        learner.update(batch)
+    stages = {
+        "replay": replay,
+        "world_model": seconds_each(world_model, updates),
+        "imagination": seconds_each(lambda: learner.imagine_starts(output.states, output.context, batch.mask), updates),
+    }
+    stages["rest"] = max(0.0, whole - sum(stages.values()))
+    encoder = seconds_each(context_encoder, updates) if trainer.config.method.infers_context else 0.0
+    return {
+        "whole": whole,
+        "scheduled": scheduled,
+        "encoder": encoder,
+        "stages": stages,
+        "matrix_product_share": matrix_product_share(whole_update, min(updates, 5)),
+        "flop": counter.get_total_flops(),
+    }
 
 
 def matrix_product_share(function: Callable[[], Any], repeats: int) -> float:

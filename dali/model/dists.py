@@ -20,13 +20,8 @@ def draw_at(draw: Draw, t: int) -> Draw:
     return draw[:, t] if isinstance(draw, Tensor) else draw
 
 
-def symlog(x: Tensor) -> Tensor:
-    """sign(x) ln(1 + |x|), DreamerV3 eq. 9."""
-    return torch.sign(x) * torch.log1p(torch.abs(x))
-
-
 def symexp(x: Tensor) -> Tensor:
-    """The inverse of symlog."""
+    """sign(x) (exp(|x|) - 1), the inverse of symlog (DreamerV3, eq. 9)."""
     return torch.sign(x) * torch.expm1(torch.abs(x))
 
 
