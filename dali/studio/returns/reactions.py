@@ -53,8 +53,11 @@ def _show(run: Run, found: dict[str, list[tuple[str, Reaction]]]) -> None:
     with st.container(horizontal=True):
         for i, feature in enumerate(spec.features):
             with st.container(width=WIDTH):
+                # As text of the page, since a figure cuts its titles where the page is narrow.
+                st.markdown(f"**{feature.label.capitalize()} moved** by a quarter of its train range")
                 chart(figures.action_changes(rows, i, feature), f"reaction-{feature.name}")
         with st.container(width=WIDTH):
+            st.markdown("**What is lost** with the context frozen, shuffled or delayed")
             chart(figures.returns_lost(rows, normalised), "reaction-lost")
     st.dataframe(reaction_rows(found, spec), hide_index=True, placeholder=MISSING)
     one = rows[0][2]
