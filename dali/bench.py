@@ -19,6 +19,8 @@ from dali.envs import catalogue
 from dali.envs.contexts import sample_contexts
 from dali.episodes import collect
 from dali.model.agent import Agent
+from dali.model.context_losses import context_loss
+from dali.model.losses import world_model_loss
 from dali.train.learner import sight_updates
 from dali.train.trainer import Trainer
 
@@ -76,17 +78,15 @@ def bench_train(config: RunConfig, updates: int = 20) -> dict[str, Any]:
         batch = trainer.replay.sample().to(trainer.agent.device)
 
         def world_model() -> None:
-            model.loss(batch, learner.carry.masked(~batch.fresh), train, trainer.noise).loss.backward()
+            world_model_loss(model, batch, learner.carry.masked(~batch.fresh), train, trainer.noise).loss.backward()
             trainer.agent.zero_grad(set_to_none=True)
 
         def context_encoder() -> None:
-            loss = model._context(batch, train, trainer.noise)[2]
-            if isinstance(loss, torch.Tensor):
-                loss.backward()
-                trainer.agent.zero_grad(set_to_none=True)
+            context_loss(model, batch, train, trainer.noise).backward()
+            trainer.agent.zero_grad(set_to_none=True)
 
         with torch.no_grad():
-            output = model.loss(batch, learner.carry.masked(~batch.fresh), train, trainer.noise)
+            output = world_model_loss(model, batch, learner.carry.masked(~batch.fresh), train, trainer.noise)
         learner.update_count = first
         with FlopCounterMode(display=False) as counter:
             learner.update(batch)

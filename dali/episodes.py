@@ -15,6 +15,7 @@ from dali.envs import catalogue
 from dali.envs.base import Simulator
 from dali.envs.contexts import check_held_out, held_out_contexts, sample_contexts
 from dali.envs.frames import shown
+from dali.envs.trajectory import Trajectory, alive, previous_actions, replay_actions, rollout
 from dali.model.agent import Agent
 
 STEPS = 200  # of an episode that are kept; enough for every window, and it bounds the file
@@ -43,16 +44,11 @@ class Episodes:
 
     def alive(self) -> np.ndarray:
         """(E, T + 1) bool: records that are not padding."""
-        return np.arange(self.obs.shape[1]) <= self.length[:, None]
+        return alive(self.length, self.action.shape[1])
 
     def prev_action(self, begin: int, end: int) -> np.ndarray:
         """(E, end - begin, A): the actions that led to records begin to end - 1, as ``previous_actions`` gives them."""
         return previous_actions(self.action)[:, begin:end]
-
-
-def previous_actions(action: np.ndarray) -> np.ndarray:
-    """(E, T + 1, A): a_{t-1} at index t of actions (E, T, A), zero before an episode's first record."""
-    return np.concatenate([np.zeros_like(action[:, :1]), action], 1)
 
 
 def exploratory_actions(rng: np.random.Generator, num: int, steps: int, actions: int, discrete: bool) -> np.ndarray:
@@ -92,54 +88,56 @@ def collect(
     num = len(contexts)
     simulator = catalogue.make(spec.name, num)
     obs = simulator.reset(rng.integers(0, 2**31, num), contexts)
-    sees = agent.config.model.observation
     noise = exploratory_actions(rng, num, steps, spec.action_dim, spec.discrete)
-    generator = torch.Generator().manual_seed(seed)
-    scaled = torch.from_numpy(spec.scale_context(contexts))
-    memory, first = agent.initial(num, frozen=True), torch.ones(num, dtype=torch.bool)
-    acts = not explored.all()  # what the agent would have done is asked where it does something
-    view = agent.view(shown(sees, simulator, obs), first, torch.zeros(num, agent.obs_dim))
-    views, observations, states, actions, rewards = [view], [obs], [simulator.get_state()], [], []
-    length = np.full(num, steps)
-    running = np.ones(num, bool)
-    for t in range(steps):
-        action = noise[:, t]
-        if acts:
-            chosen, memory, _ = agent.act(view, first, memory, scaled, generator)
-            action = np.where(explored[:, None], action, chosen.numpy())
-            memory = agent.took(memory, memory.latent, torch.from_numpy(action))
-        first = torch.zeros(num, dtype=torch.bool)
-        step = simulator.step(action)
-        # What has ended stays at its last record.
-        obs = np.where(running[:, None], step.observation, obs)
-        seen = agent.view(shown(sees, simulator, step.observation), first, view)
-        view = torch.where(torch.from_numpy(running)[:, None], seen, view)
-        views.append(view)
-        states.append(np.where(running[:, None], simulator.get_state(), states[-1]))
-        observations.append(obs)
-        actions.append(action)
-        rewards.append(step.reward * running)
-        ended = running & step.terminated
-        length[ended] = t + 1
-        running &= ~step.terminated
-        if progress is not None:
-            progress(t + 1, steps)
-        if not running.any():
-            break
-    action_taken = np.stack(actions, 1)
+    actor = _Actor(agent, simulator, noise, explored, torch.Generator().manual_seed(seed))
+    run = rollout(simulator, obs, actor, steps, progress=progress)
+    views = actor.views_with_last(run)
     _, group = np.unique(contexts, axis=0, return_inverse=True)
     return Episodes(
-        obs=np.stack(observations, 1),
-        action=action_taken,
-        reward=np.stack(rewards, 1),
-        anchor=np.stack(states[::ANCHOR], 1),
-        code=infer_codes(agent, torch.stack(views, 1).numpy(), action_taken).astype(np.float16).astype(np.float32),
-        length=np.minimum(length, len(actions)),
+        obs=run.obs,
+        action=run.action,
+        reward=run.reward,
+        anchor=run.state[:, ::ANCHOR],
+        code=infer_codes(agent, views, run.action).astype(np.float16).astype(np.float32),
+        length=run.length,
         context=contexts,
         group=group.reshape(-1),
         regime=regime,
         explored=explored,
     )
+
+
+class _Actor:
+    """Acts in N episodes by noise (N, T, A) where they explore (N,), else by the agent's sampled policy."""
+
+    def __init__(
+        self, agent: Agent, simulator: Simulator, noise: np.ndarray, explored: np.ndarray, generator: torch.Generator
+    ):
+        self._agent, self._simulator, self._noise, self._explored = agent, simulator, noise, explored
+        self._generator, self._scaled = generator, torch.from_numpy(agent.spec.scale_context(simulator.contexts))
+        self._memory = agent.initial(simulator.num, frozen=True)
+        self._views = [torch.zeros(simulator.num, agent.obs_dim)]
+
+    def __call__(self, t: int, obs: np.ndarray, new: np.ndarray) -> np.ndarray:
+        view, first = self._see(obs, new), torch.full((len(obs),), t == 0)
+        action = self._noise[:, t]
+        if not self._explored.all():  # what the agent would do is asked where it does something
+            chosen, memory, _ = self._agent.act(view, first, self._memory, self._scaled, self._generator)
+            action = np.where(self._explored[:, None], action, chosen.numpy())
+            self._memory = self._agent.took(memory, memory.latent, torch.from_numpy(action))
+        return action
+
+    def views_with_last(self, run: Trajectory) -> np.ndarray:
+        """(N, T + 1, O) what the agent observed, the record that the last action led to included."""
+        self._see(run.obs[:, -1], alive(run.length, run.action.shape[1])[:, -1])
+        return torch.stack(self._views[1:], 1).numpy()
+
+    def _see(self, obs: np.ndarray, new: np.ndarray) -> torch.Tensor:
+        before = self._views[-1]
+        first = torch.full((len(obs),), len(self._views) == 1)
+        seen = self._agent.view(shown(self._agent.config.model.observation, self._simulator, obs), first, before)
+        self._views.append(torch.where(torch.from_numpy(new)[:, None], seen, before))
+        return self._views[-1]
 
 
 @torch.inference_mode()
@@ -200,22 +198,3 @@ def recorded_states(simulator: Simulator, episodes: Episodes, begin: int, end: i
     # What has ended stays at its last record.
     records = np.minimum(np.arange(begin, end), np.maximum(episodes.length, from_record)[:, None])
     return np.take_along_axis(made, (records - from_record)[..., None], 1)
-
-
-def replay_actions(
-    simulator: Simulator, state: np.ndarray, contexts: np.ndarray, actions: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The real counterfactual: the same states and actions under other physics.
-
-    Args:
-        simulator: of N copies. state: (N, S). contexts: (N, F). actions: (N, H, A).
-
-    Returns:
-        Observations (N, H + 1, V) and states (N, H + 1, S), the start included.
-    """
-    simulator.set_context(contexts)
-    observations, states = [simulator.set_state(state)], [state]
-    for t in range(actions.shape[1]):
-        observations.append(simulator.step(actions[:, t]).observation)
-        states.append(simulator.get_state())
-    return np.stack(observations, 1), np.stack(states, 1)

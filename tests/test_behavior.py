@@ -24,8 +24,8 @@ def written_out(behavior: Behavior, features, action, reward, cont, train) -> to
     with torch.no_grad():
         discount = train.discount * cont
         value = behavior.value(features)
-        returns = lambda_return(reward[:, 1:], value[:, 1:], discount[:, 1:], train.lambda_)
-        weight = torch.cat([torch.ones_like(cont[:, :1]), discount[:, 1:-1]], 1).cumprod(1)
+        returns = lambda_return(reward, value[:, 1:], discount, train.lambda_)
+        weight = torch.cat([torch.ones_like(cont[:, :1]), discount[:, :-1]], 1).cumprod(1)
         scale = behavior._track_return_range(returns, train.return_decay)
         slow = twohot_mean(behavior.slow_critic(features[:, :-1]), behavior.support)
     raw = behavior.actor(features[:, :-1])
@@ -47,12 +47,16 @@ def written_out(behavior: Behavior, features, action, reward, cont, train) -> to
 def test_loss_and_gradients_are_those_of_the_formula(discrete):
     behavior, train = make_behavior(discrete), PRESETS["tiny"][1]
     features = torch.randn(BATCH, HORIZON + 1, FEATURES)
-    reward, cont = torch.randn(BATCH, HORIZON + 1), torch.rand(BATCH, HORIZON + 1)
+    reward, cont = torch.randn(BATCH, HORIZON), torch.rand(BATCH, HORIZON)
     action = torch.randn(BATCH, HORIZON, ACTIONS)
     if discrete:
         action = torch.eye(ACTIONS)[torch.randint(0, ACTIONS, (BATCH, HORIZON))]
+
+    def judged(features, *others) -> torch.Tensor:
+        return behavior.loss(features, behavior.actor(features[:, :-1]), *others)[0]
+
     found = {}
-    for name, of in (("loss", lambda *a: behavior.loss(*a)[0]), ("formula", lambda *a: written_out(behavior, *a))):
+    for name, of in (("loss", judged), ("formula", lambda *a: written_out(behavior, *a))):
         behavior.return_low.zero_(), behavior.return_high.zero_()
         behavior.zero_grad()
         value = of(features, action, reward, cont, train)

@@ -15,7 +15,7 @@ from dali.errors import CheckpointError, DaliError
 from dali.runs.checkpoint import load_trainer_state
 from dali.runs.folder import RECORD, WEIGHTS, load_config
 from dali.runs.metrics import read_metrics
-from dali.runs.run import Run
+from dali.runs.run import Run, open_runs
 from dali.train.trainer import Trainer, planned_updates
 
 BEGUN = "python -m dali train --env pendulum --method dreamer_dr --preset tiny --seed 4 --set horizon=4"
@@ -129,3 +129,19 @@ def test_resuming_needs_to_know_what(tmp_path):
     result = train("--resume", "--steps", 400)
     assert isinstance(result.exception, DaliError)
     assert "--resume --output FOLDER" in str(result.exception)
+
+
+def test_agents_on_the_way_are_kept_and_opened_like_runs(finished, tmp_path):
+    folder = tmp_path / "run"
+    words = ["--env", "pendulum", "--method", "dreamer_dr", "--preset", "tiny", "--seed", 4, "--set", "horizon=4"]
+    assert train(*words, "--set", "threads=1", "--steps", 300, "--keep-every", 40, "--output", folder).exit_code == 0
+    kept = sorted(path.name for path in (folder / "kept").iterdir())
+    assert kept == ["step-200", "step-240", "step-280"]  # nothing is learnt before 200
+    early, late = (load_file(folder / "kept" / name / WEIGHTS) for name in ("step-240", "step-280"))
+    assert any(not early[name].equal(late[name]) for name in early)
+    opened = Run(folder / "kept" / "step-280")
+    assert opened.record()["env_steps"] == 280
+    assert opened.agent().config == load_config(folder)
+    first, second = load_file(folder / WEIGHTS), load_file(finished / WEIGHTS)
+    assert all(first[name].equal(second[name]) for name in first)  # keeping changes nothing
+    assert [run.name for run in open_runs(tmp_path)[0]] == ["run"]

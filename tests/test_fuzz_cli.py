@@ -33,6 +33,9 @@ LONG = (
 )
 
 
+USUAL = {"env": "pendulum", "methods": "dali_d"}  # of options that a command cannot go without
+
+
 class Begun(DaliError):
     """The command's options were accepted."""
 
@@ -70,7 +73,7 @@ def options() -> list[tuple[tuple[str, ...], str]]:
 
 def needed(words: tuple[str, ...], run: str) -> list[str]:
     """What a command cannot go without."""
-    usual = {"run": run, "runs": run, "env": "pendulum", "methods": "dali_d", "take": f"{run}/config.json"}
+    usual = {"run": run, "runs": run, "take": f"{run}/config.json", **USUAL}
     out = []
     for parameter in commands()[words].params:
         if parameter.required:
@@ -88,6 +91,33 @@ def test_no_value_of_an_option_gives_a_traceback(words, option, cut_off, make_ru
         result = CliRunner().invoke(app, [*words, *needed(words, run), f"{option}={value}"])
         good = result.exception is None or isinstance(result.exception, (DaliError, SystemExit))
         assert good, f"{' '.join(words)} {option}={value!r}: {result.exception!r}"
+
+
+def arguments() -> list[tuple[tuple[str, ...], str]]:
+    return [
+        (words, parameter.name)
+        for words, command in commands().items()
+        for parameter in command.params
+        if not parameter.opts[0].startswith("--")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "argument"), arguments(), ids=lambda value: " ".join(value) if isinstance(value, tuple) else value
+)
+def test_no_value_of_an_argument_gives_a_traceback(words, argument, cut_off, make_run):
+    run = str(make_run())
+    for value in VALUES:
+        line = [*words]
+        for parameter in commands()[words].params:
+            if parameter.name == argument:
+                line += ["--", value] if value.startswith("-") else [value]
+            elif parameter.required:
+                line += [] if not parameter.opts[0].startswith("--") else [parameter.opts[0]]
+                line.append(USUAL.get(parameter.name, run))
+        result = CliRunner().invoke(app, line)
+        good = result.exception is None or isinstance(result.exception, (DaliError, SystemExit))
+        assert good, f"{' '.join(line)[:200]}: {result.exception!r}"
 
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)

@@ -17,9 +17,8 @@ import numpy as np
 import pytest
 
 from dali.codes.points import record_points
-from dali.dreams.take import Take, perform
+from dali.dreams.take import Take, perform, read_take
 from dali.errors import DaliError
-from dali.files.reading import read_text
 from dali.jobs import Status, read_status, write_status
 from dali.runs import dream_errors
 from dali.runs.cache import EFFECTS_FILE, MOVE, MapRequest, load_map, map_path, points_digest
@@ -63,7 +62,7 @@ LOADERS = {
     "dream errors": dream_errors.load_dream_errors,
     "dimensions": lambda folder: load_dimensions(folder, whole_run["episodes"]),
     "map": lambda folder: load_map(folder, REQUEST, whole_run["points"]),
-    "take": lambda folder: perform(whole_run["source"], Take.from_json(read_text(folder / TAKE))),
+    "take": lambda folder: perform(whole_run["source"], read_take(folder / TAKE)),
 }
 MADE_ANEW = (
     "effects",

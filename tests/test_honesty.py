@@ -9,6 +9,8 @@ import torch
 from dali.config import make_config
 from dali.envs import catalogue
 from dali.methods import METHODS
+from dali.model.context_losses import infer_context
+from dali.model.losses import _swap_context, dream_loss, ensemble_loss, world_model_loss
 from dali.train.trainer import Trainer
 
 NOT_GIVEN = [m.name for m in METHODS.values() if m.source != "given"]
@@ -78,7 +80,7 @@ def test_world_model_does_not_read_the_code_of_its_own_sequence(method, tmp_path
     window = batch.window_obs.clone()
 
     def context(changed):
-        return model._context(changed, made.config.train, made.noise.manual_seed(3))[0]
+        return infer_context(model, changed, made.config.train, made.noise.manual_seed(3)).context
 
     reference = context(batch)
     assert torch.equal(reference, context(replace(batch, obs=batch.obs + 1.0, prev_action=batch.prev_action * 0)))
@@ -93,7 +95,7 @@ def test_no_record_under_a_swapped_context_is_learnt_from(method, tmp_path):
     rows, time = batch.mask.shape
     context = torch.rand(rows, time, max(model.deep, model.shallow))
     whole = torch.ones(rows, time, dtype=torch.bool)
-    found, mask = model._swap_context(context, whole, made.config.train, made.noise)
+    found, mask = _swap_context(model, context, whole, made.config.train, made.noise)
     if not METHODS[method].deep:
         assert torch.equal(found, context)
         assert torch.equal(mask, whole)
@@ -105,7 +107,7 @@ def test_no_record_under_a_swapped_context_is_learnt_from(method, tmp_path):
     assert (mask.int().diff(dim=1) >= 0).all()  # they come first
     assert torch.equal(found[mask], context[mask])
     assert torch.equal(found[~mask], other[~mask])
-    output = model.loss(batch, made.learner.carry, made.config.train, made.noise)
+    output = world_model_loss(model, batch, made.learner.carry, made.config.train, made.noise)
     assert not output.mask[:, 0].any()  # so that no dream of the behaviour starts there either
 
 
@@ -120,8 +122,9 @@ def test_which_losses_train_the_context_encoder(method, tmp_path):
         found = torch.autograd.grad(loss, encoder, allow_unused=True, retain_graph=True)
         return any(g is not None and bool(g.abs().sum() > 0) for g in found)
 
-    context, code, code_loss = model._context(batch, train, made.noise)
-    assert gradient(code_loss)
+    inferred = infer_context(model, batch, train, made.noise)
+    context, code = inferred.context, inferred.code
+    assert gradient(inferred.loss)
     states, posterior = model.observe(batch.obs, batch.prev_action, context, made.learner.carry, "mean")
     # Deep: detached everywhere but in its own losses. Shallow: it keeps its gradient in the posterior.
     assert gradient(posterior.square().sum()) == METHODS[method].shallow
@@ -168,11 +171,11 @@ def test_the_ensemble_trains_no_code_and_the_dream_no_ensemble(method, tmp_path)
         found = torch.autograd.grad(loss, weights, allow_unused=True, retain_graph=True)
         return {n.split(".")[0] for n, g in zip(names, found, strict=True) if g is not None and bool(g.any())}
 
-    assert reached(model.ensemble_loss(batch, train)) == {"ensemble"}
-    context = model._context(batch, train, made.noise)[0].detach()
+    assert reached(ensemble_loss(model, batch)) == {"ensemble"}
+    context = infer_context(model, batch, train, made.noise).context.detach()
     torch.nn.init.normal_(model.decoder.out.weight)  # a decoder that corrects an expectation begins at zero
     states, _ = model.observe(batch.obs, batch.prev_action, context, made.learner.carry, "mean")
-    dreamed = model._dream_loss(batch, states, context, batch.mask, train, made.noise)
+    dreamed = dream_loss(model, batch, states, context, batch.mask, train, made.noise)
     assert reached(dreamed) == {"encoder", "rssm", "decoder"}
 
 
@@ -180,14 +183,14 @@ def test_what_a_dream_is_paid_for_is_its_error_against_the_data(tmp_path):
     """A dream whose transition and decoder are perfect costs nothing; one that is off by 2 σ everywhere costs 4 O."""
     made = trainer("dali_d_chi", tmp_path, dream_steps=3)
     model, batch = made.agent.world_model, made.replay.sample()
-    context = model._context(batch, made.config.train, made.noise)[0].detach()
+    context = infer_context(model, batch, made.config.train, made.noise).context.detach()
     states, _ = model.observe(batch.obs, batch.prev_action, context, made.learner.carry, "mean")
     constant = model.normalizer.normalize(torch.full_like(batch.obs, 0.5))[0, 0]
-    model._decode_normalized = lambda features: constant.expand(*features.shape[:-1], -1)
+    model.decode_normalized = lambda features: constant.expand(*features.shape[:-1], -1)
     still = replace(batch, obs=torch.full_like(batch.obs, 0.5))
 
     def paid(changed) -> float:
-        return float(model._dream_loss(changed, states, context, batch.mask, made.config.train, made.noise))
+        return float(dream_loss(model, changed, states, context, batch.mask, made.config.train, made.noise))
 
     assert paid(still) == pytest.approx(0.0, abs=1e-6)
     off = replace(batch, obs=torch.full_like(batch.obs, 0.5) + 2 * model.normalizer.obs_std)

@@ -3,14 +3,20 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
+from streamlit.runtime.caching import clear_session_resource_cache
 from streamlit.testing.v1 import AppTest
 
 from dali.dreams.request import Request
+from dali.jobs import Status, write_status
 from dali.runs.film_source import open_film_source
+from dali.studio import jobs
 from dali.studio.film import state as film_state
+from dali.studio.film.sweep import FOLDER
 from dali.studio.film.url import PageState, from_url, to_url
 
 SECONDS = 60
@@ -352,3 +358,22 @@ def test_state_and_url_are_the_same_thing(make_run):
 def test_steps_of_physics_sliders(make_run):
     features = open_film_source(make_run()).agent.spec.features
     assert [film_state.step_of(f) for f in features] == pytest.approx([0.1, 0.01])
+
+
+def test_a_sweep_goes_with_the_session_that_asked_for_it(open_page, monkeypatch):
+    """Its process ends and its files go, as soon as Streamlit drops the session."""
+
+    def launch(arguments, status):
+        write_status(status, Status("running", text="starting"))
+        return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+
+    monkeypatch.setattr(jobs, "_launch", launch)
+    page = open_page()
+    next(b for b in page.button if b.label == "Render sweep").click().run()
+    status = page.session_state[FOLDER] / "status.json"
+    process = jobs._processes[status]
+    assert jobs.read(status).state == "running"
+    clear_session_resource_cache("test session id")
+    assert process.poll() is not None
+    assert not status.parents[1].exists()
+    assert not page.run().exception  # a session that was only cut off comes back

@@ -20,7 +20,9 @@ from dali.export.bundle import Bundle
 from dali.export.tables import to_csv
 from dali.methods import METHODS
 from dali.model.agent import Agent
+from dali.model.context_losses import infer_context
 from dali.model.conv import Sight, picture_error, with_change
+from dali.model.losses import world_model_loss
 from dali.runs.checkpoint import CONFIG, TRAINER_STATE, load_agent, save_agent
 from dali.runs.film_source import open_film_source
 from dali.train.trainer import Trainer, planned_updates
@@ -324,7 +326,7 @@ def test_the_world_model_does_not_read_the_code_of_its_own_sequence(tmp_path):
     batch, model = made.replay.sample(), made.agent.world_model.eval()
 
     def context(changed):
-        return model._context(changed, made.config.train, made.noise.manual_seed(3))[0]
+        return infer_context(model, changed, made.config.train, made.noise.manual_seed(3)).context
 
     reference = context(batch)
     assert torch.equal(reference, context(replace(batch, obs=batch.obs + 1.0, frames=255 - batch.frames)))
@@ -333,7 +335,8 @@ def test_the_world_model_does_not_read_the_code_of_its_own_sequence(tmp_path):
 
 def test_no_loss_but_its_own_reaches_the_image_encoder(tmp_path):
     made = taught("dali_s_chi", tmp_path)
-    output = made.agent.world_model.loss(made.replay.sample(), made.learner.carry, made.config.train, made.noise)
+    model, batch = made.agent.world_model, made.replay.sample()
+    output = world_model_loss(model, batch, made.learner.carry, made.config.train, made.noise)
     encoder = list(made.agent.world_model.sight.encoder.parameters())
     assert all(g is None for g in torch.autograd.grad(output.loss, encoder, allow_unused=True, retain_graph=True))
     decoder = list(made.agent.world_model.sight.decoder.parameters())

@@ -6,7 +6,8 @@ import pytest
 from dali.dreams.observation import VectorMetric
 from dali.dreams.steering import effective_context, rollout_error, steering_skill, step_error
 from dali.envs import catalogue
-from dali.episodes import exploratory_actions, replay_actions
+from dali.envs.trajectory import replay_actions
+from dali.episodes import exploratory_actions
 
 
 def test_errors_are_root_mean_squares_over_scaled_dimensions():

@@ -1,7 +1,8 @@
 """Measures the page Play in headless Chromium: python tools/play_speed.py [--run NAME] [--seconds 10].
 
 Plays a shipped checkpoint with a key held and a slider turned on the way, and prints one JSON object: frames a second
-that were painted (four panes each; median and least over the seconds), records made, and how busy the machine was.
+that were painted (four panes each; median and least over the seconds), records made, what a record costs the server's
+processor (which a busy machine does not change), and how busy the machine was.
 """
 
 import argparse
@@ -10,11 +11,13 @@ import os
 import statistics
 from itertools import pairwise
 
-from playwright.sync_api import expect
-from screenshots import dashboard
+from playwright.sync_api import Locator, expect
+from screenshots import dashboard, settle
+from studio_speed import processor_seconds
 
 TURN = "slider => { slider.value = slider.min; slider.dispatchEvent(new Event('input')) }"
 WARM_UP = 3.0  # seconds that are not counted
+PATIENCE = 300  # seconds for the stage to open
 
 
 def main() -> None:
@@ -23,22 +26,23 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--screenshot", help="file for a picture of the page while it plays")
     arguments = parser.parse_args()
-    with dashboard() as (url, browser, _):
+    with dashboard() as (url, browser, server):
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(f"{url}/play?run={arguments.run}")
         root = page.get_by_test_id("dali-play")
-        expect(root).to_have_attribute("data-records", "1", timeout=120_000)
+        expect(root).to_have_attribute("data-records", "1", timeout=1000 * PATIENCE)
+        settle(page)
         page.keyboard.press("Space")
         page.keyboard.down("ArrowRight")
         page.wait_for_timeout(WARM_UP * 1000)
-        painted = [int(root.get_attribute("data-shown") or 0)]
+        busy, records = processor_seconds(server.pid), number(root, "records")
+        painted = [number(root, "shown")]
         for second in range(arguments.seconds):
             if second == arguments.seconds // 2:
-                root.locator(".knob input").first.evaluate(
-                    "e => { e.value = e.min; e.dispatchEvent(new Event('input')) }"
-                )
+                root.locator(".knob input").first.evaluate(TURN)
             page.wait_for_timeout(1000)
-            painted.append(int(root.get_attribute("data-shown") or 0))
+            painted.append(number(root, "shown"))
+        busy, records = processor_seconds(server.pid) - busy, number(root, "records") - records
         if arguments.screenshot:
             page.screenshot(path=arguments.screenshot)
         rates = [b - a for a, b in pairwise(painted)]
@@ -46,11 +50,18 @@ def main() -> None:
             "run": arguments.run,
             "panes": root.locator("canvas").count(),
             "frames_a_second": {"median": statistics.median(rates), "least": min(rates)},
-            "records": int(root.get_attribute("data-records") or 0),
+            "records": records,
+            "timestep_s": float(root.get_attribute("data-timestep") or "nan"),
+            "server_cpu_ms_a_record": round(1e3 * busy / max(1, records), 2),
             "seconds": arguments.seconds,
             "load_average": os.getloadavg()[0],
         }
     print(json.dumps(result))
+
+
+def number(root: Locator, name: str) -> int:
+    """A count that the stage tells in its element."""
+    return int(root.get_attribute(f"data-{name}") or 0)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dali.cli.options import Run
-from dali.errors import CheckpointError, DaliError
+from dali.errors import DaliError
 
 
 def play(
@@ -20,17 +20,13 @@ def play(
     expect: Annotated[str | None, typer.Option(help="Refuse a checkpoint whose digest does not begin so.")] = None,
 ) -> None:
     """Play a recorded take again, in dream and simulator, and save what it shows."""
-    from dali.dreams.take import Take, perform
+    from dali.dreams.take import perform, read_take
     from dali.export.take import take_csv, take_film
-    from dali.files.reading import read_text
     from dali.files.writing import write_bytes, write_text
     from dali.runs.film_source import open_film_source
     from dali.runs.folder import digest
 
-    try:
-        played = Take.from_json(read_text(take))
-    except CheckpointError as error:
-        raise DaliError(f"{take} is not a take: {error}") from error
+    played = read_take(take)
     checkpoint = digest(run)
     if expect is not None and not checkpoint.startswith(expect):
         raise DaliError(f"{run} is not the expected checkpoint: its digest is {checkpoint[:16]}, not {expect}.")

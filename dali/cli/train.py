@@ -44,6 +44,10 @@ def train(
         list[str] | None,
         typer.Option("--set", help="Change a config field, as in --set replay_ratio=128; may be repeated."),
     ] = None,
+    keep_every: Annotated[
+        int,
+        typer.Option(min=0, max=MOST, help="Steps between agents kept in OUTPUT/kept/step-N; 0: the last alone."),
+    ] = 0,
     extra: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="")] = None,
 ) -> None:
     """Train an agent; its checkpoint can be opened in the dashboard while it trains."""
@@ -74,7 +78,7 @@ def train(
         check_device(config.train.device)
         from dali.train.trainer import Trainer  # torch takes seconds to import; a wrong option is told at once
 
-        complete = Trainer(config, folder).run(resume)
+        complete = Trainer(config, folder, keep_every).run(resume)
     typer.echo(f"{'Done' if complete else 'Interrupted and saved; go on with --resume'}: {folder}")
 
 

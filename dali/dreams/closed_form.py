@@ -18,7 +18,7 @@ import numpy as np
 
 from dali.envs import catalogue
 from dali.envs.spec import EnvSpec
-from dali.episodes import replay_actions
+from dali.envs.trajectory import replay_actions
 
 # Observations (N, H + 1, O), the given ones (N, O) first, under actions (N, H, A) and contexts (N, F) in units.
 Dreamer = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]

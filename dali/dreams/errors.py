@@ -14,7 +14,8 @@ from dali.dreams.observation import make_metric
 from dali.dreams.steering import rollout_error
 from dali.envs import catalogue
 from dali.envs.spec import EnvSpec
-from dali.episodes import ANCHOR, Episodes, recorded_states, replay_actions
+from dali.envs.trajectory import replay_actions
+from dali.episodes import ANCHOR, Episodes, recorded_states
 from dali.errors import DaliError
 from dali.model.agent import Agent
 

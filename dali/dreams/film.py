@@ -26,7 +26,8 @@ from dali.dreams.steering import refine_minimum, rollout_error, steering_skill, 
 from dali.envs import catalogue
 from dali.envs.base import Simulator
 from dali.envs.frames import SHAPE
-from dali.episodes import Episodes, recorded_states, replay_actions
+from dali.envs.trajectory import replay_actions
+from dali.episodes import Episodes, recorded_states
 from dali.model.agent import Agent
 
 EFFECTIVE_STEPS = 25  # of a film that the effective physics is sought on, as in dali.dreams.steering

@@ -16,7 +16,8 @@ from dali.dreams.observation import Metric
 from dali.dreams.skill import skill_interval, skill_of_medians
 from dali.envs import catalogue
 from dali.envs.base import Simulator
-from dali.episodes import Episodes, recorded_states, replay_actions
+from dali.envs.trajectory import replay_actions
+from dali.episodes import Episodes, recorded_states
 from dali.model.agent import Agent
 
 START = 60  # record that steered dreams start from; the code has seen a window by then

@@ -10,6 +10,7 @@ Shapes: T steps taken, A action, F context features, S simulator state, V observ
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from dali.envs import catalogue
 from dali.envs.frames import SHAPE
 from dali.episodes import recorded_states
 from dali.errors import DaliError
-from dali.files.reading import parse_json
+from dali.files.reading import parse_json, read_text
 
 MAX_STEPS = 5000  # of a take
 REAL, REAL_ASKED, DREAM, DREAM_ASKED = range(4)  # the four runs, as a film orders its panes
@@ -88,6 +89,16 @@ class Take:
         if not isinstance(data, dict):
             raise DaliError("This is not a take: expected an object with episode, t, engine, actions and moves.")
         return cls.from_dict(data.get("take", data))
+
+
+def read_take(path: Path) -> Take:
+    """The take of a file. Raises DaliError where it is missing, cannot be read, or is none."""
+    try:
+        return Take.from_json(read_text(path))
+    except FileNotFoundError:
+        raise DaliError(f"There is no take {path}.") from None
+    except DaliError as error:
+        raise DaliError(f"{path}: {error}") from error
 
 
 @dataclass(eq=False)

@@ -19,7 +19,8 @@ from dali.dreams.film import FilmSource, make_film, make_film_source
 from dali.dreams.request import Request, check_request, dimension
 from dali.envs import outside
 from dali.envs.spec import EnvSpec
-from dali.episodes import Episodes, recorded_states, replay_actions
+from dali.envs.trajectory import replay_actions
+from dali.episodes import Episodes, recorded_states
 from dali.errors import CheckpointError, DaliError
 from dali.library.film import Film
 from dali.model.agent import Agent

@@ -17,7 +17,7 @@ from dali.model.dists import (
     twohot_mean,
     unimix_probs,
 )
-from dali.model.nets import MLP
+from dali.model.nets import MLP, Features
 
 
 class Behavior(nn.Module):
@@ -40,21 +40,21 @@ class Behavior(nn.Module):
         self.register_buffer("return_low", torch.zeros(()))
         self.register_buffer("return_high", torch.zeros(()))
 
-    def sample(self, features: Tensor, noise: Tensor | None) -> Tensor:
+    def sample(self, raw: Tensor, noise: Tensor | None) -> Tensor:
         """Actions (..., A) as drawn from the policy: one-hot, or a normal sample that may leave [-1, 1].
 
         Args:
+            raw: (..., A or 2 A) outputs of the actor.
             noise: (..., 1) uniform (discrete) or (..., A) standard normal (continuous); None takes the mode.
         """
-        raw = self.actor(features)
         if self.discrete:
             return sample_onehot(unimix_probs(raw, self.unimix), None if noise is None else noise.squeeze(-1))
         mean, std = bounded_normal(raw)
         return mean if noise is None else mean + std * noise
 
-    def act(self, features: Tensor, noise: Tensor | None) -> Tensor:
+    def act(self, features: Features, noise: Tensor | None) -> Tensor:
         """Actions (..., A) as the environment takes them: one-hot, or in [-1, 1]. Noise as in ``sample``."""
-        return self.sample(features, noise).clamp(-1.0, 1.0)
+        return self.sample(self.actor(features), noise).clamp(-1.0, 1.0)
 
     def noise(self, *shape: int, action_dim: int, generator: torch.Generator, device: torch.device | str) -> Tensor:
         """The random numbers that ``act`` takes, for actions of shape (*shape, A)."""
@@ -62,34 +62,36 @@ class Behavior(nn.Module):
             return torch.rand(*shape, 1, generator=generator, device=device)
         return torch.randn(*shape, action_dim, generator=generator, device=device)
 
-    def value(self, features: Tensor) -> Tensor:
+    def value(self, features: Features) -> Tensor:
         return twohot_mean(self.critic(features), self.support)
 
     def loss(
-        self, features: Tensor, action: Tensor, reward: Tensor, cont: Tensor, train: TrainConfig
+        self, features: Features, raw: Tensor, action: Tensor, reward: Tensor, cont: Tensor, train: TrainConfig
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Actor and critic losses on imagined trajectories that carry no gradient.
 
         Args:
-            features: (B, H + 1, .). action: (B, H, A) samples of the policy, before any clipping.
-            reward, cont: (B, H + 1) predictions at each state; index 0 (the start) is not a result of the actions.
+            features: (B, H + 1, .). raw: (B, H, .) outputs of the actor at the first H of them, with gradient.
+            action: (B, H, A) samples of the policy, before any clipping.
+            reward, cont: (B, H) predictions at the state that each action leads to.
         """
-        acted = features[:, :-1].flatten(0, 1)  # (B * H, .): copied once, for three networks that read it
-        logits = self.critic(acted).unflatten(0, (len(features), -1))
+        in_time = features.transpose(0, 1)  # the order in which dreams lie, so that nothing is copied
+        acted = in_time[:-1].flatten(0, 1)  # (H * B, .)
+        logits = self.critic(acted)
         with torch.no_grad():
             discount = train.discount * cont
-            last = self.critic(features[:, -1:])
-            value = twohot_mean(torch.cat([logits, last], 1), self.support)  # (B, H + 1)
-            slow = twohot_mean(self.slow_critic(acted), self.support).view_as(value[:, :-1])
-            returns = lambda_return(reward[:, 1:], value[:, 1:], discount[:, 1:], train.lambda_)  # (B, H)
-            weight = torch.cat([torch.ones_like(cont[:, :1]), discount[:, 1:-1]], 1).cumprod(1)  # (B, H)
+            value = torch.cat([twohot_mean(x, self.support) for x in (logits, self.critic(in_time[-1]))])
+            value = value.view(-1, len(features)).t()  # (B, H + 1)
+            slow = twohot_mean(self.slow_critic(acted), self.support).view(-1, len(features)).t()  # (B, H)
+            returns = lambda_return(reward, value[:, 1:], discount, train.lambda_)  # (B, H)
+            weight = torch.cat([torch.ones_like(cont[:, :1]), discount[:, :-1]], 1).cumprod(1)  # (B, H)
             scale = self._track_return_range(returns, train.return_decay)
             advantage = (returns - value[:, :-1]) / scale
-        log_prob, entropy = self._log_prob(acted, action)
+        log_prob, entropy = self._log_prob(raw, action)
         actor = -(weight * (log_prob * advantage + train.entropy * entropy)).mean()
 
-        targets = torch.stack([returns, slow], -1)
-        critic = (weight * twohot_losses(logits, targets, self.support).sum(-1)).mean()
+        targets = torch.stack([returns.t(), slow.t()], -1).flatten(0, 1)  # (H * B, 2)
+        critic = (weight.t().flatten() * twohot_losses(logits, targets, self.support).sum(-1)).mean()
         metrics = {
             "loss/actor": actor.detach(),
             "loss/critic": critic.detach(),
@@ -99,9 +101,8 @@ class Behavior(nn.Module):
         }
         return actor + critic, metrics
 
-    def _log_prob(self, acted: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probability and entropy (B, H) of the actions (B, H, A) taken at features (B * H, .)."""
-        raw = self.actor(acted).unflatten(0, action.shape[:2])
+    def _log_prob(self, raw: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probability and entropy (B, H) of the actions (B, H, A) drawn from outputs of the actor (B, H, .)."""
         if self.discrete:
             log_probs = unimix_probs(raw, self.unimix).log()
             return (log_probs * action).sum(-1), -(log_probs.exp() * log_probs).sum(-1)

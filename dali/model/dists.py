@@ -44,7 +44,7 @@ def twohot_mean(logits: Tensor, support: Tensor) -> Tensor:
     """
     probs = F.softmax(logits, -1)
     middle = support.shape[0] // 2
-    return ((probs[..., middle + 1 :] - probs[..., :middle].flip(-1)) * support[middle + 1 :]).sum(-1)
+    return (probs[..., middle + 1 :] - probs[..., :middle].flip(-1)) @ support[middle + 1 :]
 
 
 def twohot_loss(logits: Tensor, target: Tensor, support: Tensor) -> Tensor:
@@ -68,6 +68,14 @@ def unimix_probs(logits: Tensor, unimix: float) -> Tensor:
     return F.softmax(logits, -1) * (1.0 - unimix) + unimix / logits.shape[-1]
 
 
+def sample_class(probs: Tensor, noise: Tensor | None) -> Tensor:
+    """The class (...,) that ``sample_onehot`` picks."""
+    if noise is None:
+        return probs.argmax(-1)
+    edges = probs.detach().cumsum(-1)[..., :-1]
+    return (noise.unsqueeze(-1) >= edges).sum(-1)
+
+
 def sample_onehot(probs: Tensor, noise: Draw) -> Tensor:
     """One-hot samples (..., C) of probs (..., C), with straight-through gradients.
 
@@ -77,12 +85,7 @@ def sample_onehot(probs: Tensor, noise: Draw) -> Tensor:
     """
     if isinstance(noise, str):
         return probs
-    if noise is None:
-        index = probs.argmax(-1)
-    else:
-        edges = probs.detach().cumsum(-1)[..., :-1]
-        index = (noise.unsqueeze(-1) >= edges).sum(-1)
-    onehot = torch.zeros_like(probs).scatter_(-1, index.unsqueeze(-1), 1.0)
+    onehot = torch.zeros_like(probs).scatter_(-1, sample_class(probs, noise).unsqueeze(-1), 1.0)
     return onehot + (probs - probs.detach()) if probs.requires_grad else onehot
 
 

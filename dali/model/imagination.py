@@ -10,37 +10,38 @@ import torch
 from torch import Tensor
 
 from dali.model.dists import Draw, draw_at
-from dali.model.rssm import LatentState
+from dali.model.nets import Features, stack_in_time
+from dali.model.rssm import LatentState, PickedState
 from dali.model.world_model import WorldModel
 
-Policy = Callable[[Tensor, int], Tensor]  # features (B, .), step -> actions (B, A)
+Policy = Callable[[Features, int], Tensor]  # features (B, .), step -> actions (B, A)
 
 
 @dataclass(frozen=True)
 class Imagined:
-    """States 0..H (0 is the start) and the actions 0..H-1 between them."""
+    """Features of the states 0..H (0 is the start) and the actions 0..H-1 between them."""
 
-    states: LatentState  # (B, H + 1, ...)
-    features: Tensor  # (B, H + 1, .)
+    features: Features  # (B, H + 1, .)
     action: Tensor  # (B, H, A)
 
 
+@torch.no_grad()
 def imagine(
-    model: WorldModel, start: LatentState, context: Tensor, policy: Policy, horizon: int, noise: Draw
+    model: WorldModel, start: LatentState | PickedState, context: Tensor, policy: Policy, horizon: int, noise: Draw
 ) -> Imagined:
-    """Dreams H steps with the context held.
+    """Dreams H steps with the context held, for no gradient of the dream; what the policy evaluates is its own affair.
 
     Args:
         start: (B, ...) posterior states. context: (B, X), already conditioned.
         policy: chooses the action from the features of each state.
         noise: (B, H, S) uniform numbers that pick the latents, None for their mode, or "mean".
     """
-    state, states, features, actions = start, [start], [model.features(start, context)], []
+    state, weights = start, model.rssm.prior_weights()
+    features: list[Features] = [model.features(start, context)]
+    actions: list[Tensor] = []
     for t in range(horizon):
         action = policy(features[-1], t)
-        state = model.imagine_step(state, action, context, draw_at(noise, t))
+        state = model.imagine_step(state, action, context, draw_at(noise, t), weights)
         actions.append(action)
-        states.append(state)
         features.append(model.features(state, context))
-    stacked = LatentState(torch.stack([s.deter for s in states], 1), torch.stack([s.stoch for s in states], 1))
-    return Imagined(stacked, torch.stack(features, 1), torch.stack(actions, 1))
+    return Imagined(stack_in_time(features), torch.stack(actions, 1))

@@ -10,14 +10,16 @@ O observation. A context of width 0 is a method that does not use it there; so i
 """
 
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dali.config import ModelConfig
-from dali.model.dists import Draw, categorical_kl, draw_at, sample_onehot, unimix_probs
+from dali.model.dists import Draw, categorical_kl, sample_class, sample_onehot, unimix_probs
 from dali.model.nets import NormAct, init_weights
+from dali.model.recurrence import Expectation, Plan, Weights, advance, roll
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,17 @@ class LatentState:
 
     def index(self, *where) -> "LatentState":
         return LatentState(self.deter[where], self.stoch[where])
+
+
+@dataclass(frozen=True)
+class PickedState:
+    """A state without gradient whose latents are one-hot: the columns (..., S) of the ones in place of them."""
+
+    deter: Tensor
+    columns: Tensor
+
+
+State = TypeVar("State", bound=LatentState | PickedState)
 
 
 class RSSM(nn.Module):
@@ -96,47 +109,90 @@ class RSSM(nn.Module):
             Posterior states (B, T, ...) and posterior probabilities (B, T, S, C).
         """
         # Everything that does not depend on the recurrence is projected for all steps at once.
-        projected = self.posterior_given(torch.cat([embed, shallow], -1))
+        seen = self.posterior_given(torch.cat([embed, shallow], -1))
         if innovation is not None and self.posterior_innovation is not None:
-            projected = projected + F.linear(innovation, self.posterior_innovation)
-        given, seen = self._project_given(prev_action, deep, expected).unbind(1), projected.unbind(1)
-        deter, stoch = state.deter, state.stoch
-        deters, stochs, probs = [], [], []
-        for t in range(len(given)):
-            deter = self._sequence_step(deter, stoch, given[t], None if expected is None else expected[:, t])
-            logits = self.posterior_out(self.posterior_norm(self.posterior_deter(deter) + seen[t]))
-            prob = self._probs(logits)
-            stoch = sample_onehot(prob, draw_at(noise, t)).flatten(-2)
-            deters.append(deter)
-            stochs.append(stoch)
-            probs.append(prob)
-        return LatentState(torch.stack(deters, 1), torch.stack(stochs, 1)), torch.stack(probs, 1)
+            seen = seen + F.linear(innovation, self.posterior_innovation)
+        given = self.input_given(torch.cat([prev_action, deep], -1))
+        known = None if expected is None else (lambda t, deter, stoch: expected[:, t])
+        plan = Plan(self.groups, self.unimix, noise, known)
+        deter, stoch, prob = roll(self._posterior_weights(), plan, given, seen, state.deter, state.stoch)
+        return LatentState(deter, stoch), prob
+
+    def imagine(
+        self, state: LatentState, action: Tensor, deep: Tensor, noise: Draw, expectation: Expectation | None = None
+    ) -> LatentState:
+        """T steps of the prior: states (B, T, ...) from (B, ...) under actions (B, T, A) and contexts (B, T, X).
+
+        Args:
+            noise: (B, T, S) uniform, None for the mode, or "mean".
+            expectation: gives e_t of the state before it, in a model with an expectation.
+        """
+        given = self.input_given(torch.cat([action, deep], -1))
+        plan = Plan(self.groups, self.unimix, noise, expectation)
+        deter, stoch, _ = roll(self._prior_weights(), plan, given, None, state.deter, state.stoch)
+        return LatentState(deter, stoch)
 
     def imagine_step(
-        self, state: LatentState, action: Tensor, deep: Tensor, noise: Draw, expected: Tensor | None = None
-    ) -> LatentState:
-        """One step of the prior: (B, ...) states under actions (B, A) and a context (B, X); noise is (B, S) here."""
-        given = self._project_given(action, deep, expected)
-        deter = self._sequence_step(state.deter, state.stoch, given, expected)
-        return LatentState(deter, sample_onehot(self.prior(deter), noise).flatten(-2))
+        self, state: State, action: Tensor, deep: Tensor, noise: Draw, expected: Tensor | None, weights: Weights
+    ) -> State:
+        """One step of the prior: (B, ...) states under actions (B, A) and a context (B, X); noise is (B, S) here.
+
+        It hands no gradient on; ``imagine`` does. The weights are those of ``prior_weights``.
+        """
+        with torch.no_grad():
+            given = self.input_given(torch.cat([action, deep], -1))
+            plan = Plan(self.groups, self.unimix, None, None)
+            if isinstance(state, PickedState):
+                entering = F.embedding_bag(state.columns, weights.stoch.t(), mode="sum").add_(given)
+            else:
+                entering = torch.addmm(given, state.stoch, weights.stoch.t())
+            deter, prob = advance(weights, plan, state.deter, entering, expected)
+            following: LatentState | PickedState
+            if isinstance(state, PickedState):
+                assert not isinstance(noise, str)  # a mean is not one-hot
+                following = PickedState(deter, self._columns(sample_class(prob, noise)))
+            else:
+                following = LatentState(deter, sample_onehot(prob, noise).flatten(-2))
+            return cast(State, following)
+
+    def picked(self, state: LatentState) -> PickedState:
+        """States whose latents are one-hot, with their columns in place of them."""
+        return PickedState(state.deter, self._columns(state.stoch.unflatten(-1, (self.groups, -1)).argmax(-1)))
+
+    def _columns(self, classes: Tensor) -> Tensor:
+        """Columns (..., S) of the concatenated groups, of a class in each (..., S)."""
+        return classes + torch.arange(self.groups, device=classes.device) * self.classes
 
     def prior(self, deter: Tensor) -> Tensor:
         """Prior probabilities (..., S, C) for (..., D)."""
         return self._probs(self.prior_out(self.prior_norm(self.prior_deter(deter))))
 
-    def _project_given(self, action: Tensor, deep: Tensor, expected: Tensor | None) -> Tensor:
-        """What the GRU reads of actions (..., A), a context (..., X) and an expectation (..., O), if there is one."""
-        given = self.input_given(torch.cat([action, deep], -1))
-        return given if expected is None else given + self.input_expected(expected)
+    def prior_weights(self) -> Weights:
+        """What ``imagine_step`` multiplies by, laid out for many steps."""
+        with torch.no_grad():
+            return self._prior_weights().laid_out()
 
-    def _sequence_step(self, deter: Tensor, stoch: Tensor, given: Tensor, expected: Tensor | None) -> Tensor:
-        """h_t from h_{t-1}, s_{t-1} and the projected action and context, a GRU with layer norm; and e_t behind it."""
-        x = self.input_norm(self.input_stoch(stoch) + given)
-        deter = deter[..., : self.deter]
-        reset, candidate, update = self.gru_norm(self.gru(torch.cat([x, deter], -1))).chunk(3, -1)
-        candidate = torch.tanh(torch.sigmoid(reset) * candidate)
-        deter = torch.lerp(deter, candidate, torch.sigmoid(update - 1.0))
-        return deter if expected is None else torch.cat([deter, expected], -1)
+    def _posterior_weights(self) -> Weights:
+        return self._weights(self.posterior_deter, self.posterior_norm, self.posterior_out)
+
+    def _prior_weights(self) -> Weights:
+        return self._weights(self.prior_deter, self.prior_norm, self.prior_out)
+
+    def _weights(self, head: nn.Linear, norm: NormAct, out: nn.Linear) -> Weights:
+        return Weights(
+            stoch=self.input_stoch.weight,
+            expected=self.input_expected.weight if self.expected else None,
+            norm=self.input_norm.weight,
+            norm_bias=self.input_norm.bias,
+            gru=self.gru.weight,
+            gru_norm=self.gru_norm.weight,
+            gru_bias=self.gru_norm.bias,
+            head=head.weight,
+            head_norm=norm.weight,
+            head_bias=norm.bias,
+            out=out.weight,
+            out_bias=out.bias,
+        )
 
     def _probs(self, logits: Tensor) -> Tensor:
         return unimix_probs(logits.unflatten(-1, (self.groups, self.classes)), self.unimix)

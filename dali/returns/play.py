@@ -25,6 +25,7 @@ from dali.config import Observation
 from dali.envs import catalogue
 from dali.envs.frames import shown
 from dali.envs.spec import EnvSpec
+from dali.envs.trajectory import rollout
 from dali.errors import DaliError
 from dali.model.agent import Agent, AgentState
 
@@ -195,21 +196,16 @@ def play_actions(
     observation: Observation = "vector",
 ) -> Played:
     """As ``play``, by actions (N, A) that ``choose`` finds for step t and observations (N, O), or pictures."""
-    num = len(contexts)
-    simulator = catalogue.make(spec.name, num)
+    simulator = catalogue.make(spec.name, len(contexts))
     obs = simulator.reset(seeds, contexts)
-    total, length, running = np.zeros(num), np.zeros(num, np.int64), np.ones(num, bool)
-    early = np.zeros((num, len(EARLY)))
-    for t in range(spec.episode_steps):
-        step = simulator.step(choose(t, shown(observation, simulator, obs)))
-        total += step.reward * running
-        early[:, [t < steps for steps in EARLY]] = total[:, None]
-        length += running
-        running &= ~step.terminated
-        if not running.any():
-            break
-        obs = step.observation
-    return Played(total, length, early)
+
+    def policy(t: int, obs: np.ndarray, new: np.ndarray) -> np.ndarray:
+        return choose(t, shown(observation, simulator, obs))
+
+    run = rollout(simulator, obs, policy, spec.episode_steps, states=False)
+    total = run.reward.astype(np.float64).cumsum(1)
+    early = total[:, [min(steps, total.shape[1]) - 1 for steps in EARLY]]
+    return Played(total[:, -1], run.length, early)
 
 
 class Actor:

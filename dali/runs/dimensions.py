@@ -44,10 +44,8 @@ def _check(tables: dict[str, np.ndarray], dimensions: int, features: int, scores
     for name, table in tables.items():
         if table.shape != ((features,) if name == "entropy" else (dimensions, features)):
             raise ValueError(f"{name} has shape {table.shape}")
-    if not all(
-        np.isfinite(np.asarray(part, float)).all()
-        for part in (*tables.values(), [[*asdict(score).values()] for score in scores])
-    ):
+    figures = [*tables.values(), *(np.array([*asdict(score).values()], float) for score in scores)]
+    if not all(np.isfinite(part).all() for part in figures):
         raise ValueError("a figure is not finite")
 
 

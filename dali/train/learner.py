@@ -9,7 +9,10 @@ from dali.config import RunConfig, TrainConfig
 from dali.errors import TrainingError
 from dali.model.agent import Agent
 from dali.model.batch import Batch
+from dali.model.context_losses import context_loss
 from dali.model.imagination import Imagined, imagine
+from dali.model.losses import ensemble_loss, sight_loss, world_model_loss
+from dali.model.nets import Evaluation, Features
 from dali.model.rssm import LatentState
 
 
@@ -39,7 +42,7 @@ class Learner:
         model = self.agent.world_model
         seeing = sight_updates(self.agent.config)
         if self.update_count < seeing:
-            pixels, bend = model.sight_loss(batch)
+            pixels, bend = sight_loss(model, batch)
             # From 0 on: a path that is straight at once is a point, from which pictures are slow to part.
             loss = self.train.pixels * pixels + self.train.straight * min(1.0, 2.0 * self.update_count / seeing) * bend
             metrics = {"loss/pixels": pixels.detach(), "loss/bend": bend.detach(), "loss/total": loss.detach()}
@@ -47,18 +50,19 @@ class Learner:
             return metrics
         coded = seeing + warmup_updates(self.agent.config)
         if self.update_count < coded:
-            loss = model.context_loss(batch, self.train, self.generator)
+            loss = context_loss(model, batch, self.train, self.generator)
             metrics = {"loss/forward_dynamics": loss.detach(), "loss/total": loss.detach()}
             self._step(self.train.reconstruction * loss, metrics)  # as heavy as later, or Adam's moments would jump
             return metrics
         modelled = coded + ensemble_updates(self.agent.config)
         if self.update_count < modelled:
-            loss = model.ensemble_loss(batch, self.train)
+            loss = ensemble_loss(model, batch)
             metrics = {"loss/ensemble": loss.detach(), "loss/total": loss.detach()}
             self._step(self.train.reconstruction * loss, metrics)
             return metrics
         learn_code = (self.update_count - modelled) % self.train.context_every == 0
-        output = model.loss(batch, self.carry.masked(~batch.fresh), self.train, self.generator, learn_code)
+        carried = self.carry.masked(~batch.fresh)
+        output = world_model_loss(model, batch, carried, self.train, self.generator, learn_code)
         loss, metrics = output.loss, output.metrics
         behaves = self.update_count % self.train.behavior_every == 0
         if behaves:
@@ -87,38 +91,45 @@ class Learner:
 
     def _behavior_loss(self, states: LatentState, context: Tensor, mask: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Scores the behaviour on trajectories imagined from the posterior states."""
-        dream, drawn = self.imagine_starts(states, context, mask)
+        dream, drawn, raw = self.imagine_starts(states, context, mask)
         with torch.no_grad():
-            reward = self.agent.world_model.predict_reward(dream.features)
-            cont = self.agent.world_model.predict_continue(dream.features)
-        return self.agent.behavior.loss(dream.features, drawn, reward, cont, self.train)
+            reached = dream.features.transpose(0, 1)[1:]  # in the order of time, in which they lie
+            reward = self.agent.world_model.predict_reward(reached).t()
+            cont = self.agent.world_model.predict_continue(reached).t()
+        return self.agent.behavior.loss(dream.features, raw, drawn, reward, cont, self.train)
 
-    @torch.no_grad()
-    def imagine_starts(self, states: LatentState, context: Tensor, mask: Tensor) -> tuple[Imagined, Tensor]:
+    def imagine_starts(self, states: LatentState, context: Tensor, mask: Tensor) -> tuple[Imagined, Tensor, Tensor]:
         """Imagines from a random subset of the states (B, T, ...) where the mask (B, T) holds.
 
         Returns:
-            The dream, and the actions (starts, H, A) as the policy drew them, before clipping.
+            The dream, the actions (starts, H, A) as the policy drew them, before clipping, and the actor's outputs
+            (starts, H, .) that they were drawn from, the only ones with a gradient.
         """
         agent, train = self.agent, self.train
         usable = mask.flatten().nonzero().squeeze(-1)
         order = torch.rand(usable.shape[0], generator=self.generator, device=usable.device).argsort()
         chosen = usable[order[: train.starts]]
         count = chosen.shape[0]
-        start = LatentState(states.deter.detach().flatten(0, 1)[chosen], states.stoch.detach().flatten(0, 1)[chosen])
         latent_noise = agent.world_model.latent_noise(count, train.horizon, generator=self.generator)
         action_noise = agent.behavior.noise(
             count, train.horizon, action_dim=agent.spec.action_dim, generator=self.generator, device=agent.device
         )
+        begun = LatentState(states.deter.detach().flatten(0, 1)[chosen], states.stoch.detach().flatten(0, 1)[chosen])
+        # A GPU multiplies faster than it looks up.
+        drawing = isinstance(latent_noise, Tensor) and agent.device.type == "cpu"
+        start = agent.world_model.rssm.picked(begun) if drawing else begun
         drawn: list[Tensor] = []
+        actor = Evaluation(agent.behavior.actor, train.horizon, count)
 
-        def policy(features: Tensor, t: int) -> Tensor:
-            drawn.append(agent.behavior.sample(features, action_noise[:, t]))
+        def policy(features: Features, t: int) -> Tensor:
+            drawn.append(agent.behavior.sample(actor.step(t, features), action_noise[:, t]))
             return drawn[-1].clamp(-1.0, 1.0)
 
         held = context.flatten(0, 1)[chosen]
         dream = imagine(agent.world_model, start, held, policy, train.horizon, latent_noise)
-        return dream, torch.stack(drawn, 1)
+        acted = dream.features.transpose(0, 1)[:-1].flatten(0, 1)
+        raw = actor.with_gradient(acted).unflatten(0, (-1, count)).transpose(0, 1)
+        return dream, torch.stack(drawn).transpose(0, 1), raw
 
     def _set_rates(self) -> None:
         """Sets the learning rates of this update.

@@ -29,14 +29,18 @@ from dali.train.monitor import probe_scores
 from dali.train.record import Part, write_record
 from dali.train.replay import Replay
 
+KEPT = "kept"  # folder of a run for agents on the way
 UPDATES_AT_ONCE = 50  # between two looks at the clock and at signals
 
 
 class Trainer:
     """One run in one folder."""
 
-    def __init__(self, config: RunConfig, folder: Path):
-        self.config, self.folder = config, folder
+    def __init__(self, config: RunConfig, folder: Path, keep_every: int = 0):
+        """Args:
+        keep_every: environment steps between agents that are kept in ``kept/step-N``; 0: none.
+        """
+        self.config, self.folder, self.keep_every = config, folder, keep_every
         if config.train.threads:
             torch.set_num_threads(config.train.threads)
         for kind in (np.float32, np.float64):
@@ -76,6 +80,7 @@ class Trainer:
             ):
                 saved = logged = time.monotonic()
                 sums, counts, count = defaultdict[str, Tensor | float](float), defaultdict[str, int](int), 0
+                kept = self.env_steps // self.keep_every if self.keep_every else 0
                 while not self._complete(total) and not self.interrupted:
                     if not self._updates_due(total):
                         self._collect()
@@ -84,6 +89,9 @@ class Trainer:
                             sums[name] += value
                             counts[name] += 1
                         count += 1
+                    if self._keep_due(kept, total):
+                        kept = self.env_steps // self.keep_every
+                        self._keep()
                     now = time.monotonic()
                     if count and (now - logged >= train.log_every or self._complete(total)):
                         means = {name: float(value) / counts[name] for name, value in sums.items()}
@@ -167,12 +175,26 @@ class Trainer:
         }
         save_trainer_state(self.folder, tensors, numbers)
         save_agent(self.folder, self.agent)
+        self._write_record(self.folder)
+
+    def _write_record(self, folder: Path) -> None:
         progress = {
             "env_steps": self.env_steps,
             "updates": self.learner.update_count,
             "parameters": sum(p.numel() for p in self.agent.parameters() if p.requires_grad),
         }
-        write_record(self.folder, self.config, self.parts, self._elapsed(), **progress)
+        write_record(folder, self.config, self.parts, self._elapsed(), **progress)
+
+    def _keep_due(self, kept: int, total: int) -> bool:
+        """True where another agent is to be kept after ``kept`` of them: it has learnt all that its steps earned."""
+        passed = self.keep_every > 0 and self.env_steps // self.keep_every > kept
+        return passed and self.learner.update_count > 0 and self._updates_due(total) == 0
+
+    def _keep(self) -> None:
+        """Keeps the agent as it is now in a folder that every command opens like a run; saving changes nothing."""
+        folder = self.folder / KEPT / f"step-{self.env_steps}"
+        save_agent(folder, self.agent)
+        self._write_record(folder)
 
     def _elapsed(self) -> float:
         return self.wall_seconds + time.monotonic() - self.began

@@ -228,7 +228,7 @@ def _train_range_bar(feature: ContextFeature, own: float) -> str:
     left, right, mark = (100 * (v - low) / (high - low) for v in (*feature.train, own))
     title = f"Train range {quantity(feature, feature.train[0])} to {quantity(feature, feature.train[1])}"
     return (
-        f'<div title="{title}" role="img" aria-label="{title}" style="position:relative;height:6px;margin:0 8px;'
+        f'<div title="{title}" role="img" aria-label="{title}" style="position:relative;height:6px;margin:-14px 8px 0;'
         'background:color-mix(in srgb, currentColor 14%, transparent);border-radius:3px">'
         f'<div style="position:absolute;left:{left:.1f}%;width:{right - left:.1f}%;height:6px;background:#0072B2;'
         'opacity:.55;border-radius:3px"></div>'

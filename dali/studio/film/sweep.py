@@ -127,7 +127,14 @@ def _fresh_folder() -> Path:
     return folder
 
 
-@st.cache_resource(show_spinner=False)
+def _discard(scratch: tempfile.TemporaryDirectory) -> None:
+    """Ends what a session that is gone had asked for, and removes its files."""
+    for status in Path(scratch.name).glob("*/status.json"):
+        jobs.cancel(status)
+    scratch.cleanup()
+
+
+@st.cache_resource(show_spinner=False, scope="session", on_release=_discard)
 def _scratch() -> tempfile.TemporaryDirectory:
-    """Where all sessions' sweeps lie; it goes with the server."""
-    return tempfile.TemporaryDirectory(prefix="dali-sweeps-")
+    """Where this session's sweeps lie; it goes with the session, and in any case with the server."""
+    return tempfile.TemporaryDirectory(prefix="dali-sweeps-", ignore_cleanup_errors=True)

@@ -83,6 +83,7 @@ class Stage {
 
   begin(header) {
     this.header = header;
+    this.root.dataset.timestep = header.timestep;
     this.cut(0);
     [this.pending, this.owed, this.head, this.shown] = [[], 0, 0, -1];
     this.setRunning(false);

@@ -170,7 +170,7 @@ class Player {
   layoutTraces() {
     const grid = this.find(".traces");
     this.tracesWidth = grid.clientWidth;
-    const most = Math.max(1, Math.floor(this.tracesWidth / 330));
+    const most = Math.max(1, Math.floor(this.tracesWidth / 280));
     const rows = Math.ceil(this.plots.length / most);
     grid.style.setProperty("--columns", Math.ceil(this.plots.length / Math.max(1, rows))); // rows of even length
     for (const plot of this.plots) plot.layout(plot.plot.clientWidth || 320, this.state.hidden);

@@ -1,0 +1,117 @@
+"""Many people at one dashboard: python tools/visitors.py [--browsers 8] [--moves 200].
+
+Each has a browser session of its own on the counterfactuals page and moves the gravity slider, all at the same time;
+they meet in twos on a run and come through the same values from opposite ends. What is asked for decides what is shown:
+whoever asks for the same physics of the same run must see the same film, to the byte, and other films for anything
+else. At the end a new visitor opens what each saw last. Prints one JSON object, the growth of the server's memory in MB
+among it; the exit status is 1 where films were mixed up, or the memory grew by more than 100 MB.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections import defaultdict
+
+from playwright.sync_api import Browser, Page, expect
+from screenshots import dashboard
+from studio_speed import UNTIL_NEW, memory
+
+RUNS = ("pendulum-dali_d_chi-s0", "pendulum-dali_d_chi-s1", "pendulum-dali_d_chi-s2", "pendulum-dali_d_chi-s3")
+HIGH, LOW = 14.0, 8.0  # m/s², ends of the values that the slider is moved through
+STEP = 0.1
+WARM_UP = 10  # moves of everyone before the server's memory is looked at
+MOST_MB = 100.0
+PATIENCE = 300_000  # ms for a film while many are asked for
+
+Asked = tuple[str, str]  # run, value of the slider
+Seen = dict[Asked, list[str]]  # the digests of the films that were shown for it
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--browsers", type=int, default=8)
+    parser.add_argument("--moves", type=int, default=200)
+    arguments = parser.parse_args()
+    began = time.perf_counter()
+    with dashboard() as (url, browser, server):
+        pages = [visit(browser, url, RUNS[i // 2 % len(RUNS)], i % 2 == 0) for i in range(arguments.browsers)]
+        seen: Seen = defaultdict(list)
+        for i in range(WARM_UP):
+            move(pages, i, seen)
+        before = memory(server.pid)
+        for i in range(WARM_UP, WARM_UP + arguments.moves):
+            move(pages, i, seen)
+        after = memory(server.pid)
+        last = [asked(page) for page in pages]
+        for page in pages:
+            page.context.close()
+        again = {one: alone(browser, url, *one) for one in dict.fromkeys(last)}
+    mixed = mixed_up(seen) + sum(set(seen[one]) != {digest} for one, digest in again.items())
+    result = {
+        "browsers": arguments.browsers,
+        "moves_each": arguments.moves,
+        "films_asked_for": len(seen),
+        "shown_more_than_once": sum(len(digests) > 1 for digests in seen.values()),
+        "mixed_up": mixed,
+        "server_mb": {"before": before, "after": after, "grown": round(after - before, 1)},
+        "seconds": round(time.perf_counter() - began),
+        "load_average": os.getloadavg()[0],
+    }
+    print(json.dumps(result))
+    sys.exit(1 if mixed or after - before > MOST_MB else 0)
+
+
+def visit(browser: Browser, url: str, run: str, falling: bool) -> Page:
+    """A session of its own on a run, at one end of the values."""
+    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    page.goto(f"{url}/counterfactuals?run={run}&h=50&g={HIGH if falling else LOW}")
+    expect(page.get_by_test_id("dali-player")).to_be_visible(timeout=PATIENCE)
+    return page
+
+
+def move(pages: list[Page], index: int, seen: Seen) -> None:
+    """Everyone moves the slider one step, before anyone has a film; then all wait for theirs."""
+    before = []
+    turns = index // round((HIGH - LOW) / STEP) % 2
+    for i, page in enumerate(pages):
+        before.append(page.get_by_test_id("dali-player").get_attribute("data-digest") or "")
+        slider(page).press("ArrowLeft" if (i + turns) % 2 == 0 else "ArrowRight")
+    for page, digest in zip(pages, before, strict=True):
+        page.get_by_test_id("dali-player").evaluate(UNTIL_NEW, digest)
+        seen[asked(page)].append(page.get_by_test_id("dali-player").get_attribute("data-digest") or "")
+
+
+def alone(browser: Browser, url: str, run: str, value: str) -> str:
+    """The film that a new visitor is shown, when nobody else is there."""
+    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    page.goto(f"{url}/counterfactuals?run={run}&h=50&g={float(value):g}")
+    player = page.get_by_test_id("dali-player")
+    expect(player).to_be_visible(timeout=PATIENCE)
+    digest = player.get_attribute("data-digest") or ""
+    page.context.close()
+    return digest
+
+
+def mixed_up(seen: Seen) -> int:
+    """How many requests were shown several films, and how many films were shown for several requests."""
+    films = defaultdict(set)
+    for what, digests in seen.items():
+        for digest in digests:
+            films[digest].add(what)
+    return sum(len({*digests}) > 1 for digests in seen.values()) + sum(len(requests) > 1 for requests in films.values())
+
+
+def asked(page: Page) -> Asked:
+    """The run and the value that a page stands at."""
+    run = page.url.split("run=")[1].split("&")[0]
+    return run, slider(page).get_attribute("aria-valuenow") or ""
+
+
+def slider(page: Page):
+    return page.get_by_role("slider", name="Gravity (m/s²)")
+
+
+if __name__ == "__main__":
+    main()
