@@ -125,7 +125,7 @@ def colour_bar(limits: tuple[float, float], colours: str | list = CONTINUOUS) ->
     figure = go.Figure(go.Heatmap(z=[values], x=values, colorscale=colours, showscale=False, hoverinfo="skip"))
     figure.update_xaxes(showgrid=False, zeroline=False)
     figure.update_yaxes(visible=False)
-    return layout(figure, 52, "above", dragmode=False, margin={"l": 8, "r": 8, "t": 2, "b": 24})
+    return layout(figure, 66, "above", dragmode=False, margin={"l": 12, "r": 12, "t": 2, "b": 36})
 
 
 def curves(
