@@ -268,6 +268,16 @@ def test_a_second_agent_that_cannot_dream_the_film_is_said(open_page, two_agents
     assert not any(m.value.startswith("| agent |") for m in page.markdown)
 
 
+def test_the_command_asks_for_the_look_that_was_chosen(open_page):
+    page = open_page(g="4.9")
+    assert "--height" not in page.code[0].value
+    page.button_group(key="film_height").set_value([720])
+    page.selectbox(key="film_speed").set_value(0.5)
+    page.toggle(key="film_clock").set_value(True).run()
+    assert not page.exception
+    assert " --height 720 --speed 0.5 --clock " in page.code[0].value
+
+
 def test_codes_of_other_weights_are_told(open_page, make_run, tmp_path):
     shutil.copytree(make_run(), tmp_path / "runs" / "run")
     path = tmp_path / "runs" / "run" / "analysis.json"

@@ -20,6 +20,7 @@ def compare(
     baseline: Annotated[str, typer.Option(help="Method that the others are held against.")] = "dreamer_dr",
     returns: Annotated[bool, typer.Option("--returns", help="Returns instead of normalised scores.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Tables in Markdown.")] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="Tables for LaTeX, with booktabs.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="All figures as JSON.")] = False,
 ) -> None:
     """Compare methods over seeds and held-out physics, from the eval.json that `evaluate` left in each folder.
@@ -31,12 +32,12 @@ def compare(
     from dali.methods import METHODS
     from dali.runs.folder import load_config
 
-    if markdown and as_json:
-        raise DaliError("Give --markdown or --json, not both.")
+    if markdown + latex + as_json > 1:
+        raise DaliError("Give one of --markdown, --latex and --json.")
     if baseline not in METHODS:
         raise unknown_name("method", baseline, METHODS)
     configs = [load_config(run) for run in runs]
-    from dali.export.comparison import render
+    from dali.export.comparison import render, render_latex
     from dali.returns.comparison import compare_methods, setting, setting_text
     from dali.runs.scores import load_evaluation
 
@@ -48,5 +49,8 @@ def compare(
     for config, group in alike.items():
         found = compare_methods(catalogue.spec(config.env), group, baseline, normalised=not returns)
         records.append({"setting": setting_text(config), **found.to_dict()})
+        if latex:
+            texts.append(render_latex(found, f"tab:{config.env}"))
+            continue
         texts.append(f"{catalogue.spec(config.env).title}: {setting_text(config)}\n\n{render(found, markdown)}")
     typer.echo(json.dumps(records, indent=1) if as_json else "\n\n".join(texts))

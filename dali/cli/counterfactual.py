@@ -125,13 +125,14 @@ def expected(run: Path, digest: str | None) -> str:
 
 def dream_beside(source: "FilmSource", film: "Film", second: Path, checkpoint: str) -> "Second":
     """Another checkpoint's film of what a film shows."""
-    from dali.dreams.beside import film_beside
+    from dali.dreams.beside import film_beside, watch
     from dali.export.second import Second
     from dali.runs.run import open_run
 
     run = open_run(second)
     steering = run.readout() if run.config.method.infers_context else None
-    return Second(film_beside(source, film, run.agent(), steering), run.config.method, second, checkpoint)
+    shown = film_beside(watch(source, film, run.agent(), steering), film)
+    return Second(shown, run.config.method, second, checkpoint)
 
 
 def summary_of(run: "OpenedRun") -> "Summary | None":

@@ -1,5 +1,6 @@
 """A comparison of methods as tables: what `python -m dali compare` prints and docs/results.md holds."""
 
+from dali.export.latex import booktabs
 from dali.methods import METHODS
 from dali.returns.comparison import Comparison
 from dali.returns.differences import Difference
@@ -13,6 +14,14 @@ def render(found: Comparison, markdown: bool) -> str:
     tables = [_scores_table(found), _early_table(found), *_versus_tables(found)]
     parts = [part for head, rows, text in tables if rows for part in (_table(head, rows, markdown), text)]
     return "\n\n".join([*parts, *found.sentences])
+
+
+def render_latex(found: Comparison, label: str = "tab:comparison") -> str:
+    """The same tables for LaTeX papers, each with what its figures are as its caption; needs the package booktabs."""
+    tables = [_scores_table(found), _early_table(found), *_versus_tables(found)]
+    return "\n".join(
+        booktabs(head, rows, text, f"{label}-{i}") for i, (head, rows, text) in enumerate(tables, 1) if rows
+    )
 
 
 def _scores_table(found: Comparison) -> Table:
