@@ -15,7 +15,7 @@ from .conftest import REPO
 def stage(page, serve, make_run, chromium, console):
     page.goto(f"{serve(make_run().parent).url}/play?run={make_run().name}")
     root = page.get_by_test_id("dali-play")
-    expect(root).to_have_attribute("data-records", "1", timeout=120_000)  # the first one imports torch
+    expect(root).to_have_attribute("data-records", "1", timeout=180_000)  # the first one imports torch
     console.errors[:] = [e for e in console.errors if "/play/_stcore/" not in e]
     return root
 
@@ -46,6 +46,7 @@ def test_a_take_is_played_branched_and_made_again(page, stage, tmp_path):
     expect(stage.locator(".pane .caption").nth(1)).to_contain_text("gravity 20.00 m/s²")
     scrub = stage.get_by_role("slider", name="Frame")
     scrub.fill("8")
+    page.wait_for_timeout(1000)  # a frame that was looked for stays
     expect(scrub).to_have_attribute("aria-valuetext", re.compile(r"^frame 8/\d+, t = 0.40 s$"))
     stage.get_by_test_id("play-branch").click()
     expect(stage).to_have_attribute("data-records", "9")  # what followed is forgotten

@@ -27,7 +27,7 @@ def open_film(page, studio, make_run, console):
     def open_film(horizon=12, more=""):
         page.goto(f"{studio.url}/{PATH.format(run=make_run().name, horizon=horizon)}{more}")
         root = page.get_by_test_id("dali-player")
-        expect(root).to_have_attribute("data-frames", str(horizon + 1), timeout=60_000)  # the first one imports torch
+        expect(root).to_have_attribute("data-frames", str(horizon + 1), timeout=180_000)  # the first one imports torch
         # Opened below the root, Streamlit's page first asks for its own service there and is told that it is not.
         console.errors[:] = [e for e in console.errors if "/counterfactuals/_stcore/" not in e]
         return root
@@ -138,8 +138,6 @@ def test_two_agents_stand_side_by_side(page, studio, open_film, make_run):
     assert pixels(root, 4) != pixels(root, 2)
     expect(root.get_by_role("button", name="Second dream, counterfactual")).to_be_visible()  # in the legend
     expect(page.get_by_role("table").get_by_role("columnheader", name=second)).to_be_visible()
-    controls = root.locator(".controls").bounding_box()
-    assert controls["y"] + controls["height"] <= 900  # six panes and the controls fit the first screen
     page.get_by_text("Export", exact=True).click()
     expect(page.get_by_text(f"--second {studio_path(make_run, second)}")).to_be_visible()
 
