@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from dali.dreams.request import Request
 from dali.runs.film_source import open_film_source
 from dali.studio.film import state as film_state
+from dali.studio.film.defaults import default_request
 from dali.studio.film.url import PageState, from_url, to_url
 
 SECONDS = 60
@@ -84,6 +85,21 @@ def test_it_opens_with_a_counterfactual_of_held_out_physics_that_is_far_away(ope
     assert page.slider(key="film_g").value == 6.0
     assert abs(episodes.context[episode, 0] - 6.0) > 2.5
     assert "Asked for 6.00 m/s², the dream follows" in texts(page.markdown)
+
+
+@pytest.mark.parametrize(
+    ("env", "observation"), [("ball_in_cup", "vector"), ("pendulum", "pixels"), ("cartpole", "vector")]
+)
+def test_every_kind_of_run_opens_with_physics_that_were_held_out(make_run, env, observation):
+    source = open_film_source(make_run(env, observation=observation))
+    request = default_request(source)
+    episodes, spec = source.episodes, source.agent.spec
+    assert episodes.regime[request.episode] == "interpolation"
+    assert episodes.explored[request.episode]
+    ((name, value),) = request.physics
+    feature = spec.feature(name)
+    assert feature.inside(value)
+    assert abs(episodes.context[request.episode, spec.feature_index(name)] - value) > feature.train[1] * 0.1
 
 
 def test_the_film_outlives_another_page_and_another_checkpoint(make_run, tmp_path, monkeypatch, repo):
