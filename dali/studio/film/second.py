@@ -56,7 +56,9 @@ def others_of(run: Run) -> list[str]:
 
 
 def choose_second(others: Sequence[str]) -> None:
-    """The select box; empty for none."""
+    """The select box; empty for none, as where the chosen run is gone."""
+    if st.session_state["film_second"] not in others:
+        st.session_state["film_second"] = None
     st.selectbox(
         "Second agent", others, key="film_second", index=None, placeholder="None beside it",
         help="Another checkpoint of this environment. It watches the same episode, infers its own code and dreams "
