@@ -26,8 +26,11 @@ def symexp(x: Tensor) -> Tensor:
 
 
 def twohot_bins(bins: int) -> Tensor:
-    """(bins,) support, symexp-spaced from -symexp(20) to symexp(20) and exactly symmetric; bins must be odd."""
-    half = symexp(torch.linspace(0.0, 20.0, (bins + 1) // 2))
+    """(bins,) support, symexp-spaced from -symexp(20) to symexp(20) and exactly symmetric; bins must be odd.
+
+    On the CPU, whatever device is the default: no checkpoint holds it, and an agent may be built without numbers.
+    """
+    half = symexp(torch.linspace(0.0, 20.0, (bins + 1) // 2, device="cpu"))
     return torch.cat([-half[1:].flip(0), half])
 
 
