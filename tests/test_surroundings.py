@@ -197,7 +197,8 @@ def test_a_run_is_trained_and_filmed_from_anywhere(tmp_path, repo):
     """In another folder, of a name with blanks and other alphabets, without a home, by a terminal that knows ASCII."""
     place = tmp_path / "Läufe 実験 и пробелы"
     place.mkdir()
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(repo), "OMP_NUM_THREADS": "1", "LC_ALL": "C"}
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(repo), "OMP_NUM_THREADS": "1"}
+    environment |= {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
 
     def dali(*words: str) -> str:
         command = [sys.executable, "-X", "utf8=0", "-m", "dali", *words]
