@@ -176,7 +176,7 @@ def test_a_sentence_says_what_stands_out_from_random_directions():
     text = reaction_sentence("crssm_d", [(f"seed {i}", r) for i, r in enumerate(three)], SPEC)
     assert "more than random directions when gravity moves in 1 of 3 runs" in text
     assert "less than random directions when gravity moves in 1 of 3 runs" in text
-    assert "loses 1.7 of its return, surely so in 2 of 3 runs" in text
+    assert "loses 1.7 of its return, with an interval above 0 in 2 of 3 runs" in text
     assert [row["Lost, shuffled"] for row in reaction_rows({"dali_d": [("seed 0", three[0])]}, SPEC)] == [
         "2.0 [1.0, 3.0]"
     ]

@@ -37,7 +37,7 @@ def reaction_sentence(method: str, runs: Sequence[tuple[str, Reaction]], spec: E
     else:
         mean = f"{np.mean([change.lost.value for change in lost]):.1f} of its return"
     if len(ends) > 1:
-        sure = f", surely so in {sum(ends)} of {len(ends)} runs"
+        sure = f", with an interval above 0 in {sum(ends)} of {len(ends)} runs"
     else:
         sure = "" if all(ends) else ", which its interval cannot tell from nothing"
     title = METHODS[method].title

@@ -32,15 +32,14 @@ def action_changes(rows: Rows, index: int, feature: ContextFeature) -> go.Figure
     colours = [METHOD_COLOURS[method] for method, _, _ in rows]
     _add(figure, names, [f.random for f in found], "random directions", GREY, "line-ns-open")
     _add(figure, names, [f.action for f in found], f"{feature.label} moved", colours, "circle")
-    title = f"change of the action, {feature.label} moved by a quarter of its train range"
-    return _finish(figure, len(rows), title)
+    return _finish(figure, len(rows), "change of the action")
 
 
 def returns_lost(rows: Rows, normalised: bool) -> go.Figure:
     """The return lost by each change of the context, by run.
 
     Args:
-        normalised: in units of the way from the random policy to the reference, which all runs must have.
+        normalised: as scores are (1: the way from the random policy to the reference), which all runs must have.
     """
     figure = go.Figure()
     for change in dict.fromkeys(lost.change for _, _, reaction in rows for lost in reaction.lost):
@@ -54,8 +53,7 @@ def returns_lost(rows: Rows, normalised: bool) -> go.Figure:
         colour, mark = CHANGES.get(change, OTHER)
         _add(figure, names, estimates, f"context {change}", colour, mark)
     figure.add_vline(0.0, line={"color": GREY, "dash": "dot"})
-    title = "return lost" + (" (1: the way from random to reference)" if normalised else "")
-    return _finish(figure, len(rows), title)
+    return _finish(figure, len(rows), "normalised score lost" if normalised else "return lost")
 
 
 def method_of_row(method: str, name: str) -> str:

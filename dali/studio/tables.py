@@ -102,7 +102,7 @@ def show_tables(runs: list[Run]) -> None:
 
 def _columns(spec: EnvSpec) -> dict[str, Any]:
     columns: dict[str, Any] = {
-        "Checkpoint": st.column_config.TextColumn(pinned=True, width=230),
+        "Checkpoint": st.column_config.TextColumn(pinned=True, width=190),
         "Return": st.column_config.NumberColumn(format="%.1f", help=RETURN_HELP),
         "Random": st.column_config.NumberColumn(format="%.1f", help="The same of random actions."),
         "Steps": st.column_config.NumberColumn(format="localized"),

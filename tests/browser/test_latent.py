@@ -126,3 +126,16 @@ def test_one_figure_holds_all_pairs_of_axes(open_map):
     expect(page.get_by_text("3,000 of 9,246 records")).to_be_visible()
     kinds = page.evaluate("Array.from(document.querySelectorAll('.js-plotly-plot'), p => p.data[0].type)")
     assert sorted(kinds) == ["bar", "splom"]
+
+
+def test_a_drawn_line_is_a_path_that_the_agent_dreams_along(open_map):
+    page = open_map
+    page.get_by_role("radio", name="Draw", exact=True).click()
+    expect(page.locator("[data-test-script-state=running]")).to_have_count(0)
+    drag(page, (0.3, 0.3), (0.5, 0.6), (0.7, 0.4))
+    expect(page.get_by_role("heading", name="Dreams along the path")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"[?&]path=\d+-\d+(\.\d+-\d+)+(&|$)"))
+    expect(page.get_by_test_id("dali-player")).to_be_visible()
+    page.get_by_role("button", name="Clear path").click()
+    expect(page.get_by_role("heading", name="Dreams along the path")).to_have_count(0)
+    expect(page).not_to_have_url(re.compile("path="))

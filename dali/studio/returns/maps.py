@@ -17,7 +17,7 @@ from dali.studio.recording import recorded_episodes
 from dali.studio.returns.views import chart, digits_of, first_of, versus
 from dali.studio.style import dark_theme, number
 
-MAP_WIDTH, MAP_HEIGHT = 425, 400  # px: two beside each other on a wide screen, one on a narrow one
+MAP_WIDTH, MAP_HEIGHT = 388, 380  # px: two beside each other on a wide screen, one on a narrow one
 CLICKED = "generalization_clicked"  # (method, context) of the last click on a map
 BASELINE = "dreamer_dr"  # what differences are taken from at first: the method that knows nothing of the physics
 SCORES = "scores"

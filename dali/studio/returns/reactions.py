@@ -15,7 +15,7 @@ from dali.runs.reaction import REACTION_FILE, load_reaction
 from dali.studio import jobs
 from dali.studio.loaders import Run, Stamp, name_of, stamp
 from dali.studio.returns.views import chart
-from dali.studio.style import shown_path
+from dali.studio.style import MISSING, shown_path
 
 STATUS = Path("cache") / "react.json"
 WIDTH = 520  # px of a figure: two beside each other on a wide screen, one on a narrow one
@@ -53,10 +53,13 @@ def _show(run: Run, found: dict[str, list[tuple[str, Reaction]]]) -> None:
     with st.container(horizontal=True):
         for i, feature in enumerate(spec.features):
             with st.container(width=WIDTH):
+                # As text of the page, since a figure cuts its titles where the page is narrow.
+                st.markdown(f"**{feature.label.capitalize()} moved** by a quarter of its train range")
                 chart(figures.action_changes(rows, i, feature), f"reaction-{feature.name}")
         with st.container(width=WIDTH):
+            st.markdown("**What is lost** with the context frozen, shuffled or delayed")
             chart(figures.returns_lost(rows, normalised), "reaction-lost")
-    st.dataframe(reaction_rows(found, spec), hide_index=True)
+    st.dataframe(reaction_rows(found, spec), hide_index=True, placeholder=MISSING)
     one = rows[0][2]
     st.caption(
         f"On {one.contexts} held-out contexts, {one.episodes} episodes each, by the modes of latents and actions; 95 % "
