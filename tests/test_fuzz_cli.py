@@ -30,6 +30,7 @@ LONG = (
     "dali.bench.bench_imagine",
     "dali.export.cost.bench_film",
     "dali.doctor.examine",
+    "subprocess.Popen",  # of a dashboard, or of whatever else a command starts
 )
 
 

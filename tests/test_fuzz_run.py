@@ -20,6 +20,8 @@ from dali.codes.points import record_points
 from dali.dreams.take import Take, perform, read_take
 from dali.errors import DaliError
 from dali.jobs import Status, read_status, write_status
+from dali.returns.estimators import Estimate
+from dali.returns.sensitivity import Reaction, ReturnLost, Sensitivity
 from dali.runs import dream_errors
 from dali.runs.cache import EFFECTS_FILE, MOVE, MapRequest, load_map, map_path, points_digest
 from dali.runs.checkpoint import load_trainer_state, save_trainer_state
@@ -27,7 +29,7 @@ from dali.runs.dimensions import _SCORES, _made_from, load_dimensions
 from dali.runs.dimensions import FILE as DIMENSIONS_FILE
 from dali.runs.film_source import open_film_source
 from dali.runs.folder import ANALYSIS_FILE, CACHE, CARD, CONFIG, EPISODES_FILE, EVAL_FILE, METRICS, RECORD, WEIGHTS
-from dali.runs.reaction import REACTION_FILE, load_reaction
+from dali.runs.reaction import REACTION_FILE, load_reaction, save_reaction
 from dali.runs.run import Run, open_runs
 from dali.runs.scores import FILES as EVALUATIONS
 from dali.runs.scores import load_evaluation
@@ -112,7 +114,9 @@ def whole(make_run, tmp_path_factory):
     head = {"schema": 1, "weights": run.digest(), "env": "pendulum", "seed": 0, "contexts": [row]}
     (folder / EVAL_FILE).write_text(json.dumps(head))
     (folder / NO_MEMORY).write_text(json.dumps({**head, "memory": "none"}))
-    (folder / REACTION_FILE).write_text(json.dumps({"weights": run.digest(), "lost": [{"change": "frozen"}]}))
+    estimate = Estimate(0.5, 0.4, 0.6, "contexts")
+    told = tuple(Sensitivity(f.name, estimate, estimate, 0.1) for f in run.spec.features)
+    save_reaction(folder, Reaction(told, (ReturnLost("frozen", estimate, None),), 10, 3, 100, 0))
     (folder / TAKE).write_text(json.dumps(Take(1, 40, "rssm", ((0.5,),) * 4, ((0, (("g", 8.0),)),)).to_dict()))
     whole_run["source"] = open_film_source(folder)
     write_cache(run)
