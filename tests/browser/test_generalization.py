@@ -129,7 +129,7 @@ def test_regimes_download_and_figures_are_saved(opened):
     for form, begins in (("SVG", b"<svg"), ("PNG", b"\x89PNG")):
         opened.get_by_role("radio", name=form, exact=True).click()
         opened.wait_for_function(
-            "([chart, form]) => document.querySelector(chart)._context.toImageButtonOptions.format === form",
+            "([chart, form]) => document.querySelector(chart)?._context?.toImageButtonOptions.format === form",
             arg=[CHARTS, form.lower()],
         )
         with opened.expect_download() as download:
