@@ -32,14 +32,21 @@ _PRODUCTS = (
 
 
 def seconds_each(function: Callable[[], Any], repeats: int) -> float:
-    """Median seconds of a call, after one that is not counted."""
+    """Median seconds of a call, until a GPU has done what it was asked as well, after one that is not counted."""
     function()
     times = []
     for _ in range(repeats):
+        _wait()
         began = time.perf_counter()
         function()
+        _wait()
         times.append(time.perf_counter() - began)
     return float(np.median(times))
+
+
+def _wait() -> None:
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 def bench_train(config: RunConfig, updates: int = 20) -> dict[str, Any]:
@@ -51,56 +58,25 @@ def bench_train(config: RunConfig, updates: int = 20) -> dict[str, Any]:
     optimizer.
     """
     cycle = math.lcm(config.train.behavior_every, config.train.context_every)
-    config = replace(config, train=replace(config.train, sight_updates=cycle, context_warmup=0))
-    first = sight_updates(config)  # the number of an update in which every part learns
+    config = replace(config, train=replace(config.train, sight_updates=cycle, context_warmup=0, ensemble_updates=0))
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(config, Path(folder))
-        began = time.perf_counter()
-        while trainer.env_steps < config.train.prefill:
-            trainer.collector.step(True, trainer.noise)
-            trainer.env_steps += config.train.envs
-        random_steps = trainer.env_steps / (time.perf_counter() - began)
+        trainer, train = Trainer(config, Path(folder)), config.train
+        random_steps = _prefill(trainer)
         policy_step = seconds_each(lambda: trainer.collector.step(False, trainer.noise), updates)
-        learner, model, train = trainer.learner, trainer.agent.world_model, config.train
 
-        def whole_update() -> None:
-            learner.update_count = first
-            learner.update(trainer.replay.sample())
+        def learn(count: int) -> None:
+            trainer.learner.update_count = sight_updates(config)  # the number of an update in which every part learns
+            for _ in range(count):
+                trainer.learner.update(trainer.replay.sample())
 
-        def all_updates() -> None:
-            learner.update_count = first
-            for _ in range(cycle):
-                learner.update(trainer.replay.sample())
-
-        whole = seconds_each(whole_update, updates)
-        scheduled = seconds_each(all_updates, max(3, updates // cycle)) / cycle
-        replay = seconds_each(trainer.replay.sample, updates)
-        batch = trainer.replay.sample().to(trainer.agent.device)
-
-        def world_model() -> None:
-            world_model_loss(model, batch, learner.carry.masked(~batch.fresh), train, trainer.noise).loss.backward()
-            trainer.agent.zero_grad(set_to_none=True)
-
-        def context_encoder() -> None:
-            context_loss(model, batch, train, trainer.noise).backward()
-            trainer.agent.zero_grad(set_to_none=True)
-
-        with torch.no_grad():
-            output = world_model_loss(model, batch, learner.carry.masked(~batch.fresh), train, trainer.noise)
-        learner.update_count = first
-        with FlopCounterMode(display=False) as counter:
-            learner.update(batch)
-        stages = {
-            "replay": replay,
-            "world_model": seconds_each(world_model, updates),
-            "imagination": seconds_each(
-                lambda: learner.imagine_starts(output.states, output.context, batch.mask), updates
-            ),
-        }
+        whole = seconds_each(lambda: learn(1), updates)
+        scheduled = seconds_each(lambda: learn(cycle), max(3, updates // cycle)) / cycle
+        stages, encoder = _stage_seconds(trainer, updates)
         stages["rest"] = max(0.0, whole - sum(stages.values()))
-        encoder = seconds_each(context_encoder, updates) if config.method.infers_context else 0.0
-        steps_an_update = train.batch * train.length / train.replay_ratio
-        environment = policy_step / train.envs * steps_an_update
+        with FlopCounterMode(display=False) as counter:
+            learn(1)
+        gpu = trainer.agent.device.type == "cuda"
+        environment = policy_step / train.envs * (train.batch * train.length / train.replay_ratio)  # an update
         return {
             "env": config.env,
             "method": config.method_name,
@@ -114,7 +90,7 @@ def bench_train(config: RunConfig, updates: int = 20) -> dict[str, Any]:
             "whole_updates_per_second": 1.0 / whole,
             "seconds_per_whole_update": whole,
             "stage_seconds": stages,
-            "matrix_product_share": matrix_product_share(whole_update, min(updates, 5)),
+            "matrix_product_share": None if gpu else matrix_product_share(lambda: learn(1), min(updates, 5)),
             "context_encoder_share_of_whole": encoder / whole,
             "scheduled_updates_per_second": 1.0 / scheduled,
             "context_encoder_share_as_scheduled": encoder / train.context_every / scheduled,
@@ -124,7 +100,58 @@ def bench_train(config: RunConfig, updates: int = 20) -> dict[str, Any]:
             "gflop_per_whole_update": counter.get_total_flops() / 1e9,
             "gflop_per_second": counter.get_total_flops() / 1e9 / whole,
             "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            **(_gpu_figures(learn, cycle, updates) if gpu else {}),
         }
+
+
+def _prefill(trainer: Trainer) -> float:
+    """Fills the replay as a run does; returns environment steps a second."""
+    began = time.perf_counter()
+    while trainer.env_steps < trainer.config.train.prefill:
+        trainer.collector.step(True, trainer.noise)
+        trainer.env_steps += trainer.config.train.envs
+    return trainer.env_steps / (time.perf_counter() - began)
+
+
+def _stage_seconds(trainer: Trainer, updates: int) -> tuple[dict[str, float], float]:
+    """Seconds of the stages of a whole update, and of the context encoder's share of one of them."""
+    learner, model, train = trainer.learner, trainer.agent.world_model, trainer.config.train
+    batch = trainer.replay.sample().to(trainer.agent.device)
+
+    def world_model() -> None:
+        world_model_loss(model, batch, learner.carry.masked(~batch.fresh), train, trainer.noise).loss.backward()
+        trainer.agent.zero_grad(set_to_none=True)
+
+    def context_encoder() -> None:
+        context_loss(model, batch, train, trainer.noise).backward()
+        trainer.agent.zero_grad(set_to_none=True)
+
+    with torch.no_grad():
+        output = world_model_loss(model, batch, learner.carry.masked(~batch.fresh), train, trainer.noise)
+    stages = {
+        "replay": seconds_each(trainer.replay.sample, updates),
+        "world_model": seconds_each(world_model, updates),
+        "imagination": seconds_each(lambda: learner.imagine_starts(output.states, output.context, batch.mask), updates),
+    }
+    return stages, seconds_each(context_encoder, updates) if trainer.config.method.infers_context else 0.0
+
+
+def _gpu_figures(learn: Callable[[int], None], cycle: int, updates: int) -> dict[str, Any]:
+    """The GPU's name and memory, and updates a second with products in TensorFloat-32 instead of float32."""
+    figures: dict[str, Any] = {
+        "gpu": torch.cuda.get_device_name(),
+        "peak_gpu_memory_mb": torch.cuda.max_memory_allocated() / 2**20,
+    }
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        figures["tf32_whole_updates_per_second"] = 1.0 / seconds_each(lambda: learn(1), updates)
+        figures["tf32_scheduled_updates_per_second"] = cycle / seconds_each(
+            lambda: learn(cycle), max(3, updates // cycle)
+        )
+    finally:
+        torch.set_float32_matmul_precision(before)
+    return figures
 
 
 def matrix_product_share(function: Callable[[], Any], repeats: int) -> float:

@@ -31,29 +31,17 @@ MAX_SEED = 2**32 - 1  # what all random generators in use take
 _SINCE: dict[int, dict[str, dict[str, Any]]] = {
     1: {
         "model": {"observation": "vector", "embedding": 32, "conv_depth": 8},
-        "train": {
-            "context_every": 1,
-            "sight_updates": 3000,
-            "sight_lr": 1e-3,
-            "straight": 1000.0,
-            "frames": 60,
-            "pixels": 1.0,
-        },
+        "train": {"context_every": 1, "sight_updates": 3000, "sight_lr": 1e-3, "straight": 1000.0, "frames": 60,
+                  "pixels": 1.0},
     },
     2: {"train": {"explore_steps": 0}},
     3: {"model": {"context_tokens": "changes"}},
     4: {
-        "model": {
-            "latents": "draws",
-            "expectation": False,
-            "dynamics_norm": True,
-            "ensemble": 0,
-            "ensemble_units": 384,
-            "ensemble_layers": 3,
-        },
+        "model": {"latents": "draws", "expectation": False, "dynamics_norm": True, "ensemble": 0,
+                  "ensemble_units": 384, "ensemble_layers": 3},
         "train": {"dream_steps": 0, "dream": 1.0, "ensemble_updates": 12_000, "ensemble_lr": 1e-3},
     },
-}
+}  # fmt: skip
 
 # Fields that decide when things are written and how fast, not what is learnt; a resumed run may change them. With
 # another number of threads sums are rounded otherwise, so that the run goes on as well, but not bit for bit the same.

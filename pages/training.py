@@ -11,6 +11,7 @@ header(
 )
 
 from dali.figures.training import AXES, default_quantities, quantities, title_of  # noqa: E402  takes seconds to import
+from dali.files.text import markdown  # noqa: E402
 from dali.studio.training import start  # noqa: E402
 from dali.studio.training import views as training  # noqa: E402
 
@@ -37,7 +38,7 @@ if runs:
     drawn_as = training.styles(runs, colours == "method")
     training.show_curves(chosen, keys, axis, weight, drawn_as, start.training_now())
     if young := [name for name, run in runs.items() if not training.has_weights(run)]:
-        st.caption(f"No checkpoint yet, so not on the other pages: {', '.join(young)}.")
+        st.caption(f"No checkpoint yet, so not on the other pages: {markdown(', '.join(young))}.")
 else:
     st.info(f"No run in {training.folders_text()} has a log.", icon=":material/info:")
 with st.expander("Start a training", icon=":material/model_training:", expanded=not runs):

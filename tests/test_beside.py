@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dali.dreams.beside import film_beside
+from dali.dreams.beside import film_beside, watch
 from dali.dreams.film import make_film
 from dali.dreams.request import Request
 from dali.errors import DaliError
@@ -23,7 +23,7 @@ def source(make_run):
 def test_the_same_agent_beside_itself_dreams_the_same(source, actions):
     request = replace(REQUEST, code=(), actions=actions)
     film = make_film(source, request)
-    second = film_beside(source, film, source.agent, source.steering)
+    second = film_beside(watch(source, film, source.agent, source.steering), film)
     assert second.request == request
     np.testing.assert_allclose(second.code, film.code, atol=2e-3)
     np.testing.assert_allclose(second.dream.obs, film.dream.obs, atol=2e-3)
@@ -35,7 +35,7 @@ def test_the_same_agent_beside_itself_dreams_the_same(source, actions):
 def test_another_agent_takes_the_same_actions_beside_the_same_real_runs(source, make_run, method):
     other = open_film_source(make_run(method=method))
     film = make_film(source, replace(REQUEST, actions="policy"))
-    second = film_beside(source, film, other.agent, other.steering)
+    second = film_beside(watch(source, film, other.agent, other.steering), film)
     assert second.real is film.real
     assert second.real_counterfactual is film.real_counterfactual
     np.testing.assert_array_equal(second.dream.action, film.dream.action)
@@ -50,7 +50,7 @@ def test_another_agent_takes_the_same_actions_beside_the_same_real_runs(source, 
 def test_a_second_agent_reads_its_own_code_off_the_first_one_s_episode(source, make_run):
     other = open_film_source(make_run(method="dali_s_chi"))
     film = make_film(source, REQUEST)
-    second = film_beside(source, film, other.agent, other.steering)
+    second = film_beside(watch(source, film, other.agent, other.steering), film)
     assert second.code.shape == (other.episodes.code.shape[-1],)
     assert not np.allclose(second.code, film.code)
 
@@ -59,6 +59,6 @@ def test_agents_with_nothing_in_common_are_refused(source, make_run):
     ball, pixels = open_film_source(make_run("ball_in_cup")), open_film_source(make_run(observation="pixels"))
     film = make_film(source, REQUEST)
     with pytest.raises(DaliError, match="expected one environment"):
-        film_beside(source, film, ball.agent, ball.steering)
+        film_beside(watch(source, film, ball.agent, ball.steering), film)
     with pytest.raises(DaliError, match="no common measure"):
-        film_beside(source, film, pixels.agent, pixels.steering)
+        film_beside(watch(source, film, pixels.agent, pixels.steering), film)

@@ -111,3 +111,14 @@ def test_the_digest_names_the_weights(tmp_path):
     agent.behavior.actor.out.bias.data += 1
     save_agent(tmp_path, agent)
     assert digest(tmp_path) != before
+
+
+def test_loading_draws_no_weights_and_leaves_none_out(tmp_path):
+    agent = saved(tmp_path)
+    before = torch.random.get_rng_state()
+    loaded = load_agent(tmp_path)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    found, wanted = (dict([*a.named_parameters(), *a.named_buffers()]) for a in (loaded, agent))
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+        assert torch.equal(found[name], value), name

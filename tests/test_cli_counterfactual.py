@@ -77,7 +77,7 @@ def test_a_second_agent_and_a_look_are_made_again_too(make_run, repo, tmp_path):
         (("--height", 480, "--output", "film.mp4"), "cannot be 480 pixels high; expected 720 or 1080"),
         (("--paper", "film.eps"), "expected a name that ends in .pdf or .svg"),
         (("--paper", "film.pdf", "--paper-width", "poster"), "cannot be as wide as a 'poster'"),
-        (("--second", "nowhere"), "nowhere is not a checkpoint"),
+        (("--second", "nowhere"), "There is no checkpoint folder nowhere."),
     ],
 )
 def test_refusals_are_one_sentence(make_run, arguments, sentence):

@@ -176,6 +176,12 @@ def test_the_command(runs):
     assert table[0] == "Pendulum: preset tiny, 600 environment steps"
     assert table[2].startswith("| method | context | seeds |")
     assert all(line.count("|") == table[2].count("|") for line in table[2:7])
+    latex = CliRunner().invoke(app, ["compare", *folders, "--returns", "--latex"]).output
+    assert r"\toprule" in latex
+    assert latex.count(r"\begin{table}") == latex.count(r"\caption{") >= 2
+    assert latex.isascii()
+    refused = CliRunner().invoke(app, ["compare", *folders, "--latex", "--json"]).exception
+    assert "Give one of --markdown, --latex and --json." in str(refused)
     (record,) = json.loads(CliRunner().invoke(app, ["compare", *folders, "--returns", "--json"]).output)
     assert [row["method"] for row in record["rows"]] == ["dreamer_dr", "dali_d"]
     assert record["measure"] == "return"

@@ -10,7 +10,7 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 
-from dali.dreams.beside import film_beside
+from dali.dreams.beside import film_beside, watch
 from dali.dreams.film import make_film
 from dali.dreams.request import Request
 from dali.errors import DaliError
@@ -42,7 +42,7 @@ def bundle(source):
 def two(source, bundle, make_run):
     folder = make_run(method="crssm_d")
     other = open_film_source(folder)
-    film = film_beside(source, bundle.film, other.agent, other.steering)
+    film = film_beside(watch(source, bundle.film, other.agent, other.steering), bundle.film)
     return replace(bundle, second=Second(film, other.agent.method, folder, digest(folder)))
 
 
@@ -154,7 +154,7 @@ def test_latex_special_letters_are_escaped():
 def test_figures_tell_a_method_without_physics_apart(source, make_run):
     blind = open_film_source(make_run(method="dreamer_dr"))
     film = make_film(source, REQUEST)
-    second = film_beside(source, film, blind.agent, None)
+    second = film_beside(watch(source, film, blind.agent, None), film)
     spec = source.agent.spec
     row = dict(
         zip(figures_head(spec), figures_row("b", second, spec, blind.agent.method, source.scale, None), strict=True)

@@ -14,7 +14,7 @@ from dali.config import make_config
 from dali.errors import CheckpointError, DaliError
 from dali.runs.checkpoint import load_trainer_state
 from dali.runs.folder import RECORD, WEIGHTS, load_config
-from dali.runs.metrics import read_metrics
+from dali.runs.metrics import read_log
 from dali.runs.run import Run, open_runs
 from dali.train.trainer import Trainer, planned_updates
 
@@ -41,7 +41,7 @@ def test_a_finished_run_goes_on_to_more_steps(finished, tmp_path):
     assert config == make_config("pendulum", "dreamer_dr", "tiny", 4, 400, horizon=4, threads=1)
     numbers = load_trainer_state(folder)[1]
     assert (numbers["env_steps"], numbers["updates"]) == (400, planned_updates(config))
-    assert read_metrics(folder)[-1]["update"] == planned_updates(config) > planned_updates(load_config(finished))
+    assert read_log(folder).rows[-1]["update"] == planned_updates(config) > planned_updates(load_config(finished))
     assert Run(folder).progress().complete
     record = json.loads((folder / RECORD).read_text())
     assert record["command"] == f"{BEGUN} --steps 300 && {BEGUN} --steps 400 --resume"

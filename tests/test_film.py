@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dali.dreams.counterfactual import FILTERED, dream_pair, infer_start
+from dali.dreams.counterfactual import FILTERED, Manner, dream_pair, infer_start
 from dali.dreams.film import effective_physics, make_factual, make_film
 from dali.dreams.request import Request, check_request, parse_code, parse_physics
 from dali.errors import DaliError
@@ -36,7 +36,7 @@ def test_no_change_dreams_the_same_bits(make_run, method, actions, latents):
     # The film knows that nothing changed; the dreams agree without that knowledge too.
     episode = source.episodes.subset(slice(1, 2))
     none = np.zeros((1, episode.code.shape[-1]))
-    pair = dream_pair(source.agent, episode, 40, 20, none, episode.context, actions, latents)
+    pair = dream_pair(source.agent, episode, 40, 20, none, episode.context, Manner(actions, latents))
     np.testing.assert_array_equal(pair[0].obs, pair[1].obs)
     np.testing.assert_array_equal(pair[0].obs[0], film.dream.obs)
 

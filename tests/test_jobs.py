@@ -136,6 +136,15 @@ def test_a_job_whose_folder_cannot_be_written_fails_with_a_sentence(tmp_path):
     assert jobs.read(status) == Status("failed", text=f"Could not write {status}: not a directory.")
 
 
+def test_what_a_status_file_says_is_shown_as_text(tmp_path):
+    """It may have come with a checkpoint."""
+    status = tmp_path / "status.json"
+    write_status(status, Status("failed", text="![x](http://host/a.png)"))
+    assert jobs.read(status).text == "![x](http://host/a.png)"
+    assert jobs.watch(status, "Work").text == "!\\[x\\](http://host/a.png)"
+    assert jobs.watch(tmp_path / "absent.json", "Work") is None
+
+
 def test_visitors_of_a_server_that_others_reach_start_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(jobs.st, "get_option", lambda name: "0.0.0.0")
     status = tmp_path / "status.json"

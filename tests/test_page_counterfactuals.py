@@ -16,6 +16,7 @@ from dali.jobs import Status, write_status
 from dali.runs.film_source import open_film_source
 from dali.studio import jobs
 from dali.studio.film import state as film_state
+from dali.studio.film.defaults import default_request
 from dali.studio.film.sweep import FOLDER
 from dali.studio.film.url import PageState, from_url, to_url
 
@@ -90,6 +91,19 @@ def test_it_opens_with_a_counterfactual_of_held_out_physics_that_is_far_away(ope
     assert page.slider(key="film_g").value == 6.0
     assert abs(episodes.context[episode, 0] - 6.0) > 2.5
     assert "Asked for 6.00 m/s², the dream follows" in texts(page.markdown)
+
+
+@pytest.mark.parametrize(("env", "observation"), [("ball_in_cup", "vector"), ("pendulum", "pixels")])
+def test_every_kind_of_run_opens_with_physics_that_were_held_out(make_run, env, observation):
+    source = open_film_source(make_run(env, observation=observation))
+    request = default_request(source)
+    episodes, spec = source.episodes, source.agent.spec
+    assert episodes.regime[request.episode] == "interpolation"
+    assert episodes.explored[request.episode]
+    ((name, value),) = request.physics
+    feature = spec.feature(name)
+    assert feature.inside(value)
+    assert abs(episodes.context[request.episode, spec.feature_index(name)] - value) > feature.train[1] * 0.1
 
 
 def test_the_film_outlives_another_page_and_another_checkpoint(make_run, tmp_path, monkeypatch, repo):
@@ -272,6 +286,16 @@ def test_a_second_agent_that_cannot_dream_the_film_is_said(open_page, two_agents
     page = open_page(run="run", g="4.9", second=second)
     assert f"second={second} of the URL was not followed" in unescaped(page.warning[0].value)
     assert not any(m.value.startswith("| agent |") for m in page.markdown)
+
+
+def test_the_command_asks_for_the_look_that_was_chosen(open_page):
+    page = open_page(g="4.9")
+    assert "--height" not in page.code[0].value
+    page.button_group(key="film_height").set_value(720)
+    page.selectbox(key="film_speed").set_value(0.5)
+    page.toggle(key="film_clock").set_value(True).run()
+    assert not page.exception
+    assert " --height 720 --speed 0.5 --clock " in page.code[0].value
 
 
 def test_codes_of_other_weights_are_told(open_page, make_run, tmp_path):

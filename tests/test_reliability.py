@@ -23,7 +23,7 @@ from dali.files import lock
 from dali.model.agent import Agent
 from dali.runs import checkpoint
 from dali.runs.checkpoint import load_agent
-from dali.runs.folder import CONFIG, TRAINER_STATE, TRAINING_LOCK, WEIGHTS
+from dali.runs.folder import CONFIG, METRICS, TRAINER_STATE, TRAINING_LOCK, WEIGHTS
 from dali.runs.run import Run
 from dali.train import trainer
 from dali.train.asked import parse_seeds
@@ -180,7 +180,8 @@ def test_a_sweep_does_not_take_another_run_for_its_own(make_run, tmp_path):
     assert "argument --steps: invalid int value: 'many'" in str(result.exception)
 
 
-def test_a_training_does_not_outlive_its_sweep(tmp_path, repo):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_training_saves_and_ends_with_its_sweep(number, tmp_path, repo):
     words = ["sweep", "--env", "pendulum", "--methods", "dreamer_dr", "--workers", "1", "--output", str(tmp_path)]
     sweep = subprocess.Popen(
         [sys.executable, "-m", "dali", *words, "--", "--preset", "tiny", "--steps", "100000"], cwd=repo,
@@ -189,15 +190,16 @@ def test_a_training_does_not_outlive_its_sweep(tmp_path, repo):
     run = tmp_path / "pendulum-dreamer_dr-s0"
     try:
         deadline = time.monotonic() + 300
-        while lock.holder(run / TRAINING_LOCK) is None:
+        while not (run / METRICS).exists():  # from here on it saves before it ends
             assert sweep.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.1)
         training = lock.holder(run / TRAINING_LOCK)
-        sweep.send_signal(signal.SIGTERM)
-        assert sweep.wait(300) == 128 + signal.SIGTERM
+        sweep.send_signal(number)
+        assert sweep.wait(300) == 128 + number
         with pytest.raises(ProcessLookupError):
             os.kill(training, 0)
+        assert Run(run).can_resume
     finally:
         if sweep.poll() is None:
             sweep.kill()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dali.dreams.observation import VectorMetric
-from dali.dreams.steering import effective_context, rollout_error, steering_skill, step_error
+from dali.dreams.steering import nearest_physics, rollout_error, steering_skill, step_error
 from dali.envs import catalogue
 from dali.envs.trajectory import replay_actions
 from dali.episodes import exploratory_actions
@@ -38,9 +38,17 @@ def test_effective_physics_of_a_perfect_dream_is_the_requested_physics(feature):
     asked[:, feature] = rng.uniform(*spec.features[feature].train, num)
     dreamed, _ = replay_actions(simulator, state, asked, actions)
     metric = VectorMetric(spec, np.ones(3), candidates=41, every=1, episodes=num)
-    found = effective_context(simulator, dreamed, state, contexts, feature, actions, metric)
+    found, _ = nearest_physics(simulator, dreamed, state, contexts, [feature], actions, metric)
     low, high = spec.features[feature].limits
-    assert np.abs(found - asked[:, feature]).max() < 0.3 * (high - low) / 40  # a third of a candidate's step
+    assert np.abs(found[:, 0] - asked[:, feature]).max() < 0.3 * (high - low) / 40  # a third of a candidate's step
+
+    # All candidates of all features at once, of one episode, as a film asks for them, find the same.
+    crowd = catalogue.make("pendulum", 2 * metric.candidates)
+    for row in range(2):
+        one = slice(row, row + 1)
+        both, errors = nearest_physics(crowd, dreamed[one], state[one], contexts[one], [0, 1], actions[one], metric)
+        assert both[0, feature] == pytest.approx(found[row, 0], rel=1e-4)
+        assert errors.shape == (1, 2)
 
 
 def test_replaying_recorded_actions_repeats_the_episode():

@@ -123,6 +123,7 @@ def test_pixels_play(make_run):
         ('{"episode": 1, "t": 999, "engine": "rssm", "actions": [], "moves": []}', "Start 999 is not in episode 1"),
         ('{"episode": 1, "t": 4, "engine": "magic", "actions": [], "moves": []}', "Unknown engine 'magic'"),
         ('{"episode": 1, "t": 4, "engine": "rssm", "actions": [[1, 2]], "moves": []}', r"Actions of shape \(1, 2\)"),
+        ('{"episode": 1, "t": 4, "engine": "rssm", "actions": [[1e308]], "moves": []}', "expected finite numbers"),
         ('{"episode": 1, "t": 4, "engine": "rssm", "actions": [[1]], "moves": [{"step": 0, "physics": {"g": 99}}]}',
          "g = 99 is out of range"),
     ],

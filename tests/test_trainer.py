@@ -17,7 +17,7 @@ from dali.__main__ import app
 from dali.config import _SINCE, make_config
 from dali.errors import CheckpointError, DaliError
 from dali.runs.checkpoint import load_agent, load_config, load_trainer_state, save_trainer_state
-from dali.runs.metrics import read_metrics
+from dali.runs.metrics import read_log
 from dali.train.monitor import probe_scores
 from dali.train.record import training_command
 from dali.train.trainer import Trainer, planned_updates
@@ -70,7 +70,7 @@ def test_a_run_killed_in_the_middle_and_resumed_equals_one_that_was_not(env, tmp
     assert reached < 1200, "the run ended before it could be killed"
     subprocess.run(command(*arguments, "--output", str(broken), "--resume"), check=True, capture_output=True)
     assert same_weights(whole, broken)
-    assert read_metrics(broken)[-1]["update"] == read_metrics(whole)[-1]["update"]
+    assert read_log(broken).rows[-1]["update"] == read_log(whole).rows[-1]["update"]
 
 
 def test_sigterm_saves_and_ends_well(tmp_path):
@@ -109,7 +109,7 @@ def test_updates_made_are_those_planned(tmp_path):
     # (500 - 200) steps x 32 replayed steps a step, in batches of 8 x 8, after 20 updates of the ensemble alone.
     assert made.learner.update_count == planned_updates(config) == 170
     assert (tmp_path / "tensorboard").is_dir()
-    assert read_metrics(tmp_path)
+    assert read_log(tmp_path).rows
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ from dali.dreams.steering import rollout_error, steering_skill, step_error
 from dali.envs import catalogue
 from dali.envs.contexts import held_out_contexts, sample_contexts
 from dali.envs.spec import EnvSpec
-from dali.episodes import exploratory_actions, replay_actions
+from dali.envs.trajectory import replay_actions
+from dali.episodes import exploratory_actions
 
 HORIZON, STEPS, UNITS = 25, 100, 256
 COPIES = 64  # episodes played together

@@ -10,6 +10,7 @@ among it; the exit status is 1 where films were mixed up, or the memory grew by 
 import argparse
 import json
 import os
+import re
 import sys
 import time
 from collections import defaultdict
@@ -48,7 +49,7 @@ def main() -> None:
         for page in pages:
             page.context.close()
         again = {one: alone(browser, url, *one) for one in dict.fromkeys(last)}
-    mixed = mixed_up(seen) + sum(set(seen[one]) != {digest} for one, digest in again.items())
+    mixed = mixed_up(seen, again)
     result = {
         "browsers": arguments.browsers,
         "moves_each": arguments.moves,
@@ -67,7 +68,7 @@ def visit(browser: Browser, url: str, run: str, falling: bool) -> Page:
     """A session of its own on a run, at one end of the values."""
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
     page.goto(f"{url}/counterfactuals?run={run}&h=50&g={HIGH if falling else LOW}")
-    expect(page.get_by_test_id("dali-player")).to_be_visible(timeout=PATIENCE)
+    film(page)
     return page
 
 
@@ -76,37 +77,44 @@ def move(pages: list[Page], index: int, seen: Seen) -> None:
     before = []
     turns = index // round((HIGH - LOW) / STEP) % 2
     for i, page in enumerate(pages):
-        before.append(page.get_by_test_id("dali-player").get_attribute("data-digest") or "")
+        before.append(film(page))
         slider(page).press("ArrowLeft" if (i + turns) % 2 == 0 else "ArrowRight")
     for page, digest in zip(pages, before, strict=True):
         page.get_by_test_id("dali-player").evaluate(UNTIL_NEW, digest)
-        seen[asked(page)].append(page.get_by_test_id("dali-player").get_attribute("data-digest") or "")
+        seen[asked(page)].append(film(page))
 
 
 def alone(browser: Browser, url: str, run: str, value: str) -> str:
     """The film that a new visitor is shown, when nobody else is there."""
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
     page.goto(f"{url}/counterfactuals?run={run}&h=50&g={float(value):g}")
-    player = page.get_by_test_id("dali-player")
-    expect(player).to_be_visible(timeout=PATIENCE)
-    digest = player.get_attribute("data-digest") or ""
+    digest = film(page)
     page.context.close()
     return digest
 
 
-def mixed_up(seen: Seen) -> int:
-    """How many requests were shown several films, and how many films were shown for several requests."""
-    films = defaultdict(set)
+def mixed_up(seen: Seen, again: dict[Asked, str]) -> list[str]:
+    """Requests that were shown several films, requests that were shown the same, and those that differ when alone."""
+    films: dict[str, set[Asked]] = defaultdict(set)
     for what, digests in seen.items():
         for digest in digests:
             films[digest].add(what)
-    return sum(len({*digests}) > 1 for digests in seen.values()) + sum(len(requests) > 1 for requests in films.values())
+    found = [f"{what} was shown {len({*digests})} films" for what, digests in seen.items() if len({*digests}) > 1]
+    found += [f"{sorted(requests)} were shown one film" for requests in films.values() if len(requests) > 1]
+    return found + [f"{what} is another film alone" for what, digest in again.items() if {*seen[what]} != {digest}]
+
+
+def film(page: Page) -> str:
+    """The digest of the film that a page shows, as soon as it shows one."""
+    player = page.get_by_test_id("dali-player")
+    expect(player).to_have_attribute("data-digest", re.compile("."), timeout=PATIENCE)
+    return player.get_attribute("data-digest") or ""
 
 
 def asked(page: Page) -> Asked:
     """The run and the value that a page stands at."""
     run = page.url.split("run=")[1].split("&")[0]
-    return run, slider(page).get_attribute("aria-valuenow") or ""
+    return run, slider(page).input_value()
 
 
 def slider(page: Page):

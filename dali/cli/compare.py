@@ -21,6 +21,7 @@ def compare(
     baseline: Annotated[str, typer.Option(help="Method that the others are held against.")] = "dreamer_dr",
     returns: Annotated[bool, typer.Option("--returns", help="Returns instead of normalised scores.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Tables in Markdown.")] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="Tables for LaTeX, with booktabs.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="All figures as JSON.")] = False,
 ) -> None:
     """Compare methods over seeds and held-out physics, from the eval.json that `evaluate` left in each folder, and
@@ -33,12 +34,12 @@ def compare(
     from dali.methods import METHODS
     from dali.runs.folder import load_config
 
-    if markdown and as_json:
-        raise DaliError("Give --markdown or --json, not both.")
+    if markdown + latex + as_json > 1:
+        raise DaliError("Give one of --markdown, --latex and --json.")
     if baseline not in METHODS:
         raise unknown_name("method", baseline, METHODS)
     configs = [load_config(run) for run in runs]
-    from dali.export.comparison import render, render_memory
+    from dali.export.comparison import render, render_latex, render_memory
     from dali.returns.comparison import compare_methods, setting, setting_text
     from dali.returns.memory import memory_rows
     from dali.runs.scores import FILES, load_evaluation
@@ -55,6 +56,9 @@ def compare(
         found = compare_methods(spec, kept, baseline, normalised=not returns)
         memory = memory_rows(spec, kept, none, normalised=not returns)
         records.append({"setting": setting_text(config), **found.to_dict(), "memory": [asdict(row) for row in memory]})
+        if latex:
+            texts.append(render_latex(found, f"tab:{config.env}"))
+            continue
         tables = [render(found, markdown), render_memory(memory, found.measure, markdown)]
         texts.append("\n\n".join([f"{spec.title}: {setting_text(config)}", *filter(None, tables)]))
     typer.echo(json.dumps(records, indent=1) if as_json else "\n\n".join(texts))

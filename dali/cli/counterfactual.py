@@ -61,6 +61,7 @@ def counterfactual(
     from dali.dreams.request import Request, parse_code, parse_latents, parse_physics
     from dali.export.bundle import Bundle
     from dali.export.look import Look
+    from dali.export.paper import column
     from dali.files.writing import write_bytes, write_text
     from dali.jobs import reporting
     from dali.runs.film_source import open_film_source
@@ -69,12 +70,14 @@ def counterfactual(
     kinds = {"mp4": output, "gif": gif, "png": strip, "csv": csv, "npz": npz, "pgfplots": pgfplots, "tex": tex}
     if paper is not None:
         kinds[paper_kind(paper)] = paper
+        column(paper_width)
     check_exports(kinds, manifest, extra or ())
     look = Look(height, hold, speed, loops, clock)
     asked = parse_physics(physics or []), parse_code(code or [])
     request = Request(episode, t, horizon, *asked, actions, parse_latents(latents), engine)  # type: ignore[arg-type]
     opened = open_run(run)
     checkpoint = expected(run, expect)
+    second_checkpoint = "" if second is None else expected(second, expect_second)
     if opened.analysis() and not opened.analysis_is_current():
         typer.echo(
             f"warning: the weights are newer than the episodes; record them anew: python -m dali analyse {run}",
@@ -87,7 +90,7 @@ def counterfactual(
     source = open_film_source(run)
     pinned = None if pin is None else make_film(source, fitting(Request.from_json(pin), request))
     film, agent = make_film(source, request), source.agent
-    beside = None if second is None else dream_beside(source, film, second, expected(second, expect_second))
+    beside = None if second is None else dream_beside(source, film, second, second_checkpoint)
     bundle = Bundle(
         film,
         agent.spec,
@@ -125,13 +128,14 @@ def expected(run: Path, digest: str | None) -> str:
 
 def dream_beside(source: "FilmSource", film: "Film", second: Path, checkpoint: str) -> "Second":
     """Another checkpoint's film of what a film shows."""
-    from dali.dreams.beside import film_beside
+    from dali.dreams.beside import film_beside, watch
     from dali.export.second import Second
     from dali.runs.run import open_run
 
     run = open_run(second)
     steering = run.readout() if run.config.method.infers_context else None
-    return Second(film_beside(source, film, run.agent(), steering), run.config.method, second, checkpoint)
+    shown = film_beside(watch(source, film, run.agent(), steering), film)
+    return Second(shown, run.config.method, second, checkpoint)
 
 
 def summary_of(run: "OpenedRun") -> "Summary | None":

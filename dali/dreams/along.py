@@ -19,7 +19,8 @@ from dali.dreams.request import Request, check_request
 from dali.dreams.steering import step_error
 from dali.envs import catalogue
 from dali.envs.frames import SHAPE
-from dali.episodes import Episodes, recorded_states, replay_actions
+from dali.envs.trajectory import replay_actions
+from dali.episodes import Episodes, recorded_states
 from dali.errors import DaliError
 from dali.model.agent import Agent
 

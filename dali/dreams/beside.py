@@ -7,12 +7,13 @@ the standard deviations of the first one's data.
 Shapes: T records, Z code dimensions.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dali.dreams.film import Film, FilmSource, Steering, make_film
+from dali.dreams.film import Factual, Film, FilmSource, Steering, make_factual, make_film
 from dali.dreams.observation import observations
+from dali.dreams.request import Request
 from dali.episodes import infer_codes
 from dali.errors import DaliError
 from dali.model.agent import Agent
@@ -29,10 +30,16 @@ def check_beside(first: Agent, second: Agent) -> None:
         raise DaliError(f"Agents that observe {sees[0]} and {sees[1]} have no common measure of error.")
 
 
-def film_beside(first: FilmSource, film: Film, agent: Agent, steering: Steering | None) -> Film:
-    """Another agent's film of what ``film`` shows.
+@dataclass(frozen=True)
+class Beside:
+    """A second agent that has watched the first one's episode, and the half of its film that no slider changes."""
 
-    Code sliders are the first agent's own and move nothing here: dimensions of two codes have nothing in common.
+    source: FilmSource  # of the one episode, with the second agent's codes
+    factual: Factual
+
+
+def watch(first: FilmSource, film: Film, agent: Agent, steering: Steering | None) -> Beside:
+    """Lets another agent watch the episode of ``film`` and dream on as it was.
 
     Args:
         first: the source of ``film``. steering: the second agent's; None where it infers no code.
@@ -44,8 +51,22 @@ def film_beside(first: FilmSource, film: Film, agent: Agent, steering: Steering 
     episode = first.episodes.subset(np.array([film.request.episode]))
     code = infer_codes(agent, observations(agent, episode, 0, episode.obs.shape[1]), episode.action)
     episode = replace(episode, code=code.astype(np.float16).astype(np.float32))  # as recorded codes are kept
-    source = replace(
-        first, agent=agent, episodes=episode, steering=steering
-    )  # the simulators and their lock are shared
-    second = make_film(source, replace(film.request, episode=0, code=()), beside=film)
-    return replace(second, request=replace(film.request, code=()))
+    source = replace(first, agent=agent, episodes=episode, steering=steering)  # simulators and lock are shared
+    return Beside(source, make_factual(source, _own(film), beside=film))
+
+
+def film_beside(second: Beside, film: Film) -> Film:
+    """The second agent's film of what ``film`` shows.
+
+    Code sliders are the first agent's own and move nothing here: dimensions of two codes have nothing in common.
+
+    Args:
+        second: of ``watch``, with a film of the same episode, start, horizon, actions and latents.
+    """
+    made = make_film(second.source, _own(film), second.factual, beside=film)
+    return replace(made, request=replace(film.request, code=()))
+
+
+def _own(film: Film) -> Request:
+    """The request as the second agent's source of one episode takes it."""
+    return replace(film.request, episode=0, code=())

@@ -8,7 +8,7 @@ Shapes: E episodes, T steps, H horizon, O observation, A action, Z code, F conte
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -29,6 +29,14 @@ ENGINES: tuple[Engine, ...] = ("rssm", "dynamics")
 ActionSource = Literal["recorded", "zero", "policy"]
 Latents = int | Literal["mean", "mode"]  # of a dream: drawn with this seed, or their means or modes
 ACTION_SOURCES: tuple[ActionSource, ...] = ("recorded", "zero", "policy")
+
+
+class Manner(NamedTuple):
+    """How to dream: what acts, how latents are handed on, and what dreams."""
+
+    actions: ActionSource = "recorded"
+    latents: Latents = "mean"
+    engine: Engine = "rssm"
 
 
 @dataclass(frozen=True)
@@ -224,9 +232,7 @@ def dream_pair(
     horizon: int,
     dz: np.ndarray,
     context_to: np.ndarray,
-    actions: ActionSource = "recorded",
-    latents: Latents = "mean",
-    engine: Engine = "rssm",
+    manner: Manner | None = None,
 ) -> tuple[Dream, Dream]:
     """The factual dream under z_t and the counterfactual one under z_t + dz, from record t of each episode.
 
@@ -235,7 +241,9 @@ def dream_pair(
 
     Args:
         dz: (E, Z). context_to: (E, F) in units, what a method with a given context dreams under.
+        manner: how to dream; under recorded actions, by means, in the world model, where None.
     """
+    actions, latents, engine = manner or Manner()
     code = episodes.code[:, t] if agent.method.infers_context else None
     moved = code + dz if code is not None else None
     given = None if actions == "policy" else recorded_actions(episodes, t, horizon, actions)

@@ -22,7 +22,7 @@ from dali.codes.support import Support, Verdict
 from dali.dreams.counterfactual import Start, changed_start, dream, held_context, infer_start, recorded_actions
 from dali.dreams.observation import Metric, make_metric
 from dali.dreams.request import Request, check_request
-from dali.dreams.steering import refine_minimum, rollout_error, steering_skill, step_error
+from dali.dreams.steering import nearest_physics, rollout_error, steering_skill, step_error
 from dali.envs import catalogue
 from dali.envs.base import Simulator
 from dali.envs.frames import SHAPE
@@ -246,24 +246,20 @@ def make_film(source: FilmSource, request: Request, factual: Factual | None = No
 def effective_physics(
     source: FilmSource, state: np.ndarray, context: np.ndarray, dreamed: Rollout
 ) -> tuple[np.ndarray, np.ndarray]:
-    """ĉ (F,): for each feature, the value whose real run from the state (S,) is nearest to the dream, the others at
-    ``context``; and the error (F,) of the nearest candidate. All candidates of all features run together.
-    """
-    features, metric = source.agent.spec.features, source.metric
-    values = np.stack([np.linspace(*f.limits, metric.candidates) for f in features])  # (F, C)
-    tried = np.tile(context, (len(features), metric.candidates, 1))
-    for i in range(len(features)):
-        tried[i, :, i] = values[i]
-    count, steps = source.crowd.num, min(len(dreamed.action), EFFECTIVE_STEPS)
-    actions = np.tile(dreamed.action[:steps], (count, 1, 1))
-    every = min(metric.every, steps)
+    """ĉ (F,) of each feature, from the state (S,), the others at ``context``; and the error (F,) of what is nearest."""
+    steps = min(len(dreamed.action), EFFECTIVE_STEPS)
+    features, action = range(len(context)), dreamed.action[None, :steps]
     with source.lock:
-        obs, reached = replay_actions(source.crowd, np.tile(state, (count, 1)), tried.reshape(count, -1), actions)
-    real = metric.real(obs[:, ::every], reached[:, ::every], tried.reshape(count, -1))
-    errors = rollout_error(real, dreamed.compared[: steps + 1 : every], metric.scale)
-    errors = errors.reshape(len(features), metric.candidates)
-    found = [refine_minimum(v, e[:, None] ** 2)[0] for v, e in zip(values, errors, strict=True)]
-    return np.array(found), errors.min(1)
+        found, error = nearest_physics(
+            source.crowd,
+            dreamed.compared[None, : steps + 1],
+            state[None],
+            context[None],
+            features,
+            action,
+            source.metric,
+        )
+    return found[0], error[0]
 
 
 def _moves(

@@ -6,12 +6,13 @@ agent of pixels, over pixels, divided by theirs (dali.dreams.observation).
 Shapes: E episodes, H horizon, O what is compared, F context features, Z code, A action.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dali.codes.code_map import CodeMap
-from dali.dreams.counterfactual import Dream, Engine, dream_pair
+from dali.dreams.counterfactual import Dream, Engine, Manner, dream_pair
 from dali.dreams.observation import Metric
 from dali.dreams.skill import skill_interval, skill_of_medians
 from dali.envs import catalogue
@@ -47,33 +48,46 @@ def steering_skill(error_moved: np.ndarray, error_unmoved: np.ndarray) -> float:
     return float(1.0 - error_moved.mean() / error_unmoved.mean())
 
 
-def effective_context(
+def nearest_physics(
     simulator: Simulator,
     dreamed: np.ndarray,
     state: np.ndarray,
     contexts: np.ndarray,
-    feature: int,
+    features: Sequence[int],
     actions: np.ndarray,
     metric: Metric,
-) -> np.ndarray:
-    """ĉ (E,) of one feature: the physics whose real run from the same state and actions is nearest to the dream.
+) -> tuple[np.ndarray, np.ndarray]:
+    """ĉ: the physics whose real run from the same state and actions is nearest to the dream, one feature at a time.
 
-    A grid over the feature's limits with the other features at ``contexts`` (E, F), refined by the parabola through
-    the best candidate and its neighbours.
+    A grid over each feature's limits with the others at ``contexts`` (E, F), refined by the parabola through the best
+    candidate and its neighbours.
 
     Args:
-        simulator: of E copies. dreamed: (E, H + 1, O). state: (E, S). actions: (E, H, A).
+        simulator: of E copies, or of E times a divisor of all candidates: so many run together.
+        dreamed: (E, H + 1, O). state: (E, S). features: indices, n of them. actions: (E, H, A).
+
+    Returns:
+        ĉ (E, n), and the error (E, n) of the nearest candidate.
     """
-    low, high = simulator.spec.features[feature].limits
-    values = np.linspace(low, high, metric.candidates)
-    errors = np.empty((metric.candidates, len(contexts)))
-    for i, value in enumerate(values):
-        tried = contexts.copy()
-        tried[:, feature] = value
-        obs, states = replay_actions(simulator, state, tried, actions)
-        real = metric.real(obs[:, :: metric.every], states[:, :: metric.every], tried)
-        errors[i] = rollout_error(real, dreamed[:, :: metric.every], metric.scale) ** 2
-    return refine_minimum(values, errors)
+    episodes, count = contexts.shape[0], metric.candidates
+    grids = np.stack([np.linspace(*simulator.spec.features[i].limits, count) for i in features])  # (n, C)
+    tried = np.tile(contexts, (len(features), count, 1, 1))
+    for row, feature in enumerate(features):
+        tried[row, :, :, feature] = grids[row][:, None]
+    tried = tried.reshape(-1, *contexts.shape)  # (n C, E, F)
+    together, every = simulator.num // episodes, min(metric.every, actions.shape[1])
+    states, actions = np.tile(state, (together, 1)), np.tile(actions, (together, 1, 1))
+    errors = []
+    for first in range(0, len(tried), together):
+        physics = tried[first : first + together].reshape(-1, contexts.shape[1])
+        obs, reached = replay_actions(simulator, states, physics, actions)
+        real = metric.real(obs[:, ::every], reached[:, ::every], physics)
+        real = real.reshape(together, episodes, *real.shape[1:])
+        errors.append(rollout_error(real, dreamed[:, ::every], metric.scale))
+    by_feature = np.concatenate(errors).reshape(len(features), count, episodes)
+    squared = (by_feature**2).astype(np.float64)
+    found = [refine_minimum(values, column) for values, column in zip(grids, squared, strict=True)]
+    return np.stack(found, 1), by_feature.min(1).T
 
 
 def refine_minimum(values: np.ndarray, errors: np.ndarray) -> np.ndarray:
@@ -143,7 +157,7 @@ def evaluate_fidelity(
         elsewhere = dz[rng.permutation(len(dz))]
 
         def dreamed_under(shift: np.ndarray, target: np.ndarray = target) -> tuple[Dream, Dream]:
-            return dream_pair(agent, chosen, starts, longest, shift, target, engine=engine)
+            return dream_pair(agent, chosen, starts, longest, shift, target, Manner(engine=engine))
 
         pair = dreamed_under(dz)
         factual, moved = (metric.dreamed(agent, dream.obs) for dream in pair)  # (E, H + 1, O) each
@@ -155,7 +169,7 @@ def evaluate_fidelity(
 
         short = min(horizons)
         dreamed = moved[:, : short + 1]
-        asked = effective_context(simulator, dreamed, state, target, index, actions[:, :short], metric)
+        asked = nearest_physics(simulator, dreamed, state, target, [index], actions[:, :short], metric)[0][:, 0]
         slope, intercept = np.polyfit(target[:, index], asked, 1)
         residual = asked - slope * target[:, index] - intercept
         results.append(
@@ -188,6 +202,6 @@ def _selectivity(simulator, dreamed, state, target, asked_index, asked, actions,
     changes = []
     for index, feature in enumerate(simulator.spec.features):
         if index != asked_index:
-            found = effective_context(simulator, dreamed, state, at_effective, index, actions, metric)
-            changes.append(np.abs(found - target[:, index]).mean() / (feature.train[1] - feature.train[0]))
+            found, _ = nearest_physics(simulator, dreamed, state, at_effective, [index], actions, metric)
+            changes.append(np.abs(found[:, 0] - target[:, index]).mean() / (feature.train[1] - feature.train[0]))
     return float(np.mean(changes)) if changes else None

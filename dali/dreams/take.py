@@ -264,7 +264,9 @@ def perform(source: FilmSource, take: Take) -> Stage:
     ends: Sequence[int] = sorted({*(step for step in moves if step < len(take.actions)), len(take.actions)})
     for step in ends:
         if step > stage.steps:
-            stage.advance(np.array(take.actions[stage.steps : step], np.float32))
+            with np.errstate(over="ignore"):  # what is too large for it becomes infinite, and is refused
+                actions = np.array(take.actions[stage.steps : step], np.float32)
+            stage.advance(actions)
         if step in moves and step < len(take.actions):
             stage.ask(moves[step])
     return stage

@@ -20,6 +20,7 @@ from dali.envs.spec import ContextFeature, EnvSpec
 from dali.errors import DaliError
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of a range, that evaluation tries
+TRAIN_STEPS = 100_000  # of the environment, where a training does not say
 FEW_SHARES = (0.0, 0.5, 1.0)  # where two features vary at once
 
 
@@ -116,7 +117,6 @@ def describe(
     episode_steps: int,
     timestep: float,
     discrete: bool = False,
-    train_steps: int = 100_000,
     planar: bool = False,
 ) -> EnvSpec:
     """What an environment is. Its name becomes that by which it is asked for, as in "my_module:MyEnv".
@@ -126,7 +126,6 @@ def describe(
         observations: unit by name, "" where there is none, in the order of the observation.
         actions: a name for each actuator, or for each choice.
         timestep: seconds of simulated time per step.
-        train_steps: environment steps of a training of preset small.
         planar: a picture shows all positions, so that agents may be trained on pixels. Needs `render`.
 
     Raises:
@@ -146,7 +145,7 @@ def describe(
         discrete=discrete,
         episode_steps=episode_steps,
         timestep=timestep,
-        train_steps=train_steps,
+        train_steps=TRAIN_STEPS,
         planar=planar,
     )
 
@@ -169,17 +168,17 @@ class AdaptedSimulator(Simulator):
         own = [np.asarray(c.get_state(), np.float64).ravel() for c in self._copies] if self.restores_state else []
         return np.array([np.concatenate([seen, *own[i : i + 1]]) for i, seen in enumerate(self._seen)])
 
-    def _restore(self, state):
+    def _restore(self, state: np.ndarray) -> None:
         if not self.restores_state:
             raise DaliError(no_real_counterfactual(self.spec))
         for copy, row in enumerate(state):
             self._continue(copy, row[self.spec.obs_dim :])
 
-    def _start(self, copy, seed):
+    def _start(self, copy: int, seed: int) -> None:
         self._take_in(copy, self._copies[copy].reset(seed, self._context(copy)))
         self._applied[copy] = self.contexts[copy]
 
-    def _advance(self, action):
+    def _advance(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         reward, terminated = np.empty(self.num), np.empty(self.num, bool)
         changed = (self._applied != self.contexts).any(axis=1)
         if changed.any() and not self.restores_state:
@@ -192,7 +191,7 @@ class AdaptedSimulator(Simulator):
             self._take_in(copy, observation)
         return reward, terminated
 
-    def _observe(self):
+    def _observe(self) -> np.ndarray:
         return self._seen.copy()
 
     def _continue(self, copy: int, state: np.ndarray) -> None:
@@ -212,7 +211,7 @@ class AdaptedSimulator(Simulator):
         self._seen[copy] = observation
 
     @classmethod
-    def states_from_observations(cls, observation):  # type: ignore[override]
+    def states_from_observations(cls, observation: np.ndarray) -> np.ndarray:  # type: ignore[override]
         observation = np.asarray(observation, dtype=np.float64)
         if not _overrides(cls.adapter, "state_from_observation"):
             return observation.copy()
@@ -220,7 +219,7 @@ class AdaptedSimulator(Simulator):
         return np.concatenate([observation, np.array(own)], axis=1)
 
     @classmethod
-    def draw(cls, state, context, size=256, style: DrawStyle = "solid"):  # type: ignore[override]
+    def draw(cls, state: np.ndarray, context: np.ndarray, size: int = 256, style: DrawStyle = "solid") -> np.ndarray:  # type: ignore[override]
         seen, own = np.split(np.asarray(state, np.float64), [cls.entry.obs_dim])
         if not len(own) and _overrides(cls.adapter, "state_from_observation"):
             own = np.asarray(cls.adapter.state_from_observation(seen), np.float64).ravel()

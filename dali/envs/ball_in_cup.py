@@ -6,6 +6,7 @@ Observation: positions of cup and ball relative to (0, 0.6) m and (0, 0.2) m, an
 import itertools
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from dali.envs.canvas import BACKGROUND, BLUE, GROUND, INK, ORANGE, Canvas, mix
 from dali.envs.features import GRAVITY
 from dali.envs.mujoco_simulator import MujocoSimulator
 from dali.envs.spec import ContextFeature, EnvSpec
+
+if TYPE_CHECKING:
+    import mujoco
 
 CUP_HEIGHT, BALL_HEIGHT = 0.6, 0.2  # m, body positions of the model
 STRING_AT = -0.108  # m, where the string holds the cup, below its centre
@@ -74,28 +78,28 @@ class BallInCup(MujocoSimulator):
 
     model_file = "ball_in_cup.xml"
 
-    def _randomize(self, data, random, context):
+    def _randomize(self, data: "mujoco.MjData", random: np.random.RandomState, context: np.ndarray) -> None:
         while True:  # dm_control's rule: draw until the ball touches nothing
             data.qpos[2:] = draw_ball(random, self.model.tendon_range[0, 1])
             self._forward(data)
             if data.ncon == 0:
                 return
 
-    def _reward(self, data):
+    def _reward(self, data: "mujoco.MjData") -> float:
         cup_x, cup_z, ball_x, ball_z = data.qpos
         height = (CUP_HEIGHT + cup_z + TARGET_AT) - (BALL_HEIGHT + ball_z)
         return float(abs(cup_x - ball_x) < REACH and abs(height) < REACH)
 
-    def _observe(self):
+    def _observe(self) -> np.ndarray:
         return np.array([np.concatenate([d.qpos, d.qvel]) for d in self._data], dtype=np.float32)
 
     @staticmethod
-    def states_from_observations(observation):
+    def states_from_observations(observation: np.ndarray) -> np.ndarray:
         observation = np.asarray(observation, dtype=np.float64)
         return np.concatenate([observation, np.zeros((len(observation), 4))], axis=1)  # no warm start
 
     @staticmethod
-    def draw(state, context, size=256, style: DrawStyle = "solid"):
+    def draw(state: np.ndarray, context: np.ndarray, size: int = 256, style: DrawStyle = "solid") -> np.ndarray:
         return draw_ball_in_cup(np.asarray(state[:4], dtype=np.float64), float(context[1]), size, style)
 
 
@@ -109,7 +113,7 @@ class BallInCupDrag(BallInCup):
     """
 
     @staticmethod
-    def draw(state, context, size=256, style: DrawStyle = "solid"):
+    def draw(state: np.ndarray, context: np.ndarray, size: int = 256, style: DrawStyle = "solid") -> np.ndarray:
         position = np.asarray(state[:4], dtype=np.float64)
         return draw_ball_in_cup(position, STRING, size, style, viscosity=float(context[1]))
 

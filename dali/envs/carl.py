@@ -80,10 +80,11 @@ class Pendulum(_ClassicControl, CARLPendulum):
         del features["gravity"]
         return features
 
-    def _start_range(self):
+    def _start_range(self) -> dict[str, float]:
+        assert self.context is not None
         return {"x_init": self.context["initial_angle_max"], "y_init": self.context["initial_velocity_max"]}
 
-    def _observation(self):
+    def _observation(self) -> np.ndarray:
         angle, speed = self._bare.state
         return np.array([np.cos(angle), np.sin(angle), speed], dtype=np.float32)
 
@@ -125,10 +126,11 @@ class CartPole(_ClassicControl, CARLCartPole):
         self._bare.steps_beyond_terminated = None
         return super().set_state(state)
 
-    def _start_range(self):
+    def _start_range(self) -> dict[str, float]:
+        assert self.context is not None
         return {"low": self.context["initial_state_lower"], "high": self.context["initial_state_upper"]}
 
-    def _observation(self):
+    def _observation(self) -> np.ndarray:
         return np.array(self._bare.state, dtype=np.float32)
 
     def _update_context(self) -> None:
@@ -193,7 +195,7 @@ class BallInCup(_Dmc):
     catalogue_name = "ball_in_cup"
     domain, task = "ball_in_cup", "catch"
 
-    def _load(self):
+    def _load(self) -> control.Environment:
         physics = ball_in_cup.Physics.from_xml_string(*ball_in_cup.get_model_and_assets())
         return _environment(self.spec_of(), physics, _Catch())
 
@@ -210,7 +212,7 @@ class CartPoleFriction(_Dmc):
     catalogue_name = "cartpole_friction"
     domain, task = "cartpole", "swingup"
 
-    def _load(self):
+    def _load(self) -> control.Environment:
         physics = cartpole.Physics.from_xml_string(*cartpole.get_model_and_assets())
         adapt_model(physics.model.ptr)
         return _environment(self.spec_of(), physics, cartpole.Balance(swing_up=True, sparse=False))

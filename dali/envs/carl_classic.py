@@ -38,20 +38,20 @@ class _Classic(Adapter):
             self._env = getattr(classic_control, self.carl_name)(env=self._make())
             self._physics = self._env.get_default_context()
 
-    def reset(self, seed, context):
+    def reset(self, seed: int, context: dict[str, float]) -> np.ndarray:
         self._set_physics(context)
         with np.errstate(invalid="ignore"):
             self._env.reset(seed=seed)
         return self._put(self._bare.state)
 
-    def step(self, action):
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool]:
         _, reward, terminated, _, _ = self._env.step(action)
         return self._observation(), float(reward), bool(terminated)
 
-    def get_state(self):
+    def get_state(self) -> np.ndarray:
         return np.array(self._bare.state, np.float64)
 
-    def set_state(self, state, context):
+    def set_state(self, state: np.ndarray, context: dict[str, float]) -> np.ndarray:
         self._set_physics(context)
         return self._put(state)
 
@@ -102,20 +102,20 @@ class Acrobot(_Classic):
         planar=True,
     )
 
-    def _make(self):
+    def _make(self) -> Any:
         return _repaired_acrobot()
 
-    def _observation(self):
+    def _observation(self) -> np.ndarray:
         upper, lower, *speeds = self._bare.state
         return np.array([np.cos(upper), np.sin(upper), np.cos(lower), np.sin(lower), *speeds], np.float32)
 
     @staticmethod
-    def state_from_observation(observation):
+    def state_from_observation(observation: np.ndarray) -> np.ndarray:
         cos_upper, sin_upper, cos_lower, sin_lower, *speeds = np.asarray(observation, np.float64)
         return np.array([np.arctan2(sin_upper, cos_upper), np.arctan2(sin_lower, cos_lower), *speeds])
 
     @staticmethod
-    def render(state, context, size):
+    def render(state: np.ndarray, context: dict[str, float], size: int) -> np.ndarray:
         canvas = Canvas(size, (0.0, 0.0), 6.0)
         canvas.line([(-3.0, 1.0), (3.0, 1.0)], GREEN, 0.03)
         length, (upper, lower) = context["LINK_LENGTH_1"], state[:2]
@@ -146,20 +146,20 @@ class MountainCarContinuous(_Classic):
         planar=True,
     )
 
-    def _make(self):
+    def _make(self) -> Any:
         from gymnasium.envs.classic_control import Continuous_MountainCarEnv
 
         return Continuous_MountainCarEnv()
 
-    def _observation(self):
+    def _observation(self) -> np.ndarray:
         return np.array(self._bare.state, np.float32)
 
     @staticmethod
-    def state_from_observation(observation):
+    def state_from_observation(observation: np.ndarray) -> np.ndarray:
         return np.array(observation, np.float64)
 
     @staticmethod
-    def render(state, context, size):
+    def render(state: np.ndarray, context: dict[str, float], size: int) -> np.ndarray:
         def height(x):
             return 0.45 * np.sin(3 * np.asarray(x)) + 0.55  # gymnasium's hill
 

@@ -59,20 +59,20 @@ class Cartpole(Simulator):
     Beyond its end an episode goes on by the same equations, with reward 0 and terminated still true.
     """
 
-    def __init__(self, spec, num):
+    def __init__(self, spec: EnvSpec, num: int):
         super().__init__(spec, num)
         self._state = np.zeros((num, 4))
 
     def get_state(self) -> np.ndarray:
         return self._state.copy()
 
-    def _restore(self, state):
+    def _restore(self, state: np.ndarray) -> None:
         self._state = state
 
-    def _start(self, copy, seed):
+    def _start(self, copy: int, seed: int) -> None:
         self._state[copy] = np.random.default_rng(seed).uniform(-START, START, size=4)
 
-    def _advance(self, action):
+    def _advance(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         gravity, length = np.ascontiguousarray(self.contexts.T)
         x, x_dot, angle, angle_dot = np.ascontiguousarray(self._state.T)
         alive = ~_fallen(x, angle)
@@ -88,15 +88,15 @@ class Cartpole(Simulator):
         self._state = np.stack([x, x_dot, angle, angle_dot], axis=1)
         return alive.astype(np.float64), _fallen(x, angle)
 
-    def _observe(self):
+    def _observe(self) -> np.ndarray:
         return self._state.astype(np.float32)
 
     @staticmethod
-    def states_from_observations(observation):
+    def states_from_observations(observation: np.ndarray) -> np.ndarray:
         return np.array(observation, dtype=np.float64)
 
     @staticmethod
-    def draw(state, context, size=256, style: DrawStyle = "solid"):
+    def draw(state: np.ndarray, context: np.ndarray, size: int = 256, style: DrawStyle = "solid") -> np.ndarray:
         return draw_cartpole(float(state[0]), float(state[2]), float(context[1]), size, style)
 
 

@@ -64,19 +64,19 @@ class CartpoleFriction(MujocoSimulator):
 
     model_file = "cartpole.xml"
 
-    def _compile(self):
+    def _compile(self) -> "mujoco.MjModel":
         model = super()._compile()
         adapt_model(model)
         return model
 
-    def _randomize(self, data, random, context):
+    def _randomize(self, data: "mujoco.MjData", random: np.random.RandomState, context: np.ndarray) -> None:
         # Balance.initialize_episode of dm_control/suite/cartpole.py, in its order of draws.
         data.qpos[0] = 0.01 * random.randn()
         data.qpos[1] = np.pi + 0.01 * random.randn()
         data.qvel[:] = 0.01 * random.randn(2)
         self._forward(data)
 
-    def _reward(self, data):
+    def _reward(self, data: "mujoco.MjData") -> float:
         # Balance.get_reward of dm_control/suite/cartpole.py.
         upright = (np.cos(data.qpos[1]) + 1) / 2
         centred = (1 + tolerance(-abs(data.qpos[0]), 0.0, margin=CENTRE_MARGIN)) / 2
@@ -85,18 +85,18 @@ class CartpoleFriction(MujocoSimulator):
         small_velocity = (1 + tolerance(-abs(data.qvel[1]), 0.0, margin=SPEED_MARGIN)) / 2
         return float(upright * small_control * small_velocity * centred)
 
-    def _observe(self):
+    def _observe(self) -> np.ndarray:
         rows = [(d.qpos[0], np.cos(d.qpos[1]), np.sin(d.qpos[1]), *d.qvel) for d in self._data]
         return np.array(rows, dtype=np.float32)
 
     @staticmethod
-    def states_from_observations(observation):
+    def states_from_observations(observation: np.ndarray) -> np.ndarray:
         x, cos, sin, x_dot, angle_dot = np.asarray(observation, dtype=np.float64).T
         nothing = np.zeros(len(x))  # no warm start
         return np.stack([x, np.arctan2(sin, cos), x_dot, angle_dot, nothing, nothing], axis=1)
 
     @staticmethod
-    def draw(state, context, size=256, style: DrawStyle = "solid"):
+    def draw(state: np.ndarray, context: np.ndarray, size: int = 256, style: DrawStyle = "solid") -> np.ndarray:
         return draw_cartpole(float(state[0]), float(state[1]), float(context[1]), size, style)
 
 

@@ -98,7 +98,7 @@ class MujocoSimulator(Simulator):
 
     model_file: str
 
-    def __init__(self, spec, num):
+    def __init__(self, spec: EnvSpec, num: int):
         super().__init__(spec, num)
         self.model = self._compile()
         self._fields = PhysicsFields(spec, self.model)
@@ -113,21 +113,21 @@ class MujocoSimulator(Simulator):
     def get_state(self) -> np.ndarray:
         return np.array([read_state(data) for data in self._data])
 
-    def _restore(self, state):
+    def _restore(self, state: np.ndarray) -> None:
         for data, row in zip(self._data, state, strict=True):
             mujoco.mj_resetData(self.model, data)
             write_state(data, row)
             self._refresh(data)
             data.sensordata[:] = row[len(row) - len(data.sensordata) :]
 
-    def _start(self, copy, seed):
+    def _start(self, copy: int, seed: int) -> None:
         data = self._data[copy]
         mujoco.mj_resetData(self.model, data)
         self._fields.write(self.contexts[copy])
         # dm_control's tasks draw from a RandomState; the same seed gives the same start as its own environment.
         self._randomize(data, np.random.RandomState(seed), self.contexts[copy])
 
-    def _advance(self, action):
+    def _advance(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         reward = np.empty(self.num)
         ctrl = self._ctrl_centre + self._ctrl_reach * np.clip(action, -1.0, 1.0)
         for copy, data in enumerate(self._data):

@@ -77,21 +77,21 @@ INVERTED_MOTOR = replace(
 class Pendulum(Simulator):
     """A uniform rod swinging about one end; reward is highest upright and at rest."""
 
-    def __init__(self, spec, num):
+    def __init__(self, spec: EnvSpec, num: int):
         super().__init__(spec, num)
         self._state = np.zeros((num, 2))
 
     def get_state(self) -> np.ndarray:
         return self._state.copy()
 
-    def _restore(self, state):
+    def _restore(self, state: np.ndarray) -> None:
         self._state = state
 
-    def _start(self, copy, seed):
+    def _start(self, copy: int, seed: int) -> None:
         # gymnasium's start, uniform in [-π, π] x [-1, 1] rad/s. CARL's own draws from [0, π] x [0, 1].
         self._state[copy] = np.random.default_rng(seed).uniform((-np.pi, -1.0), (np.pi, 1.0))
 
-    def _advance(self, action):
+    def _advance(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         g, length, motor = self._physics()
         angle, speed = np.ascontiguousarray(self._state.T)
         torque = motor * MAX_TORQUE * np.clip(action[:, 0], -1.0, 1.0)
@@ -108,17 +108,17 @@ class Pendulum(Simulator):
         g, length = np.ascontiguousarray(self.contexts.T)
         return g, length, 1.0
 
-    def _observe(self):
+    def _observe(self) -> np.ndarray:
         angle, speed = np.ascontiguousarray(self._state.T)
         return np.stack([np.cos(angle), np.sin(angle), speed], axis=1).astype(np.float32)
 
     @staticmethod
-    def states_from_observations(observation):
+    def states_from_observations(observation: np.ndarray) -> np.ndarray:
         observation = np.asarray(observation, dtype=np.float64)
         return np.stack([np.arctan2(observation[:, 1], observation[:, 0]), observation[:, 2]], axis=1)
 
     @staticmethod
-    def draw(state, context, size=256, style: DrawStyle = "solid"):
+    def draw(state: np.ndarray, context: np.ndarray, size: int = 256, style: DrawStyle = "solid") -> np.ndarray:
         return draw_pendulum(float(state[0]), float(context[1]), size, style)
 
 
@@ -133,7 +133,7 @@ class InvertedMotorPendulum(Pendulum):
         return np.full(self.num, GRAVITY), length, motor
 
     @staticmethod
-    def draw(state, context, size=256, style: DrawStyle = "solid"):
+    def draw(state: np.ndarray, context: np.ndarray, size: int = 256, style: DrawStyle = "solid") -> np.ndarray:
         motor, length = (float(v) for v in context)
         return draw_pendulum(float(state[0]), length, size, style, motor)
 

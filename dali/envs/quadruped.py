@@ -75,10 +75,10 @@ QUADRUPED = EnvSpec(
 class Quadruped(MujocoSimulator):
     """A four-legged robot, rewarded for walking forward upright."""
 
-    def _compile(self):
+    def _compile(self) -> "mujoco.MjModel":
         return compiled_model()
 
-    def _randomize(self, data, random, context):
+    def _randomize(self, data: "mujoco.MjData", random: np.random.RandomState, context: np.ndarray) -> None:
         # Move.initialize_episode: any orientation, lifted in steps of 1 cm until nothing touches.
         orientation = random.randn(4)
         orientation /= np.linalg.norm(orientation)
@@ -91,20 +91,20 @@ class Quadruped(MujocoSimulator):
                 return
             height += 0.01
 
-    def _refresh(self, data):
+    def _refresh(self, data: "mujoco.MjData") -> None:
         mujoco.mj_kinematics(self.model, data)
         mujoco.mj_comPos(self.model, data)
         mujoco.mj_comVel(self.model, data)
         mujoco.mj_sensorPos(self.model, data)
         mujoco.mj_sensorVel(self.model, data)
 
-    def _reward(self, data):
+    def _reward(self, data: "mujoco.MjData") -> float:
         # Move.get_reward of dm_control/suite/quadruped.py.
         upright = tolerance(data.xmat[TORSO, 8], 1.0, margin=2.0, value_at_margin=0.0, sigmoid="linear")
         speed = float(data.sensordata[_VELOCITY][0])
         return upright * tolerance(speed, WALK_SPEED, margin=WALK_SPEED, value_at_margin=0.5, sigmoid="linear")
 
-    def _observe(self):
+    def _observe(self) -> np.ndarray:
         rows = []
         for d in self._data:
             sensors = d.sensordata
@@ -115,7 +115,7 @@ class Quadruped(MujocoSimulator):
         return np.array(rows, dtype=np.float32)
 
     @staticmethod
-    def states_from_observations(observation):
+    def states_from_observations(observation: np.ndarray) -> np.ndarray:
         """States to draw, (T, S): joints as observed; the torso's pose is an estimate.
 
         Heading and position are integrated from the gyroscope and the velocity. The tilt's size is observed; its
@@ -140,7 +140,7 @@ class Quadruped(MujocoSimulator):
         return state
 
     @staticmethod
-    def draw(state, context, size=256, style: DrawStyle = "solid"):
+    def draw(state: np.ndarray, context: np.ndarray, size: int = 256, style: DrawStyle = "solid") -> np.ndarray:
         model, data = _drawing()
         data.qpos[:] = state[: model.nq]
         mujoco.mj_kinematics(model, data)

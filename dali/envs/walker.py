@@ -75,7 +75,7 @@ class Walker(MujocoSimulator):
 
     model_file = "walker.xml"
 
-    def _randomize(self, data, random, context):
+    def _randomize(self, data: "mujoco.MjData", random: np.random.RandomState, context: np.ndarray) -> None:
         # dm_control's randomize_limited_and_rotational_joints, which leaves the unlimited slides at 0.
         for joint in range(self.model.njnt):
             if self.model.jnt_limited[joint]:
@@ -84,26 +84,26 @@ class Walker(MujocoSimulator):
                 data.qpos[joint] = random.uniform(-np.pi, np.pi)
         self._forward(data)
 
-    def _refresh(self, data):
+    def _refresh(self, data: "mujoco.MjData") -> None:
         mujoco.mj_kinematics(self.model, data)
         mujoco.mj_comPos(self.model, data)
         mujoco.mj_comVel(self.model, data)
         mujoco.mj_subtreeVel(self.model, data)  # else the sensor keeps the one of the last substep
         mujoco.mj_sensorVel(self.model, data)
 
-    def _reward(self, data):
+    def _reward(self, data: "mujoco.MjData") -> float:
         # PlanarWalker.get_reward of dm_control/suite/walker.py.
         standing = tolerance(data.xpos[1, 2], STAND_HEIGHT, margin=STAND_HEIGHT / 2)
         stand = (3 * standing + (1 + data.xmat[1, 8]) / 2) / 4
         move = tolerance(data.sensordata[0], WALK_SPEED, margin=WALK_SPEED / 2, value_at_margin=0.5, sigmoid="linear")
         return stand * (5 * move + 1) / 6
 
-    def _observe(self):
+    def _observe(self) -> np.ndarray:
         rows = [np.concatenate([d.xmat[1:, [0, 2]].ravel(), d.xpos[1, 2:], d.qvel]) for d in self._data]
         return np.array(rows, dtype=np.float32)
 
     @staticmethod
-    def states_from_observations(observation):
+    def states_from_observations(observation: np.ndarray) -> np.ndarray:
         observation = np.asarray(observation, dtype=np.float64)
         bodies = np.arctan2(-observation[:, 1:14:2], observation[:, 0:14:2])  # (T, 7)
         parents = np.where(np.array(PARENTS) < 0, 0.0, bodies[:, PARENTS])
@@ -116,7 +116,7 @@ class Walker(MujocoSimulator):
         return state
 
     @staticmethod
-    def draw(state, context, size=256, style: DrawStyle = "solid"):
+    def draw(state: np.ndarray, context: np.ndarray, size: int = 256, style: DrawStyle = "solid") -> np.ndarray:
         capsules = limbs(np.asarray(state[:9], dtype=np.float64))
         return draw_walker(capsules, float(state[1]), size, style)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from dali.export.latex import booktabs
 from dali.methods import METHODS
 from dali.returns.comparison import Comparison
 from dali.returns.differences import Difference
@@ -42,6 +43,14 @@ def memory_table(rows: Sequence[MemoryRow], measure: str) -> Table:
         "none`): what is left, the context alone told. Differences are paired by run."
     )
     return ["method", "seeds", "memory", *regimes], cells, text
+
+
+def render_latex(found: Comparison, label: str = "tab:comparison") -> str:
+    """The same tables for LaTeX papers, each with what its figures are as its caption; needs the package booktabs."""
+    tables = [_scores_table(found), _early_table(found), *_versus_tables(found)]
+    return "\n".join(
+        booktabs(head, rows, text, f"{label}-{i}") for i, (head, rows, text) in enumerate(tables, 1) if rows
+    )
 
 
 def _scores_table(found: Comparison) -> Table:

@@ -4,6 +4,7 @@ Shapes: M contexts, F features, R runs, K thresholds.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -83,20 +84,22 @@ def heat_map(
     left, right = _inside(first, xs)
     low, high = _inside(second, ys)
     figure.add_shape(type="rect", x0=left, x1=right, y0=low, y1=high, line={"color": VERMILION, "width": 3})
-    axes = {
-        f"{axis}axis": {
-            "title": with_unit(f.label, f.unit),
-            "tickmode": "array",
-            "tickvals": list(range(len(v))),
-            "ticktext": [f"{value:g}" for value in v],
-            "tickfont": {"size": 10},
-            "showgrid": False,
-            "zeroline": False,
-            "range": [-0.5, len(v) - 0.5],
-        }
-        for axis, f, v in (("x", first, xs), ("y", second, ys))
-    }
+    axes = {"xaxis": _cells_axis(first, xs), "yaxis": _cells_axis(second, ys)}
     return layout(figure, height, "above", clickmode="event+select", dragmode=False, **axes)
+
+
+def _cells_axis(feature: ContextFeature, values: np.ndarray) -> dict[str, Any]:
+    """The axis of cells that are as far apart as their number, labelled by their values."""
+    return {
+        "title": with_unit(feature.label, feature.unit),
+        "tickmode": "array",
+        "tickvals": list(range(len(values))),
+        "ticktext": [f"{value:g}" for value in values],
+        "tickfont": {"size": 10},
+        "showgrid": False,
+        "zeroline": False,
+        "range": [-0.5, len(values) - 0.5],
+    }
 
 
 def cell_text(value: float, digits: int) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from dali.dreams import film as engine
 from dali.errors import DaliError, unknown_name
-from dali.export.bundle import KINDS, Bundle
+from dali.export.bundle import KINDS, SUFFIXES, Bundle
 from dali.export.pictures import EXTRAS, SIZE, Extra
 from dali.export.tables import to_csv
 from dali.runs.checkpoint import write_atomic
@@ -107,7 +107,8 @@ class Film:
     def save(self, path: str | Path, size: int = SIZE, extras: tuple[Extra, ...] = ()) -> Path:
         """Writes the film in the format of the path's ending and returns the path.
 
-        ``.mp4`` (H.264), ``.gif``, ``.png`` (moments side by side), ``.csv`` (traces with units) or ``.npz`` (arrays).
+        ``.mp4`` (H.264), ``.gif``, ``.png`` (moments side by side), ``.pdf`` or ``.svg`` (the same as a figure for a
+        paper), ``.csv`` (traces with units), ``.npz`` (arrays) or ``.tex`` (the figures as a table).
         The same film gives the same bytes.
 
         Args:
@@ -118,8 +119,9 @@ class Film:
         """
         target = Path(path)
         kind = target.suffix.removeprefix(".").lower()
-        if kind not in KINDS:
-            raise DaliError(f"{target} does not end in a format of films; expected one of: {', '.join(KINDS)}.")
+        formats = [k for k in KINDS if k not in SUFFIXES]
+        if kind not in formats:
+            raise DaliError(f"{target} does not end in a format of films; expected one of: {', '.join(formats)}.")
         data = self._bundle(size, extras).make(kind)
 
         def write(temporary: Path) -> None:
@@ -143,4 +145,4 @@ class Film:
         for extra in extras:
             if extra not in EXTRAS:
                 raise unknown_name("extra pane", extra, EXTRAS)
-        return Bundle(self.engine_film, self.run.spec, self.run.config.method, size, extras)
+        return Bundle(self.engine_film, self.run.spec, self.run.config.method, size, extras, name=self.run.name)

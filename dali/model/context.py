@@ -1,4 +1,6 @@
-"""The context encoder g and the losses that train it: forward dynamics and cross-modal alignment.
+"""The context encoder g, and the networks that judge its code: forward dynamics f_w and cross-modal maps.
+
+Which windows they are asked about, and the losses of a batch, are in dali.model.context_losses.
 
     z_t = g(o_{t-K:t}, a_{t-K:t-1})                                            arXiv 2508.20294
 

@@ -20,19 +20,17 @@ def draw_at(draw: Draw, t: int) -> Draw:
     return draw[:, t] if isinstance(draw, Tensor) else draw
 
 
-def symlog(x: Tensor) -> Tensor:
-    """sign(x) ln(1 + |x|), DreamerV3 eq. 9."""
-    return torch.sign(x) * torch.log1p(torch.abs(x))
-
-
 def symexp(x: Tensor) -> Tensor:
-    """The inverse of symlog."""
+    """sign(x) (exp(|x|) - 1), the inverse of symlog (DreamerV3, eq. 9)."""
     return torch.sign(x) * torch.expm1(torch.abs(x))
 
 
 def twohot_bins(bins: int) -> Tensor:
-    """(bins,) support, symexp-spaced from -symexp(20) to symexp(20) and exactly symmetric; bins must be odd."""
-    half = symexp(torch.linspace(0.0, 20.0, (bins + 1) // 2))
+    """(bins,) support, symexp-spaced from -symexp(20) to symexp(20) and exactly symmetric; bins must be odd.
+
+    On the CPU, whatever device is the default: no checkpoint holds it, and an agent may be built without numbers.
+    """
+    half = symexp(torch.linspace(0.0, 20.0, (bins + 1) // 2, device="cpu"))
     return torch.cat([-half[1:].flip(0), half])
 
 

@@ -48,14 +48,18 @@ class DynamicsEnsemble(nn.Module):
             obs.expand(each), action.expand(each), context.expand(each), scales
         )
 
+    @torch.no_grad()
     def first_change(self, obs: Tensor, action: Tensor, context: Tensor) -> Tensor:
-        """(..., O): the change, in sigma_Delta, that the first member expects of normalized observations (..., O)."""
+        """(..., O): the change, in sigma_Delta, that the first member expects of normalized observations (..., O).
+
+        For no gradient.
+        """
         x = torch.cat([obs, action, context], -1)
         shape, x = x.shape[:-1], x.flatten(0, -2)
         last = len(self.weights) - 1
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = torch.addmm(bias[0], x, weight[0])
-            x = F.silu(x) if layer < last else x
+            x = torch.sigmoid(x).mul_(x) if layer < last else x
         return x.unflatten(0, shape)
 
     def loss(self, obs: Tensor, action: Tensor, following: Tensor, context: Tensor, scales: Normalizer) -> Tensor:

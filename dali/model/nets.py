@@ -15,7 +15,7 @@ NORM_EPS = 1e-3  # of all layer norms but the context encoder's
 def init_weights(module: nn.Module, scale: float = 1.0) -> None:
     """Truncated normal with fan-average variance, as DreamerV3 does; scale 0 gives zeros. Biases start at 0."""
     for layer in module.modules():
-        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d) and not layer.weight.is_meta:
             if scale == 0.0:
                 nn.init.zeros_(layer.weight)
             else:

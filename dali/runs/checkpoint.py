@@ -56,11 +56,9 @@ def load_agent(folder: Path, device: str = "cpu") -> Agent:
         spec = catalogue.spec(config.env)
     except DaliError as error:
         raise CheckpointError(f"{folder / CONFIG}: {error}") from error
-    with torch.device("meta"):  # shapes alone
-        expected = Agent(config, spec).state_dict()
-    tensors = _read_tensors(path, expected)
-    agent = Agent(config, spec)
-    agent.load_state_dict(tensors)
+    with torch.device("meta"):  # shapes alone: to draw weights that are loaded next would take longest
+        agent = Agent(config, spec)
+    agent.load_state_dict(_read_tensors(path, agent.state_dict()), assign=True)
     return agent.requires_grad_(False).eval().to(device)
 
 
@@ -83,7 +81,7 @@ def _read_tensors(path: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
         wanted = expected[name].dtype
         if value.dtype != wanted and not (value.dtype in WIDENED and wanted.is_floating_point):
             raise CheckpointError(f"{path} does not fit its {CONFIG}: {name!r} holds {value.dtype}, expected {wanted}.")
-        tensors[name] = value.to(wanted)
+        tensors[name] = value.to(wanted, copy=True)  # of its own, not of the file's pages
         if not torch.isfinite(tensors[name]).all():
             raise CheckpointError(f"{path} is damaged: {name!r} holds values that are not finite.")
     return tensors

@@ -42,11 +42,6 @@ def read_log(folder: Path) -> MetricsLog:
     return MetricsLog(rows, problems)
 
 
-def read_metrics(folder: Path) -> list[Row]:
-    """The rows of ``read_log``."""
-    return read_log(folder).rows
-
-
 def last_row(folder: Path) -> Row | None:
     """The last whole row of a run's log, from its end alone; None where there is none or it cannot be read."""
     path = folder / METRICS

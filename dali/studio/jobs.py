@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
@@ -130,10 +131,15 @@ def cancel(status: Path) -> None:
 
 
 def watch(status: Path, label: str) -> Status | None:
-    """Shows progress and a Cancel button while the job runs; reruns the page when it ends. Returns how it stands."""
+    """Shows progress and a Cancel button while the job runs; reruns the page when it ends.
+
+    Returns:
+        How it stands, or None where there was none. Its text is safe to show as Markdown: the status file may have come
+        with a checkpoint, and an error may quote what did.
+    """
     found = read(status)
     if found is None or found.state != "running":
-        return found
+        return found and replace(found, text=markdown(found.text))
     with st.container(horizontal=True, vertical_alignment="center"):
         _follow(status, label)
         st.button("Cancel", icon=":material/stop:", key=f"cancel_{status}", on_click=cancel, args=(status,))

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dali.files.text import code_span, markdown
+from dali.files.text import code_span
 from dali.runs.folder import CACHE, EPISODES_FILE, exists
 from dali.studio import jobs
 from dali.studio.loaders import Run, load_episodes
@@ -27,7 +27,7 @@ def recorded_episodes(run: Run) -> "Episodes | None":
     if found is not None and found.state == "running":
         return None
     if found is not None and found.state == "failed":
-        st.error(f"The recording failed: {markdown(found.text)}", icon=":material/error:")
+        st.error(f"The recording failed: {found.text}", icon=":material/error:")
     command = f"python -m dali record {shown_path(run.folder)}"
     st.info(
         "This run came without recorded episodes. Its agent can play those that the figures are of again, which takes "

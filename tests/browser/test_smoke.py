@@ -83,3 +83,14 @@ def test_the_film_leads_into_the_counterfactual_that_it_shows(app, page):
     page.get_by_role("button", name="Turn its physics").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Counterfactuals")
     expect(page.get_by_test_id("dali-player")).to_be_visible()
+
+
+def test_the_film_of_the_first_minute_plays_by_itself_and_again(app, page):
+    page.goto(app.url)
+    settled(page)
+    film = page.locator("video")
+    film.scroll_into_view_if_needed()  # a browser plays by itself what can be seen, and what makes no sound
+    page.wait_for_function("film => film.currentTime > 0.2", arg=film.element_handle())
+    assert film.evaluate("film => film.muted && film.autoplay && !film.error")
+    film.evaluate("film => { film.currentTime = film.duration - 0.1 }")
+    page.wait_for_function("film => film.currentTime < film.duration / 2 && !film.paused", arg=film.element_handle())

@@ -27,7 +27,7 @@ def open_film(page, studio, make_run, console):
     def open_film(horizon=12, more=""):
         page.goto(f"{studio.url}/{PATH.format(run=make_run().name, horizon=horizon)}{more}")
         root = page.get_by_test_id("dali-player")
-        expect(root).to_have_attribute("data-frames", str(horizon + 1), timeout=60_000)  # the first one imports torch
+        expect(root).to_have_attribute("data-frames", str(horizon + 1), timeout=180_000)  # the first one imports torch
         # Opened below the root, Streamlit's page first asks for its own service there and is told that it is not.
         console.errors[:] = [e for e in console.errors if "/counterfactuals/_stcore/" not in e]
         return root
@@ -106,3 +106,41 @@ def test_a_sweep_is_cancelled_and_rendered(page, open_film):
     page.get_by_label("Values", exact=True).press("Enter")
     page.get_by_role("button", name="Render sweep").click()
     expect(page.locator("video")).to_be_visible(timeout=180_000)
+
+
+def test_code_sliders_stay_in_sight_when_one_is_moved(page, open_film):
+    open_film()
+    page.get_by_text("Code sliders (σ)", exact=True).click()
+    for j in (0, 1):  # each is the first move of its dimension
+        page.get_by_role("slider", name=f"z{j} (σ)").press("PageUp")
+        expect(page).to_have_url(re.compile(f"z{j}="))
+        expect(page.get_by_role("slider", name="z2 (σ)")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [390, 900])
+def test_where_the_window_is_narrow_the_physics_stand_above_the_film(page, open_film, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    root = open_film()
+    slider = page.get_by_role("slider", name="Gravity (m/s²)").bounding_box()
+    film, figures = root.bounding_box(), page.get_by_text("Steering skill", exact=True).bounding_box()
+    assert slider["y"] + slider["height"] < film["y"]
+    assert film["y"] + film["height"] < figures["y"]
+    assert page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollWidth") <= width
+
+
+def test_two_agents_stand_side_by_side(page, studio, open_film, make_run):
+    second = make_run(method="crssm_d").name
+    root = open_film(more=f"&second={second}")
+    expect(root.locator("canvas")).to_have_count(6)
+    for i, kind in ((4, "factual"), (5, "counterfactual")):
+        label = root.get_by_test_id(f"player-pane-{i}").get_attribute("aria-label")
+        assert label.startswith(f"Second dream, {kind}: {second}; gravity ")
+    assert pixels(root, 4) != pixels(root, 2)
+    expect(root.get_by_role("button", name="Second dream, counterfactual")).to_be_visible()  # in the legend
+    expect(page.get_by_role("table").get_by_role("columnheader", name=second)).to_be_visible()
+    page.get_by_text("Export", exact=True).click()
+    expect(page.get_by_text(f"--second {studio_path(make_run, second)}")).to_be_visible()
+
+
+def studio_path(make_run, name):
+    return make_run().parent / name

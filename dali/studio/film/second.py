@@ -1,11 +1,11 @@
 """A second agent on the counterfactuals page: chosen among those that can dream the same film, and told beside it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from dali.dreams.beside import film_beside
+from dali.dreams.beside import Beside, film_beside, watch
 from dali.dreams.film import Film, FilmSource
 from dali.dreams.request import Request
 from dali.errors import DaliError
@@ -56,7 +56,9 @@ def others_of(run: Run) -> list[str]:
 
 
 def choose_second(others: Sequence[str]) -> None:
-    """The select box; empty for none."""
+    """The select box; empty for none, as where the chosen run is gone."""
+    if st.session_state["film_second"] not in others:
+        st.session_state["film_second"] = None
     st.selectbox(
         "Second agent", others, key="film_second", index=None, placeholder="None beside it",
         help="Another checkpoint of this environment. It watches the same episode, infers its own code and dreams "
@@ -82,8 +84,14 @@ def second_of(source: FilmSource, first: Stamp, state: PageState, film: Film, di
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _film_beside(key: Stamp, first: Stamp, request: Request, _run: Run, _source: FilmSource, _film: Film) -> Film:
+    unchanged = replace(request, physics=(), code=())
+    return film_beside(_watching(key, first, unchanged, _run, _source, _film), _film)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _watching(key: Stamp, first: Stamp, unchanged: Request, _run: Run, _source: FilmSource, _film: Film) -> Beside:
     steering = load_readout(_run) if _run.config.method.infers_context else None
-    return film_beside(_source, _film, load_agent(_run), steering)
+    return watch(_source, _film, load_agent(_run), steering)
 
 
 def show_both(source: FilmSource, run: Run, film: Film, second: SecondRun) -> None:

@@ -12,7 +12,7 @@ from dali.dreams.film import Factual, Film, FilmSource, make_factual, make_film,
 from dali.dreams.request import Request
 from dali.dreams.surprise import film_surprise
 from dali.envs.spec import EnvSpec
-from dali.export.pictures import SIZE, Picture, code_text, draw_pictures, draw_pinned, physics_text, quantity
+from dali.export.pictures import SIZE, Extra, Picture, code_text, draw_pictures, draw_pinned, physics_text, quantity
 from dali.export.second import draw_second
 from dali.export.tables import runs
 from dali.export.verdict import can_be_judged, verdict
@@ -135,10 +135,16 @@ def checkpoint_digest(key: Stamp) -> str:
     return digest(Path(key[0][0]).parent)
 
 
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _pictures(key: Stamp, request: Request, extras: Sequence[Extra], _source: FilmSource, _film: Film) -> list[Picture]:
+    """The panes of a film, which are drawn once however often the page is: few, since each is 10 MB for 50 steps."""
+    return draw_pictures(_film, _source.agent.spec, _source.agent.method, SIZE, extras, _kept_frames)
+
+
 def show_player(source: FilmSource, key: Stamp, state: PageState, film: Film, second: SecondRun | None) -> None:
     """The panes and traces of a film, with the pinned dream and a second agent's beside them."""
     spec, method = source.agent.spec, source.agent.method
-    pictures = draw_pictures(film, spec, method, SIZE, state.extras, _kept_frames)  # type: ignore[arg-type]
+    pictures = list(_pictures(key, film.request, state.extras, source, film))
     pinned = pinned_film(source, key, state)
     if pinned:
         pictures.append(draw_pinned(pinned, spec, SIZE, _kept_frames))

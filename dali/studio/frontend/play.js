@@ -21,6 +21,7 @@ class Stage {
     this.turned = false;
     this.choice = 0; // of a discrete action: what was held last
     this.running = false;
+    this.looking = false;
     this.waiting = false;
     this.speed = 1;
     this.head = 0;
@@ -157,7 +158,7 @@ class Stage {
   // Shows what has come at the pace of the environment, a little faster where more has gathered than a piece.
   follow(steps) {
     const end = this.records - 1;
-    if (this.looking !== undefined || this.head >= end) return;
+    if (this.looking || this.head >= end) return;
     const behind = end - this.head - (this.pieces.at(-1)?.count ?? 0);
     this.head = Math.min(end, this.head + steps * (behind > 1 ? 1.25 : 1));
     if (Math.floor(this.head) !== this.shown) this.show(Math.floor(this.head));
@@ -181,8 +182,10 @@ class Stage {
     this.tracePlot?.moveTo(Math.min(record, this.tracePlot.frames - 1));
   }
 
+  // A frame that was looked for stays, until the take goes on.
   lookAt(record) {
     this.setRunning(false);
+    this.looking = true;
     this.head = record;
     this.show(record);
   }
@@ -243,7 +246,8 @@ class Stage {
 
   setRunning(running) {
     if (running) {
-      if (this.shown < this.records - 1 && this.looked()) this.head = this.records - 1;
+      if (this.looking) this.head = this.records - 1;
+      this.looking = false;
       this.owed = 0;
     }
     this.running = running;
@@ -254,10 +258,6 @@ class Stage {
     if (!running && this.header) this.plot();
   }
 
-  looked() {
-    return !this.waiting && !this.pending.length;
-  }
-
   onClick(event) {
     const target = event.target.closest("[data-act]");
     if (!target || !this.header) return;
@@ -266,7 +266,7 @@ class Stage {
       this.speed = Number(target.dataset.speed);
       this.setRunning(this.running);
     }
-    if (target.dataset.act === "branch" && this.looked()) {
+    if (target.dataset.act === "branch" && !this.waiting && !this.pending.length) {
       this.setRunning(false);
       this.waiting = true;
       this.turned = true; // what the sliders say now is what the branch goes on under

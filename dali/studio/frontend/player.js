@@ -120,6 +120,8 @@ class Player {
       grid.style.setProperty(`--columns-${suffix}`, columns);
       grid.style.setProperty(`--rows-${suffix}`, Math.ceil(panes.length / columns));
     };
+    // More rows than two leave the first screen anyway; then they are large enough to be seen.
+    grid.style.setProperty("--least", panes.length > 4 ? "200px" : "150px");
     layout("wide", Math.min(panes.length, panes.length > 8 ? 4 : 2));
     layout("narrow", Math.min(2, panes.length));
     while (grid.children.length > panes.length) grid.lastChild.remove();

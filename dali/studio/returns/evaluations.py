@@ -7,6 +7,7 @@ import streamlit as st
 
 from dali.config import RunConfig
 from dali.errors import CheckpointError
+from dali.files.text import markdown
 from dali.methods import METHODS
 from dali.returns.comparison import setting, setting_changes
 from dali.returns.play import Evaluation
@@ -93,7 +94,7 @@ def evaluated_runs(runs: list[Run]) -> Evaluated:
 def show_missing(evaluated: Evaluated) -> None:
     """Each run without an evaluation, the command that makes it, and a button that runs it in the background."""
     for run, reason in evaluated.missing:
-        st.markdown(f"**{run.name}**: {reason.split(';')[0].removesuffix('.')}.")
+        st.markdown(f"**{markdown(run.name)}**: {markdown(reason.split(';')[0].removesuffix('.'))}.")
         status = run.folder / STATUS
         found = jobs.watch(status, f"Evaluating {run.name}")
         if found is not None and found.state == "running":

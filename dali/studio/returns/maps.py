@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dali.errors import DaliError
 from dali.figures import generalization as figures
 from dali.figures.style import DIVERGING, continuous
+from dali.files.text import markdown
 from dali.methods import METHODS
 from dali.returns.comparison import sentence
 from dali.returns.scoring import Scores
@@ -155,7 +156,7 @@ def _show_context(run: Run, scores: dict[str, Scores], index: int, baseline: str
         asked["episode"] = str(episode)
     except DaliError as error:
         if run.config.method.infers_context:
-            st.info(str(error), icon=":material/info:")
+            st.info(markdown(error), icon=":material/info:")
             return
         which = "an episode"  # such methods are not analysed: the page plays episodes of its own
     st.page_link(

@@ -77,7 +77,7 @@ def _offer(run: Run, reason: str) -> None:
     if job is not None and job.state == "running":
         return
     if job is not None and job.state == "failed":
-        st.error(markdown(job.text))
+        st.error(job.text)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.code(f"python -m dali react {shown_path(run.folder)}", language="bash")
         st.button(

@@ -65,7 +65,7 @@ def show_start() -> None:
     running = jobs.watch(status, "Training")
     if running is not None and running.state != "running":
         shown = {"done": st.success, "failed": st.error, "cancelled": st.warning}[running.state]
-        shown(f"Trainings {running.state}. {markdown(running.text)}")
+        shown(f"Trainings {running.state}. {running.text}")
     try:
         asked, options, workers = _ask()
         stands = {job: standing(job) for job in asked}
