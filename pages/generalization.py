@@ -23,7 +23,8 @@ from dali.studio.returns.evaluations import choose_comparable, evaluated_runs, s
 
 keep = {"persist_state": "session"}
 view = choose_view("generalization_view", VIEWS)
-with st.container(horizontal=True, vertical_alignment="bottom"):
+row = st.container(horizontal=True, vertical_alignment="bottom")
+with row:
     measure = st.segmented_control("Score", ("normalised", "return"), default="normalised", required=True,
                                    key="generalization_measure", **keep)  # fmt: skip
     st.segmented_control("Figures save as", ("SVG", "PNG"), default="SVG", required=True, key="figure_format", **keep,
@@ -50,6 +51,7 @@ chosen = st.pills(
     default=list(evaluated.methods),
     format_func=lambda name: METHODS[name].title,
     key=f"methods:{','.join(evaluated.methods)}",
+    label_visibility="collapsed",
 )
 if not chosen:
     st.info("Choose at least one method.")
@@ -63,7 +65,7 @@ if not len(first.contexts):
 if measure == "normalised" and first.measure != NORMALISED:
     st.info(f"No references ship for all of these contexts of {run.spec.title}, so returns are shown.")
 if view == "Maps":
-    maps.show_maps(run, scores, seeds)
+    maps.show_maps(run, scores, seeds, row)
 elif view == "Curves":
     views.show_curves(run, scores)
 elif view == "Regimes":

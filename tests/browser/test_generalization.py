@@ -128,7 +128,10 @@ def test_regimes_download_and_figures_are_saved(opened):
     assert [line.split(",")[-1] for line in lines[1:]] == ["contexts"] * 5 + ["runs"] * 5  # 3 regimes, all, the gap
     for form, begins in (("SVG", b"<svg"), ("PNG", b"\x89PNG")):
         opened.get_by_role("radio", name=form, exact=True).click()
-        expect(opened.get_by_test_id("stStatusWidget")).to_have_count(0)
+        opened.wait_for_function(
+            "([chart, form]) => document.querySelector(chart)?._context?.toImageButtonOptions.format === form",
+            arg=[CHARTS, form.lower()],
+        )
         with opened.expect_download() as download:
             opened.locator(f"{CHARTS} .modebar-btn").first.click()
         assert download.value.suggested_filename == f"dali-regimes.{form.lower()}"

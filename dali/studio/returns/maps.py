@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dali.errors import DaliError
 from dali.figures import generalization as figures
@@ -25,17 +26,18 @@ SCORES = "scores"
 STICKY = "<style>@media (min-width: 641px) {.st-key-cell_details {position: sticky; top: 4rem}}</style>"
 
 
-def show_maps(run: Run, scores: dict[str, Scores], seeds: dict[str, tuple[int, ...]]) -> None:
+def show_maps(run: Run, scores: dict[str, Scores], seeds: dict[str, tuple[int, ...]], controls: DeltaGenerator) -> None:
     """One map a method, differences from a method or scores; a click on a cell tells of it beside the maps.
 
     Args:
-        seeds: of each method's runs, in the order of its scores.
+        seeds: of each method's runs, in the order of its scores. controls: where the choice of what is shown stands.
     """
     if run.spec.context_dim != 2:
         st.info(f"{run.spec.title} has {run.spec.context_dim} context features; a map needs two.")
         return
     names = list(scores)
-    baseline = _choose_baseline(names)
+    with controls:
+        baseline = _choose_baseline(names)
     st.html(STICKY)
     left, right = st.columns([7, 2], gap="medium")
     with left:
