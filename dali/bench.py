@@ -21,7 +21,7 @@ from dali.episodes import collect
 from dali.model.agent import Agent
 from dali.model.context_losses import context_loss
 from dali.model.losses import world_model_loss
-from dali.train.learner import sight_updates
+from dali.train.learner import autoencoder_updates
 from dali.train.trainer import Trainer
 
 _PRODUCTS = (
@@ -58,14 +58,15 @@ def bench_train(config: RunConfig, updates: int = 20) -> dict[str, Any]:
     optimizer.
     """
     cycle = math.lcm(config.train.behavior_every, config.train.context_every)
-    config = replace(config, train=replace(config.train, sight_updates=cycle, context_warmup=0, ensemble_updates=0))
+    train = replace(config.train, autoencoder_updates=cycle, context_warmup=0, ensemble_updates=0)
+    config = replace(config, train=train)
     with tempfile.TemporaryDirectory() as folder:
         trainer, train = Trainer(config, Path(folder)), config.train
         random_steps = _prefill(trainer)
         policy_step = seconds_each(lambda: trainer.collector.step(False, trainer.noise), updates)
 
         def learn(count: int) -> None:
-            trainer.learner.update_count = sight_updates(config)  # the number of an update in which every part learns
+            trainer.learner.update_count = autoencoder_updates(config)  # in such an update every part learns
             for _ in range(count):
                 trainer.learner.update(trainer.replay.sample())
 

@@ -1,4 +1,4 @@
-"""Configuration of a run: frozen dataclasses, presets, validation, JSON round trip.
+"""Configuration of a run: frozen dataclasses, presets, validation. ``dali.runs.schema`` reads those of older runs.
 
 Sources of the defaults: [V3] Hafner et al., "Mastering diverse domains through world models" (DreamerV3);
 [DALI] arXiv 2508.20294; [ours] chosen here, measured in docs/experiments.md or stated as untested.
@@ -8,7 +8,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from dali.errors import CheckpointError, DaliError, unknown_name
+from dali.errors import DaliError, unknown_name
 from dali.files.text import quote
 from dali.methods import METHODS, Method
 
@@ -22,26 +22,9 @@ CONTEXT_TOKENS: tuple[ContextTokens, ...] = ("changes", "innovations")
 Latents = Literal["draws", "means"]
 LATENTS: tuple[Latents, ...] = ("draws", "means")
 
-SCHEMA = 5
+SCHEMA = 6
 METHOD, PRESET = "dali_d_chi", "small"  # of a training for which none is named
 MAX_SEED = 2**32 - 1  # what all random generators in use take
-
-# What runs of a schema were, in the words of the next. Of schema 1: agents of vectors, whose code learnt at every
-# update. Numbers of parts that an agent of vectors lacks are those of the day on which schema 2 was made.
-_SINCE: dict[int, dict[str, dict[str, Any]]] = {
-    1: {
-        "model": {"observation": "vector", "embedding": 32, "conv_depth": 8},
-        "train": {"context_every": 1, "sight_updates": 3000, "sight_lr": 1e-3, "straight": 1000.0, "frames": 60,
-                  "pixels": 1.0},
-    },
-    2: {"train": {"explore_steps": 0}},
-    3: {"model": {"context_tokens": "changes"}},
-    4: {
-        "model": {"latents": "draws", "expectation": False, "dynamics_norm": True, "ensemble": 0,
-                  "ensemble_units": 384, "ensemble_layers": 3},
-        "train": {"dream_steps": 0, "dream": 1.0, "ensemble_updates": 12_000, "ensemble_lr": 1e-3},
-    },
-}  # fmt: skip
 
 # Fields that decide when things are written and how fast, not what is learnt; a resumed run may change them. With
 # another number of threads sums are rounded otherwise, so that the run goes on as well, but not bit for bit the same.
@@ -89,7 +72,7 @@ class TrainConfig:
     prefill: int = 40_000  # environment steps of smooth noise before the first update; they set all scales [ours]
     explore: float = 0.5  # share of episodes acted by smooth noise, so that the model sees off-policy physics [ours]
     explore_steps: int = 0  # most steps of such an episode; 0: the environment's own [ours]
-    take_over: float = 0.5  # share of them that start where an episode under other physics stood [ours, measured]
+    restart: float = 0.5  # share of them that start where an episode under other physics stood [ours, measured]
     batch: int = 64  # B, sequences an update
     length: int = 16  # T, steps a sequence; B x T = 1,024 as in [V3] (16 x 64)
     stream: int = 64  # most steps a row is followed with its latent state carried from update to update [ours]
@@ -125,9 +108,9 @@ class TrainConfig:
     ensemble_lr: float = 1e-3  # of the ensemble; falls by a cosine over those updates to a tenth [ours, measured]
     dream_steps: int = 8  # imagined steps whose decoded observations are paid for; 0: none [ours, measured]
     dream: float = 1.0  # weight of their errors beside the reconstruction's [ours]
-    sight_updates: int = 3_000  # pixels: updates of the autoencoder alone, before all others; then it is fixed [ours]
-    sight_lr: float = 1e-3  # of the autoencoder; falls by a cosine [ours]
-    straight: float = 1000.0  # weight of the bend of an embedding's path (dali.model.conv) [ours, measured]
+    autoencoder_updates: int = 3_000  # pixels: updates of it alone, before all others; then it is fixed [ours]
+    autoencoder_lr: float = 1e-3  # of the autoencoder; falls by a cosine [ours]
+    curvature: float = 1000.0  # weight of the bend of an embedding's path (dali.model.conv) [ours, measured]
     frames: int = 60  # pixels: pictures an update that the decoder is judged by, in threes of its B x T [ours]
     pixels: float = 1.0  # weight of the squared error of pixels in [0, 1], summed over a picture [V3]
     pairing: Literal["across", "same"] = "across"  # which window's transitions a code must predict
@@ -145,7 +128,7 @@ PRESETS: dict[str, tuple[ModelConfig, TrainConfig]] = {
                     context_heads=1, context_window=8, dynamics_units=16, ensemble=2, ensemble_units=16,
                     ensemble_layers=2),
         TrainConfig(steps=600, envs=4, contexts=8, prefill=200, batch=8, length=8, stream=32, replay_ratio=32.0,
-                    behavior_every=1, starts=16, horizon=5, context_warmup=20, sight_updates=10, frames=9,
+                    behavior_every=1, starts=16, horizon=5, context_warmup=20, autoencoder_updates=10, frames=9,
                     ensemble_updates=20, dream_steps=3),
     ),
     # A laptop's CPU, well under an hour for the pendulum.
@@ -153,7 +136,7 @@ PRESETS: dict[str, tuple[ModelConfig, TrainConfig]] = {
     # The same from pictures, on one core of a laptop.
     "pixels": (
         ModelConfig(observation="pixels", ensemble=0, expectation=False, latents="draws"),
-        TrainConfig(sight_updates=4_000, replay_ratio=150.0, reconstruction=10.0, dream_steps=0),
+        TrainConfig(autoencoder_updates=4_000, replay_ratio=150.0, reconstruction=10.0, dream_steps=0),
     ),
     # Small at the sizes of DreamerV3-small; for a GPU.
     "large": (
@@ -166,7 +149,7 @@ PRESETS: dict[str, tuple[ModelConfig, TrainConfig]] = {
     "paper": (
         ModelConfig(deter=512, stoch=32, classes=32, hidden=512, units=512, head_layers=2, ensemble=0,
                     expectation=False, latents="draws"),
-        TrainConfig(steps=200_000, prefill=10_000, explore=0.0, take_over=0.0, batch=16, length=64, starts=1024,
+        TrainConfig(steps=200_000, prefill=10_000, explore=0.0, restart=0.0, batch=16, length=64, starts=1024,
                     behavior_every=1, replay_ratio=512.0, model_lr=1e-4, actor_lr=3e-5, critic_lr=3e-5, anneal=1.0,
                     context_warmup=0, context_every=1, context_lr=1e-4, context_lr_final=1e-4, context_swap=0.0,
                     pairing="same", reconstruction=1.0, dyn=0.5, free_nats=1.0, dream_steps=0),
@@ -207,7 +190,7 @@ class RunConfig:
 
 _POSITIVE = (
     "envs", "contexts", "batch", "starts", "behavior_every", "horizon", "replay_ratio", "context_lengths",
-    "context_every", "context_targets", "capacity", "sight_updates", "frames",
+    "context_every", "context_targets", "capacity", "autoencoder_updates", "frames",
 )  # fmt: skip
 
 
@@ -252,7 +235,7 @@ def validate(model: ModelConfig, train: TrainConfig) -> None:
         ("stream", train.stream, train.stream >= train.length, f"at least length = {train.length}"),
         ("prefill", train.prefill, 0 < train.prefill < train.steps, f"between 1 and steps = {train.steps}"),
         ("explore", train.explore, train.explore <= 1, "a share between 0 and 1"),
-        ("take_over", train.take_over, train.take_over <= 1, "a share between 0 and 1"),
+        ("restart", train.restart, train.restart <= 1, "a share between 0 and 1"),
         ("context_whole", train.context_whole, train.context_whole <= 1, "a share between 0 and 1"),
         ("context_swap", train.context_swap, train.context_swap <= 1, "a share between 0 and 1"),
         ("anneal", train.anneal, 0 < train.anneal <= 1, "a share above 0, at most 1"),
@@ -304,46 +287,3 @@ def change_config(config: RunConfig, steps: int, **changes: Any) -> RunConfig:
     model = dataclasses.replace(config.model, **{k: v for k, v in changes.items() if k in model_names})
     train = dataclasses.replace(config.train, steps=steps, **{k: v for k, v in changes.items() if k in train_names})
     return dataclasses.replace(config, model=model, train=train)
-
-
-def parse_config(data: Any, source: str) -> RunConfig:
-    """The RunConfig of a config.json, of this schema or of one before.
-
-    Raises:
-        CheckpointError: another schema version, a missing or an unknown field; names the file and the field.
-    """
-    if not isinstance(data, dict) or "schema" not in data:
-        raise CheckpointError(f"{source} is not a run's configuration: it has no 'schema'.")
-    if not isinstance(data["schema"], int) or data["schema"] not in (*_SINCE, SCHEMA):
-        raise CheckpointError(f"{source} has schema {quote(data['schema'])}; this version reads schemas 1 to {SCHEMA}.")
-    top = {k: v for k, v in data.items() if k != "schema"}
-    _check_fields(RunConfig, top, source)
-    for schema in range(data["schema"], SCHEMA):
-        top = _upgrade(top, schema, source)
-    _check_fields(ModelConfig, top["model"], source)
-    _check_fields(TrainConfig, top["train"], source)
-    try:
-        return RunConfig(**{**top, "model": ModelConfig(**top["model"]), "train": TrainConfig(**top["train"])})
-    except DaliError as error:
-        raise CheckpointError(f"{source}: {error}") from error
-
-
-def _upgrade(top: dict[str, Any], schema: int, source: str) -> dict[str, Any]:
-    """The fields of a RunConfig of a schema with those that the next one added; the file stays as it is."""
-    upgraded = dict(top)
-    for part, added in _SINCE[schema].items():
-        if not isinstance(top[part], dict):
-            continue  # told by the check of fields
-        for name in sorted(added.keys() & top[part].keys()):
-            raise CheckpointError(f"{source} has the unknown field {quote(name)}: schema {schema} did not know it.")
-        upgraded[part] = {**top[part], **added}
-    return upgraded
-
-
-def _check_fields(kind: type, values: Any, source: str) -> None:
-    expected = {f.name for f in dataclasses.fields(kind)}
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{source}: expected the fields of {kind.__name__}, found {quote(values)}.")
-    for name in sorted(expected ^ set(values)):
-        problem = "lacks" if name in expected else "has the unknown"
-        raise CheckpointError(f"{source} {problem} field {quote(name)} of {kind.__name__}.")

@@ -124,7 +124,7 @@ class _Actor:
         if not self._explored.all():  # what the agent would do is asked where it does something
             chosen, memory, _ = self._agent.act(view, first, self._memory, self._scaled, self._generator)
             action = np.where(self._explored[:, None], action, chosen.numpy())
-            self._memory = self._agent.took(memory, memory.latent, torch.from_numpy(action))
+            self._memory = self._agent.acted(memory, memory.latent, torch.from_numpy(action))
         return action
 
     def views_with_last(self, run: Trajectory) -> np.ndarray:

@@ -38,7 +38,7 @@ def act_through(agent: Agent, state: AgentState) -> torch.Tensor:
             first[0] = True  # with a full window behind it
         _, state, context = agent.act(obs, first, state, given, None)
         taken = torch.rand(COPIES, agent.spec.action_dim, generator=numbers)
-        state = agent.took(state, state.latent, taken)
+        state = agent.acted(state, state.latent, taken)
         contexts.append(context)
     return torch.stack(contexts)
 

@@ -23,7 +23,7 @@ def run_to_the_next_start(trainer):
 
 @pytest.mark.parametrize(("share", "taken"), [(1.0, True), (0.0, False)])
 def test_exploratory_episodes_start_where_others_stood(share, taken, tmp_path):
-    trainer = collector(tmp_path, take_over=share)
+    trainer = collector(tmp_path, restart=share)
     made, ended = trainer.collector, []
     reset = made.simulator.reset
 
@@ -56,7 +56,7 @@ def test_exploratory_episodes_are_cut_and_the_policy_s_are_not(tmp_path):
 
 
 def test_no_episode_starts_where_another_fell(tmp_path):
-    trainer = collector(tmp_path, "cartpole", take_over=1.0, envs=4)
+    trainer = collector(tmp_path, "cartpole", restart=1.0, envs=4)
     for _ in range(40):
         _, _, started = run_to_the_next_start(trainer)
         step = trainer.collector.simulator.step(np.eye(2)[np.zeros(4, int)])
@@ -64,7 +64,7 @@ def test_no_episode_starts_where_another_fell(tmp_path):
 
 
 def test_an_agent_s_own_episodes_start_as_the_environment_says(tmp_path):
-    trainer = collector(tmp_path, take_over=1.0, explore=0.0)
+    trainer = collector(tmp_path, restart=1.0, explore=0.0)
     made, ended = trainer.collector, []
     reset = made.simulator.reset
     made.simulator.reset = lambda *arguments: (ended.append(made.simulator.get_state()), reset(*arguments))[1]

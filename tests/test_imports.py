@@ -20,6 +20,7 @@ LAYERS = (
     ("dali.files",),  # reading, writing and locking files
     ("dali.methods", "dali.envs.spec"),  # what a method and an environment are, as data
     ("dali.config",),
+    ("dali.runs.schema",),
     ("dali.envs", "dali.model", "dali.runs.folder"),
     ("dali.runs.metrics",),
     ("dali.episodes", "dali.runs.checkpoint"),
@@ -37,7 +38,7 @@ RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 
 # What a machine that only trains need not have.
 DASHBOARD_PACKAGES = ("streamlit", "plotly", "sklearn", "umap", "imageio", "imageio_ffmpeg")
-TRAINING_PARTS = set().union(*LAYERS[:7]) | {"dali.runs.checkpoint", "dali.train", "dali.cli", "dali.__main__"}
+TRAINING_PARTS = set().union(*LAYERS[:8]) | {"dali.runs.checkpoint", "dali.train", "dali.cli", "dali.__main__"}
 
 
 def engine_modules() -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dali.config import ModelConfig, TrainConfig, make_config, parse_config
+from dali.config import ModelConfig, TrainConfig, make_config
 from dali.dreams.film import make_film
 from dali.dreams.observation import PixelMetric, make_metric, observations
 from dali.dreams.request import Request
@@ -21,10 +21,11 @@ from dali.export.tables import to_csv
 from dali.methods import METHODS
 from dali.model.agent import Agent
 from dali.model.context_losses import infer_context
-from dali.model.conv import Sight, picture_error, with_change
+from dali.model.conv import Autoencoder, picture_error, with_change
 from dali.model.losses import world_model_loss
 from dali.runs.checkpoint import CONFIG, TRAINER_STATE, load_agent, save_agent
 from dali.runs.film_source import open_film_source
+from dali.runs.schema import RENAMED, parse_config
 from dali.train.trainer import Trainer, planned_updates
 
 NOT_GIVEN = [m.name for m in METHODS.values() if m.source != "given"]
@@ -39,8 +40,8 @@ def config(method: str = "dali_d_chi", env: str = "pendulum", steps: int = 360, 
 
 
 def taught(method: str, folder, **changes) -> Trainer:
-    """A tiny run of pixels whose sight has been learnt, and nothing else."""
-    made = Trainer(config(method, **{"context_warmup": 0, "sight_updates": 2, **changes}), folder)
+    """A tiny run of pixels whose the autoencoder has been learnt, and nothing else."""
+    made = Trainer(config(method, **{"context_warmup": 0, "autoencoder_updates": 2, **changes}), folder)
     while made.env_steps < 240:
         made.collector.step(True, made.noise)
         made.env_steps += made.config.train.envs
@@ -84,27 +85,27 @@ def test_three_dimensions_are_refused(tmp_path):
     check_observation(catalogue.spec("quadruped"), "vector")
 
 
-# Sight ---------------------------------------------------------------------------------------------------------
+# Autoencoder ---------------------------------------------------------------------------------------------------------
 
 
-def test_shapes_and_scale_of_sight():
-    sight = Sight(embedding=6, depth=2)
+def test_shapes_and_scale_of_the_autoencoder():
+    autoencoder = Autoencoder(embedding=6, depth=2)
     frames = torch.randint(0, 256, (5, *SHAPE), dtype=torch.uint8)
-    embedding = sight.embed(frames)
+    embedding = autoencoder.embed(frames)
     assert embedding.shape == (5, 6)
     torch.testing.assert_close(embedding.mean(1), torch.zeros(5), atol=1e-5, rtol=0)
     torch.testing.assert_close(embedding.square().mean(1), torch.ones(5), atol=1e-2, rtol=0)
-    assert sight.decode(embedding).shape == (5, *SHAPE)
-    decoded = sight.picture(embedding.view(5, 1, 6))
+    assert autoencoder.decode(embedding).shape == (5, *SHAPE)
+    decoded = autoencoder.picture(embedding.view(5, 1, 6))
     assert decoded.shape == (5, 1, *SHAPE)
     assert decoded.dtype == torch.uint8
 
 
 def test_pixels_survive_the_round_trip_through_floats():
     every = torch.arange(256, dtype=torch.uint8).repeat(48).view(1, *SHAPE)
-    sight = Sight(4, 2)
-    sight.decode = lambda embedding: every.float() / 255.0
-    assert torch.equal(sight.picture(torch.zeros(1, 4)), every)
+    autoencoder = Autoencoder(4, 2)
+    autoencoder.decode = lambda embedding: every.float() / 255.0
+    assert torch.equal(autoencoder.picture(torch.zeros(1, 4)), every)
     assert picture_error(every / 255.0, every).item() == 0.0
     assert picture_error(torch.zeros(1, *SHAPE), torch.full((1, *SHAPE), 255, dtype=torch.uint8)).item() == 64 * 64 * 3
 
@@ -122,11 +123,11 @@ def test_the_autoencoder_learns_and_its_path_straightens():
     states = np.stack([np.linspace(0.0, 1.1, 12), np.zeros(12)], 1)
     frames = torch.from_numpy(draw_frames(spec, states, np.tile(spec.default_context, (12, 1))))
     triples = torch.cat([frames[i : i + 3] for i in range(10)])
-    sight = Sight(6, 4)
-    optimizer = torch.optim.Adam(sight.parameters(), 3e-3)
+    autoencoder = Autoencoder(6, 4)
+    optimizer = torch.optim.Adam(autoencoder.parameters(), 3e-3)
     losses = []
     for _ in range(60):
-        pixels, bend = sight.loss(triples)
+        pixels, bend = autoencoder.loss(triples)
         losses.append((pixels.item(), bend.item()))
         optimizer.zero_grad()
         (pixels + 100.0 * bend).backward()
@@ -155,6 +156,9 @@ def of_schema(schema: int, **changes) -> dict:
         json.dumps(make_config("pendulum", "dali_d", "tiny", 3, 700, **{**BEFORE_5, **changes}).to_dict())
     )
     data["schema"] = schema
+    if schema < 6:
+        before = {new: old for old, new in RENAMED[5]["train"].items()}
+        data["train"] = {before.get(name, name): value for name, value in data["train"].items()}
     for later, (model, train) in ADDED.items():
         if later > schema:
             for part, names in (("model", model), ("train", train)):
@@ -183,7 +187,7 @@ def test_a_run_of_schema_1_is_read_as_what_it_was():
     assert (read.model.observation, read.train.context_every, read.seed, read.train.steps) == ("vector", 1, 3, 700)
     for part, found in (("model", read.model), ("train", read.train)):
         for name, value in data[part].items():
-            assert getattr(found, name) == value
+            assert getattr(found, RENAMED[5]["train"].get(name, name)) == value
     assert parse_config(read.to_dict(), "x") == read
 
 
@@ -204,6 +208,7 @@ def test_the_encoder_of_a_run_of_schema_3_reads_no_innovations():
     ("change", "expected"),
     [
         (lambda d: d["model"].update(observation="pixels"), "unknown field 'observation': schema 1 did not know it"),
+        (lambda d: d["train"].update(restart=0.5), "unknown field 'restart': schema 5 did not know it"),
         (lambda d: d["train"].pop("batch"), "lacks field 'batch'"),
         (lambda d: d["model"].update(extra=1), "unknown field 'extra'"),
         (lambda d: d.update(model=3), "expected the fields of ModelConfig, found 3"),
@@ -232,10 +237,10 @@ def test_values_that_cannot_work_are_refused(name, value):
         make_config("pendulum", "dali_d", "tiny", 0, 600, **{name: value})
 
 
-def test_an_agent_of_vectors_has_no_sight():
+def test_an_agent_of_vectors_has_no_autoencoder():
     agent = Agent(make_config("pendulum", "dali_d", "tiny", 0, 600), catalogue.spec("pendulum"))
-    assert agent.world_model.sight is None
-    assert not any("sight" in name for name in agent.state_dict())
+    assert agent.world_model.autoencoder is None
+    assert not any("autoencoder" in name for name in agent.state_dict())
     assert ModelConfig().observation == "vector"
     assert TrainConfig().frames % 3 == 0
 
@@ -250,9 +255,9 @@ def test_the_replay_hands_out_pictures_of_the_records_it_says(tmp_path):
     steps = batch.frame_step.view(-1, 3)
     assert (steps.diff(dim=1) == 1).all()
     assert (batch.frame_row.view(-1, 3) == batch.frame_row.view(-1, 3)[:, :1]).all()
-    sight = made.agent.world_model.sight
-    seen = batch.obs[batch.frame_row, batch.frame_step, : sight.embedding]
-    torch.testing.assert_close(sight.embed(batch.frames), seen, atol=1e-4, rtol=1e-4)
+    autoencoder = made.agent.world_model.autoencoder
+    seen = batch.obs[batch.frame_row, batch.frame_step, : autoencoder.embedding]
+    torch.testing.assert_close(autoencoder.embed(batch.frames), seen, atol=1e-4, rtol=1e-4)
 
 
 def test_observations_are_embeddings_and_their_changes(tmp_path):
@@ -266,38 +271,39 @@ def test_observations_are_embeddings_and_their_changes(tmp_path):
         change = obs[1:, :embedding] - obs[:-1, :embedding]
         torch.testing.assert_close(obs[1:, embedding:], change * ~first[1:, None], atol=1e-6, rtol=0)
         frames = made.replay.pictures.take(np.arange(written.start, written.stop))
-        torch.testing.assert_close(made.agent.world_model.sight.embed(frames), obs[:, :embedding], atol=1e-4, rtol=1e-4)
+        embedded = made.agent.world_model.autoencoder.embed(frames)
+        torch.testing.assert_close(embedded, obs[:, :embedding], atol=1e-4, rtol=1e-4)
     np.testing.assert_array_equal(made.collector.obs, made.replay.latest().numpy())
 
 
-def test_sight_learns_first_and_its_encoder_no_more(tmp_path):
-    made = Trainer(config(sight_updates=3, context_warmup=2), tmp_path)
+def test_the_autoencoder_learns_first_and_its_encoder_no_more(tmp_path):
+    made = Trainer(config(autoencoder_updates=3, context_warmup=2), tmp_path)
     while made.env_steps < 240:
         made.collector.step(True, made.noise)
         made.env_steps += made.config.train.envs
-    assert made.collector.blind
+    assert made.collector.awaits_encoder
     assert not made.replay.obs.any()
 
     def changed() -> set[str]:
         before = {k: v.clone() for k, v in made.agent.named_parameters()}
         made._update()
         now = {k for k, v in made.agent.named_parameters() if not torch.equal(before[k], v)}
-        return {".".join(k.split(".")[1:3]) if "sight" in k else k.split(".")[1] for k in now}
+        return {".".join(k.split(".")[1:3]) if "autoencoder" in k else k.split(".")[1] for k in now}
 
-    assert changed() == changed() == {"sight.encoder", "sight.decoder"}
+    assert changed() == changed() == {"autoencoder.encoder", "autoencoder.decoder"}
     changed()
-    assert not made.collector.blind
+    assert not made.collector.awaits_encoder
     assert made.replay.obs.any()
     assert changed() == changed() == {"context_encoder", "forward_dynamics"}
     whole = changed()
-    assert "sight.decoder" in whole
+    assert "autoencoder.decoder" in whole
     assert "rssm" in whole
-    assert "sight.encoder" not in whole
+    assert "autoencoder.encoder" not in whole
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_every_trainable_parameter_changes(method, tmp_path):
-    made = Trainer(config(method, sight_updates=3, context_warmup=2, conv_depth=2), tmp_path)
+    made = Trainer(config(method, autoencoder_updates=3, context_warmup=2, conv_depth=2), tmp_path)
     before = {k: v.clone() for k, v in made.agent.named_parameters() if v.requires_grad}
     while made.env_steps < 240:
         made.collector.step(True, made.noise)
@@ -337,16 +343,16 @@ def test_no_loss_but_its_own_reaches_the_image_encoder(tmp_path):
     made = taught("dali_s_chi", tmp_path)
     model, batch = made.agent.world_model, made.replay.sample()
     output = world_model_loss(model, batch, made.learner.carry, made.config.train, made.noise)
-    encoder = list(made.agent.world_model.sight.encoder.parameters())
+    encoder = list(made.agent.world_model.autoencoder.encoder.parameters())
     assert all(g is None for g in torch.autograd.grad(output.loss, encoder, allow_unused=True, retain_graph=True))
-    decoder = list(made.agent.world_model.sight.decoder.parameters())
+    decoder = list(made.agent.world_model.autoencoder.decoder.parameters())
     assert all(bool(g.any()) for g in torch.autograd.grad(output.loss, decoder))
 
 
 @pytest.mark.parametrize("stop", [4, 12, 30])
 def test_a_run_stopped_and_resumed_equals_one_that_was_not(stop, tmp_path):
-    """Stopped while sight learns, while the code does, and while all does; pictures are drawn anew from states."""
-    asked = config(sight_updates=8, context_warmup=8, threads=1)
+    """Stopped while the autoencoder, the code or all learns; pictures are drawn anew from states."""
+    asked = config(autoencoder_updates=8, context_warmup=8, threads=1)
     whole = Trainer(asked, tmp_path / "whole")
     assert whole.run()
     assert whole.learner.update_count == planned_updates(asked) > 40
@@ -379,7 +385,7 @@ def test_the_trainer_s_state_holds_no_pictures(tmp_path):
 
 def test_pixels_train_on_every_planar_environment(tmp_path):
     for env in PLANAR[1:]:
-        made = Trainer(config("dreamer_dr", env, steps=220, prefill=200, sight_updates=2), tmp_path / env)
+        made = Trainer(config("dreamer_dr", env, steps=220, prefill=200, autoencoder_updates=2), tmp_path / env)
         assert made.run()
     with pytest.raises(DaliError, match="three dimensions"):
         Trainer(config("dreamer_dr", "quadruped"), tmp_path / "quadruped")

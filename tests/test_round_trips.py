@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dali.config import PRESETS, make_config, parse_config
+from dali.config import PRESETS, make_config
 from dali.dreams.counterfactual import ACTION_SOURCES, ENGINES
 from dali.dreams.request import Request, parse_code, parse_latents, parse_physics
 from dali.dreams.take import Take
@@ -17,6 +17,7 @@ from dali.export.manifest import command_line
 from dali.export.pictures import EXTRAS
 from dali.methods import METHODS
 from dali.runs.film_source import open_film_source
+from dali.runs.schema import parse_config
 from dali.studio.film.url import PageState, from_url, to_url
 
 # Training flushes subnormal numbers in its process, and other tests train.

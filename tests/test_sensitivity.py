@@ -42,7 +42,7 @@ def make_agent(act, method: str = "crssm_d") -> Agent:
     def acts(obs, first, state, true_context, generator, change=None, forget=False):
         _, state, context = found(obs, first, state, true_context, generator, change, forget)
         action = act(obs, context)
-        return action, agent.took(state, state.latent, action), context
+        return action, agent.acted(state, state.latent, action), context
 
     agent.act = acts
     return agent

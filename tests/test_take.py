@@ -26,38 +26,38 @@ def source(make_run):
 def played(source, engine="rssm"):
     """A take in uneven pieces: physics turned at steps 0, 3 and 8."""
     rng = np.random.default_rng(1)
-    stage = begin(source, 1, 40, engine, (("g", 8.0),))
-    stage.ask((("g", 6.0), ("l", 1.2)))
-    stage.advance(rng.uniform(-1, 1, (3, 1)))
-    stage.ask((("g", 12.5),))
+    performance = begin(source, 1, 40, engine, (("g", 8.0),))
+    performance.ask((("g", 6.0), ("l", 1.2)))
+    performance.advance(rng.uniform(-1, 1, (3, 1)))
+    performance.ask((("g", 12.5),))
     for size in (1, 4):
-        stage.advance(rng.uniform(-1, 1, (size, 1)))
-    stage.ask(())
-    stage.advance(rng.uniform(-1, 1, (2, 1)))
-    return stage
+        performance.advance(rng.uniform(-1, 1, (size, 1)))
+    performance.ask(())
+    performance.advance(rng.uniform(-1, 1, (2, 1)))
+    return performance
 
 
 @pytest.mark.parametrize("engine", ["rssm", "dynamics"])
 def test_it_is_performed_again_to_the_bit(source, engine):
-    stage = played(source, engine)
-    again = perform(source, Take.from_json(json.dumps(stage.take.to_dict())))
-    assert again.take == stage.take
+    performance = played(source, engine)
+    again = perform(source, Take.from_json(json.dumps(performance.take.to_dict())))
+    assert again.take == performance.take
     for run in range(4):
-        np.testing.assert_array_equal(again.observed(run), stage.observed(run))
-    np.testing.assert_array_equal(again.contexts, stage.contexts)
-    assert take_film(again, 96) == take_film(stage, 96)
-    assert take_csv(again) == take_csv(stage)
+        np.testing.assert_array_equal(again.observed(run), performance.observed(run))
+    np.testing.assert_array_equal(again.contexts, performance.contexts)
+    assert take_film(again, 96) == take_film(performance, 96)
+    assert take_csv(again) == take_csv(performance)
 
 
 def test_without_a_move_of_the_physics_it_is_the_film_of_the_same_actions(source):
     film = make_film(source, Request(1, 40, 12, (("g", 8.0),)))
-    stage = begin(source, 1, 40, "rssm", (("g", 8.0),))
-    stage.advance(film.real.action)
+    performance = begin(source, 1, 40, "rssm", (("g", 8.0),))
+    performance.advance(film.real.action)
     for run, name in ((REAL, "real"), (REAL_ASKED, "real_counterfactual")):
-        np.testing.assert_array_equal(stage.observed(run), getattr(film, name).obs)
+        np.testing.assert_array_equal(performance.observed(run), getattr(film, name).obs)
     for run, name in ((DREAM, "dream"), (DREAM_ASKED, "dream_counterfactual")):
-        np.testing.assert_allclose(stage.observed(run), getattr(film, name).obs, atol=1e-4)
-    np.testing.assert_allclose(stage.errors(0, 13), [film.error, film.error_counterfactual], atol=1e-4)
+        np.testing.assert_allclose(performance.observed(run), getattr(film, name).obs, atol=1e-4)
+    np.testing.assert_allclose(performance.errors(0, 13), [film.error, film.error_counterfactual], atol=1e-4)
 
 
 def test_physics_turned_on_the_way_move_the_asked_runs_from_then_on(source):
@@ -75,19 +75,19 @@ def test_physics_turned_on_the_way_move_the_asked_runs_from_then_on(source):
 
 
 def test_a_branch_keeps_what_came_before(source):
-    stage = played(source)
-    branch = perform(source, stage.take.until(3))
+    performance = played(source)
+    branch = perform(source, performance.take.until(3))
     branch.ask((("l", 0.6),))
     branch.advance(np.ones((2, 1)))
     assert [step for step, _ in branch.take.moves] == [0, 3]
     for run in range(4):
-        np.testing.assert_array_equal(branch.observed(run)[:4], stage.observed(run)[:4])
+        np.testing.assert_array_equal(branch.observed(run)[:4], performance.observed(run)[:4])
 
 
 def test_the_manifest_s_line_makes_the_film_again(source, make_run, repo, tmp_path):
-    stage, run = played(source), make_run()
-    film = take_film(stage)
-    manifest = take_manifest(stage, run, digest(run), {"take.mp4": film})
+    performance, run = played(source), make_run()
+    film = take_film(performance)
+    manifest = take_manifest(performance, run, digest(run), {"take.mp4": film})
     (tmp_path / "take.json").write_text(manifest, encoding="utf-8")
     words = json.loads(manifest)["command"].split()
     words[words.index("take.json")] = str(tmp_path / "take.json")
@@ -99,18 +99,18 @@ def test_the_manifest_s_line_makes_the_film_again(source, make_run, repo, tmp_pa
 @pytest.mark.parametrize("method", ["dali_s", "crssm_d", "dreamer_dr"])
 def test_every_kind_of_method_plays(make_run, method):
     source = open_film_source(make_run("pendulum", method))
-    stage = begin(source, 1, 40, "rssm", (("g", 15.0),))
-    stage.advance(np.ones((5, 1)))
-    same = (stage.observed(DREAM) == stage.observed(DREAM_ASKED)).all()
+    performance = begin(source, 1, 40, "rssm", (("g", 15.0),))
+    performance.advance(np.ones((5, 1)))
+    same = (performance.observed(DREAM) == performance.observed(DREAM_ASKED)).all()
     assert same == (method == "dreamer_dr")
-    assert (stage.observed(REAL)[1:] != stage.observed(REAL_ASKED)[1:]).any()
+    assert (performance.observed(REAL)[1:] != performance.observed(REAL_ASKED)[1:]).any()
 
 
 def test_pixels_play(make_run):
-    stage = begin(open_film_source(make_run("pendulum", "dali_d_chi", "pixels")), 1, 40, "rssm", (("l", 1.4),))
-    stage.advance(np.ones((3, 1)))
-    assert take_film(stage, 96)
-    assert stage.errors(0, 4).shape == (2, 4)
+    performance = begin(open_film_source(make_run("pendulum", "dali_d_chi", "pixels")), 1, 40, "rssm", (("l", 1.4),))
+    performance.advance(np.ones((3, 1)))
+    assert take_film(performance, 96)
+    assert performance.errors(0, 4).shape == (2, 4)
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,11 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from dali.__main__ import app
-from dali.config import _SINCE, make_config
+from dali.config import make_config
 from dali.errors import CheckpointError, DaliError
 from dali.runs.checkpoint import load_agent, load_config, load_trainer_state, save_trainer_state
 from dali.runs.metrics import read_log
+from dali.runs.schema import RENAMED, SINCE
 from dali.train.monitor import probe_scores
 from dali.train.record import training_command
 from dali.train.trainer import Trainer, planned_updates
@@ -159,8 +160,11 @@ def test_a_run_of_an_older_schema_is_resumed_as_what_it_was(tmp_path):
     assert CliRunner().invoke(app, arguments[:-1]).exit_code == 0
     tensors, numbers = load_trainer_state(tmp_path)
     numbers["config"]["schema"] = 2
+    names = {new: old for old, new in RENAMED[5]["train"].items()}
+    train = numbers["config"]["train"]
+    numbers["config"]["train"] = {names.get(name, name): value for name, value in train.items()}
     for schema in (2, 3, 4):
-        for part, added in _SINCE[schema].items():
+        for part, added in SINCE[schema].items():
             for name in added:
                 del numbers["config"][part][name]
     save_trainer_state(tmp_path, tensors, numbers)

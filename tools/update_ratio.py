@@ -35,8 +35,8 @@ def work(options: dict) -> None:
     torch.set_num_threads(options["threads"])
     known = {f.name for part in (ModelConfig, TrainConfig) for f in dataclasses.fields(part)}
     changes = {k: v for k, v in options["set"].items() if k in known}
-    alone = {"context_warmup": 0, "sight_updates": 0, "ensemble_updates": 0}
-    changes |= {k: v for k, v in alone.items() if k in known and k != "sight_updates"}
+    alone = {"context_warmup": 0, "autoencoder_updates": 0, "ensemble_updates": 0}
+    changes |= {k: v for k, v in alone.items() if k in known and k != "autoencoder_updates"}
     config = make_config(options["env"], options["method"], options["preset"], 0, 100_000, **changes)
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(config, Path(folder))

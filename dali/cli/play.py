@@ -30,10 +30,10 @@ def play(
     checkpoint = digest(run)
     if expect is not None and not checkpoint.startswith(expect):
         raise DaliError(f"{run} is not the expected checkpoint: its digest is {checkpoint[:16]}, not {expect}.")
-    stage = perform(open_film_source(run), played)
+    performance = perform(open_film_source(run), played)
     if output is not None:
-        write_bytes(output, take_film(stage, size))
+        write_bytes(output, take_film(performance, size))
     if csv is not None:
-        write_text(csv, take_csv(stage))
-    own, asked = (float((error**2).mean() ** 0.5) for error in stage.errors(1, stage.steps + 1))
-    typer.echo(f"steps: {stage.steps}\nerror, own physics: {own:.3f} σ\nerror, asked physics: {asked:.3f} σ")
+        write_text(csv, take_csv(performance))
+    own, asked = (float((error**2).mean() ** 0.5) for error in performance.errors(1, performance.steps + 1))
+    typer.echo(f"steps: {performance.steps}\nerror, own physics: {own:.3f} σ\nerror, asked physics: {asked:.3f} σ")

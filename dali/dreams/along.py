@@ -156,12 +156,12 @@ def _roll(agent: Agent, start: Start, context: torch.Tensor, action: np.ndarray,
 
 
 def _dream(source: FilmSource, action: np.ndarray, obs: np.ndarray) -> Rollout:
-    if source.agent.world_model.sight is not None:
+    if source.agent.world_model.autoencoder is not None:
         frames = source.metric.dreamed(source.agent, obs[None])[0].reshape(-1, *SHAPE)
         return Rollout(action, None, None, frames=frames)
     return Rollout(action, obs, catalogue.simulator_class(source.agent.spec.name).states_from_observations(obs))
 
 
 def _real(source: FilmSource, action: np.ndarray, obs: np.ndarray, state: np.ndarray, compared: np.ndarray) -> Rollout:
-    sight = source.agent.world_model.sight
-    return Rollout(action, obs, state, frames=None if sight is None else compared.reshape(-1, *SHAPE))
+    autoencoder = source.agent.world_model.autoencoder
+    return Rollout(action, obs, state, frames=None if autoencoder is None else compared.reshape(-1, *SHAPE))

@@ -273,7 +273,7 @@ def changed_start(
     of pixels a picture of the old length denies the new one, so it is shown the same states as drawn under the physics
     asked for (E, F): what it would see there.
     """
-    shown_under = context_to if agent.world_model.sight is not None else None
+    shown_under = context_to if agent.world_model.autoencoder is not None else None
     if agent.method.shallow:
         return infer_start(agent, episodes, t, changed, latents, shown_under)
     return start if shown_under is None else infer_start(agent, episodes, t, factual, latents, shown_under)

@@ -117,7 +117,7 @@ class Film:
     mean_error_unsteered: float  # the dream under z, same actions, against real under c'
     skill: float | None  # steering skill of this request; None where c' = c
     read: np.ndarray | None  # (F,) the probe's reading of z'; None without a code
-    back_error: np.ndarray | None  # (F,) probe(m(c')) - c', the error of the way back; None without a code
+    back_error: np.ndarray | None  # (F,) probe(m(c')) - c', the round-trip error; None without a code
     support: Verdict | None  # of z'; None without a code
     outside: tuple[str, ...]  # features whose c' lies outside their train range
     source: FilmSource = field(repr=False)
@@ -298,7 +298,7 @@ def _given_actions(source: FilmSource, request: Request) -> np.ndarray | None:
 def _dream(source: FilmSource, request: Request, start: Start, context: Tensor, action: np.ndarray | None) -> Rollout:
     result = dream(source.agent, start, context, request.horizon, action, request.latents, request.engine)
     action, obs, reward = result.action[0], result.obs[0], result.reward[0]
-    if source.agent.world_model.sight is not None:
+    if source.agent.world_model.autoencoder is not None:
         frames = source.metric.dreamed(source.agent, obs[None])[0].reshape(-1, *SHAPE)
         return Rollout(action, None, None, reward, frames)
     states = catalogue.simulator_class(source.agent.spec.name).states_from_observations(obs)
@@ -322,6 +322,6 @@ def _real(source: FilmSource, state: np.ndarray, context: np.ndarray, action: np
     with source.lock:
         obs, reached = replay_actions(source.single, state[None], context[None], action[None])
     frames = None
-    if source.agent.world_model.sight is not None:
+    if source.agent.world_model.autoencoder is not None:
         frames = source.metric.real(obs, reached, context[None])[0].reshape(-1, *SHAPE)
     return Rollout(action, obs[0], reached[0], frames=frames)

@@ -88,7 +88,7 @@ def pixel_scale(spec: EnvSpec, episodes: Episodes) -> np.ndarray:
 
 def make_metric(agent: Agent, episodes: Episodes) -> Metric:
     """The metric for an agent's dreams, its scale taken from recorded episodes."""
-    if agent.world_model.sight is None:
+    if agent.world_model.autoencoder is None:
         return VectorMetric(agent.spec, observation_scale(episodes), candidates=41, every=1, episodes=1000)
     return PixelMetric(agent.spec, pixel_scale(agent.spec, episodes), candidates=21, every=5, episodes=40)
 
@@ -101,15 +101,15 @@ def observations(
     Args:
         shown_under: (E, F) physics that pictures of the recorded states are drawn under; the episodes' own by default.
     """
-    sight = agent.world_model.sight
-    if sight is None:
+    autoencoder = agent.world_model.autoencoder
+    if autoencoder is None:
         return episodes.obs[:, begin:end]
     earliest = max(0, begin - 1)  # for the change that led to the first
     count, steps = len(episodes.obs), end - earliest
     state = recorded_states(catalogue.make(agent.spec.name, count), episodes, earliest, end)
     physics = episodes.context if shown_under is None else shown_under
     frames = draw_frames(agent.spec, state.reshape(count * steps, -1), physics.repeat(steps, 0))
-    embedding = sight.embed(torch.from_numpy(frames)).unflatten(0, (count, steps))
+    embedding = autoencoder.embed(torch.from_numpy(frames)).unflatten(0, (count, steps))
     first = torch.zeros(count, steps, dtype=torch.bool)
     first[:, 0] = True
     seen = with_change(embedding, embedding.roll(1, 1), first)
@@ -118,6 +118,6 @@ def observations(
 
 def dream_scale(agent: Agent, episodes: Episodes) -> np.ndarray:
     """(O,) standard deviation of each dimension that the agent observes, and so dreams."""
-    if agent.world_model.sight is None:
+    if agent.world_model.autoencoder is None:
         return observation_scale(episodes)
     return agent.world_model.normalizer.obs_std.numpy()

@@ -35,7 +35,7 @@ def surprise(agent: Agent, run: Rollout, code: np.ndarray) -> np.ndarray:
     held = torch.from_numpy(np.asarray(code, np.float32)).expand(len(action), -1)
     world = agent.world_model
     squared = world.forward_dynamics.loss(obs[:-1], action, obs[1:], held, world.normalizer)
-    known = 1 if world.sight is None else 2
+    known = 1 if world.autoencoder is None else 2
     values = np.full(len(obs), np.nan)
     values[known:] = squared.sqrt().numpy()[known - 1 :]
     return values
@@ -53,12 +53,12 @@ def film_surprise(agent: Agent, film: Film, std: np.ndarray) -> tuple[np.ndarray
 
 def _observed(agent: Agent, run: Rollout) -> torch.Tensor:
     """(H + 1, O) a real run as the agent observes it."""
-    sight = agent.world_model.sight
-    if sight is None:
+    autoencoder = agent.world_model.autoencoder
+    if autoencoder is None:
         assert run.obs is not None
         return torch.from_numpy(np.asarray(run.obs, np.float32))
     assert run.frames is not None
-    embedding = sight.embed(torch.from_numpy(run.frames))
+    embedding = autoencoder.embed(torch.from_numpy(run.frames))
     first = torch.zeros(len(embedding), dtype=torch.bool)
     first[0] = True
     return with_change(embedding, embedding.roll(1, 0), first)

@@ -102,7 +102,7 @@ def read_take(path: Path) -> Take:
 
 
 @dataclass(eq=False)
-class Stage:
+class Performance:
     """The four runs of a take, which go on as it is played. Not to be used from two threads at once."""
 
     source: FilmSource
@@ -159,7 +159,7 @@ class Stage:
         """(last - first, S) to draw records of a run; None of a dream of pixels, which has pictures alone."""
         if run in (REAL, REAL_ASKED):
             return np.stack(self._states[run][first:last])
-        if self.source.agent.world_model.sight is not None:
+        if self.source.agent.world_model.autoencoder is not None:
             return None
         # Some states add up what is observed, so all records before are read.
         simulator = catalogue.simulator_class(self.source.agent.spec.name)
@@ -187,7 +187,7 @@ class Stage:
 
     # Start and step ---------------------------------------------------------------------------------------------
 
-    def begin(self, physics: Physics) -> "Stage":
+    def begin(self, physics: Physics) -> "Performance":
         """Puts all runs to the start, under what is asked at first."""
         source, take = self.source, self.take
         check_engine(source.agent, take.engine)
@@ -244,29 +244,29 @@ class Stage:
         self.contexts.append(self._in_force)
 
 
-def begin(source: FilmSource, episode: int, t: int, engine: Engine = "rssm", physics: Physics = ()) -> Stage:
+def begin(source: FilmSource, episode: int, t: int, engine: Engine = "rssm", physics: Physics = ()) -> Performance:
     """The four runs at their start.
 
     Raises:
         DaliError: no such episode, record or engine, or physics out of their limits.
     """
-    return Stage(source, Take(episode, t, engine)).begin(physics)
+    return Performance(source, Take(episode, t, engine)).begin(physics)
 
 
-def perform(source: FilmSource, take: Take) -> Stage:
+def perform(source: FilmSource, take: Take) -> Performance:
     """Plays a take from its start.
 
     Raises:
         DaliError: it does not fit the agent or its episodes.
     """
     moves = dict(take.moves)
-    stage = begin(source, take.episode, take.t, take.engine, moves.pop(0, ()))
+    performance = begin(source, take.episode, take.t, take.engine, moves.pop(0, ()))
     ends: Sequence[int] = sorted({*(step for step in moves if step < len(take.actions)), len(take.actions)})
     for step in ends:
-        if step > stage.steps:
+        if step > performance.steps:
             with np.errstate(over="ignore"):  # what is too large for it becomes infinite, and is refused
-                actions = np.array(take.actions[stage.steps : step], np.float32)
-            stage.advance(actions)
+                actions = np.array(take.actions[performance.steps : step], np.float32)
+            performance.advance(actions)
         if step in moves and step < len(take.actions):
-            stage.ask(moves[step])
-    return stage
+            performance.ask(moves[step])
+    return performance

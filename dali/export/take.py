@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dali.dreams.take import DREAM, DREAM_ASKED, REAL_ASKED, Stage
+from dali.dreams.take import DREAM, DREAM_ASKED, REAL_ASKED, Performance
 from dali.envs.spec import EnvSpec
 from dali.export.manifest import episode_digest, versions
 from dali.export.pictures import SIZE, draw_rollout, physics_text
@@ -21,45 +21,45 @@ TITLES = ("Real, own physics", "Real, asked physics", "Dream, own physics", "Dre
 MOST = 300  # frames drawn at a time, so that a long take does not fill the memory with panes
 
 
-def draw_take(stage: Stage, run: int, first: int, last: int, size: int = SIZE) -> np.ndarray:
+def draw_take(performance: Performance, run: int, first: int, last: int, size: int = SIZE) -> np.ndarray:
     """Frames (last - first, size, size, 3) of one run, each drawn under the physics in force."""
-    states = stage.states(run, first, last)
+    states = performance.states(run, first, last)
     if states is None:
-        return enlarge(stage.pictures(run, first, last), size)
-    spec, asked = stage.source.agent.spec, int(run in (REAL_ASKED, DREAM_ASKED))
+        return enlarge(performance.pictures(run, first, last), size)
+    spec, asked = performance.source.agent.spec, int(run in (REAL_ASKED, DREAM_ASKED))
     frames = [
         draw_rollout(spec.name, state[None], context[asked], size)
-        for state, context in zip(states, stage.contexts[first:last], strict=True)
+        for state, context in zip(states, performance.contexts[first:last], strict=True)
     ]
     return np.concatenate(frames)
 
 
-def take_film(stage: Stage, size: int = SIZE) -> bytes:
+def take_film(performance: Performance, size: int = SIZE) -> bytes:
     """All four runs with captions as mp4, at the environment's own speed."""
-    spec, parts = stage.source.agent.spec, []
-    count = stage.steps + 1
+    spec, parts = performance.source.agent.spec, []
+    count = performance.steps + 1
     for first in range(0, count, MOST):
         last = min(first + MOST, count)
-        parts.append(tile([_captioned(stage, run, first, last, size) for run in range(4)]))
+        parts.append(tile([_captioned(performance, run, first, last, size) for run in range(4)]))
     return encode_mp4(np.concatenate(parts), 1.0 / spec.timestep)
 
 
-def take_csv(stage: Stage) -> str:
+def take_csv(performance: Performance) -> str:
     """One row a record: physics asked, action taken next, observations of all runs that have any, errors."""
-    spec = stage.source.agent.spec
-    errors, count = stage.errors(0, stage.steps + 1), stage.steps + 1
+    spec = performance.source.agent.spec
+    errors, count = performance.errors(0, performance.steps + 1), performance.steps + 1
     columns: dict[str, list] = {
         "step": list(range(count)),
         "time [s]": [round(k * spec.timestep, 6) for k in range(count)],
     }
     for i, feature in enumerate(spec.features):
-        columns[f"asked {feature.name} [{feature.unit}]"] = [float(context[1, i]) for context in stage.contexts]
+        columns[f"asked {feature.name} [{feature.unit}]"] = [float(context[1, i]) for context in performance.contexts]
     for i, name in enumerate(spec.action_names):
-        columns[f"action {name} [1]"] = [*(action[i] for action in stage.take.actions), ""]
+        columns[f"action {name} [1]"] = [*(action[i] for action in performance.take.actions), ""]
     for run, title in enumerate(TITLES):
-        if run in (DREAM, DREAM_ASKED) and stage.source.agent.world_model.sight is not None:
+        if run in (DREAM, DREAM_ASKED) and performance.source.agent.world_model.autoencoder is not None:
             continue  # its dreams are pictures
-        observed = stage.observed(run)
+        observed = performance.observed(run)
         for i, (name, unit) in enumerate(zip(spec.observation_names, spec.observation_units, strict=True)):
             columns[f"{title}: {name} [{unit or '1'}]"] = observed[:, i].tolist()
     columns["error of the dream, own physics [σ]"] = errors[0].tolist()
@@ -71,7 +71,7 @@ def take_csv(stage: Stage) -> str:
     return out.getvalue()
 
 
-def take_manifest(stage: Stage, run: Path, checkpoint: str, files: dict[str, bytes]) -> str:
+def take_manifest(performance: Performance, run: Path, checkpoint: str, files: dict[str, bytes]) -> str:
     """JSON: all actions and moves of the physics, the checkpoint, and the line that plays the take again.
 
     Args:
@@ -82,20 +82,20 @@ def take_manifest(stage: Stage, run: Path, checkpoint: str, files: dict[str, byt
         "schema": SCHEMA,
         "command": shlex.join(words),
         "checkpoint": {"name": run.name, "sha256": checkpoint},
-        "environment": stage.source.agent.spec.name,
-        "episode_sha256": episode_digest(stage.source.episodes, stage.take.episode),
-        "take": stage.take.to_dict(),
+        "environment": performance.source.agent.spec.name,
+        "episode_sha256": episode_digest(performance.source.episodes, performance.take.episode),
+        "take": performance.take.to_dict(),
         "files": {name: {"sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()},
         "versions": versions(),
     }
     return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _captioned(stage: Stage, run: int, first: int, last: int, size: int) -> np.ndarray:
+def _captioned(performance: Performance, run: int, first: int, last: int, size: int) -> np.ndarray:
     """Frames of a run under their captions, which change where the physics do."""
-    spec, frames = stage.source.agent.spec, draw_take(stage, run, first, last, size)
+    spec, frames = performance.source.agent.spec, draw_take(performance, run, first, last, size)
     asked = int(run in (REAL_ASKED, DREAM_ASKED))
-    texts = [_text(spec, context[asked]) for context in stage.contexts[first:last]]
+    texts = [_text(spec, context[asked]) for context in performance.contexts[first:last]]
     cuts = [0, *(k for k in range(1, len(texts)) if texts[k] != texts[k - 1]), len(texts)]
     return np.concatenate([caption(frames[a:b], TITLES[run], texts[a]) for a, b in pairwise(cuts)])
 

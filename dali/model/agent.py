@@ -99,10 +99,10 @@ class Agent(nn.Module):
             before: (N, O) the observations of the step before, of which an agent of pixels needs the embeddings.
         """
         given = torch.from_numpy(shown).to(self.device)
-        sight = self.world_model.sight
-        if sight is None:
+        autoencoder = self.world_model.autoencoder
+        if autoencoder is None:
             return given
-        return with_change(sight.embed(given), before[:, : sight.embedding], first)
+        return with_change(autoencoder.embed(given), before[:, : autoencoder.embedding], first)
 
     @torch.inference_mode()
     def act(
@@ -153,7 +153,7 @@ class Agent(nn.Module):
         action = self.behavior.act(self.world_model.features(latent, context), action_noise)
         return action, AgentState(latent, obs, action, window), context
 
-    def took(self, state: AgentState, latent: LatentState, action: Tensor) -> AgentState:
+    def acted(self, state: AgentState, latent: LatentState, action: Tensor) -> AgentState:
         """The memory after the actions (N, A) really taken, which may differ from those ``act`` chose."""
         return replace(state, latent=latent, action=action)
 

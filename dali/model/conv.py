@@ -1,4 +1,4 @@
-"""Sight: pictures to a few numbers and back, by stride-2 convolutions with norm and SiLU as in DreamerV3.
+"""Pictures to a few numbers and back, by stride-2 convolutions with norm and SiLU as in DreamerV3.
 
 An autoencoder of the pictures of the prefill, trained before anything else; then its encoder is fixed, so that what the
 context code and the latent state are told of stays what it was. The decoder goes on learning within the world model.
@@ -33,7 +33,7 @@ class MapNormAct(nn.Module):
         return F.silu(self.norm(x))
 
 
-class Sight(nn.Module):
+class Autoencoder(nn.Module):
     """Convolutional encoder and decoder of pictures (..., 64, 64, 3)."""
 
     def __init__(self, embedding: int, depth: int):

@@ -67,7 +67,7 @@ def world_model_loss(
         terms["dream"] = (train.reconstruction * train.dream, dreamed)
     if model.ensemble is not None and learn_code:
         terms["ensemble"] = (train.reconstruction, ensemble_loss(model, batch))
-    if model.sight is not None:
+    if model.autoencoder is not None:
         terms["pixels"] = (train.pixels, _pixel_loss(model, decoded, batch, mask))
     if learns_code:
         # L_FD and the decoder's loss are errors of observations on one scale. At weight 1, L_cross would rule the code.
@@ -160,13 +160,13 @@ def ensemble_loss(model: WorldModel, batch: Batch) -> Tensor:
 
 def _pixel_loss(model: WorldModel, decoded: Tensor, batch: Batch, mask: Tensor) -> Tensor:
     """Squared error of pixels in [0, 1], summed over a picture, on some records of what (B, T, O) decode to."""
-    assert model.sight is not None
-    chosen = model.normalizer.denormalize(decoded[batch.frame_row, batch.frame_step])[:, : model.sight.embedding]
-    error = picture_error(model.sight.decode(chosen), batch.frames)
+    assert model.autoencoder is not None
+    chosen = model.normalizer.denormalize(decoded[batch.frame_row, batch.frame_step])[:, : model.autoencoder.embedding]
+    error = picture_error(model.autoencoder.decode(chosen), batch.frames)
     return masked_mean(error, mask[batch.frame_row, batch.frame_step])
 
 
-def sight_loss(model: WorldModel, batch: Batch) -> tuple[Tensor, Tensor]:
-    """What trains sight before anything else: squared error of pixels and bend, as Sight.loss gives them."""
-    assert model.sight is not None
-    return model.sight.loss(batch.frames)
+def autoencoder_loss(model: WorldModel, batch: Batch) -> tuple[Tensor, Tensor]:
+    """What trains the autoencoder, before anything else: squared error of pixels, and bend."""
+    assert model.autoencoder is not None
+    return model.autoencoder.loss(batch.frames)

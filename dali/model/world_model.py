@@ -1,7 +1,7 @@
 """The world model: encoder, RSSM, decoder, reward and continue heads, and the code that conditions them.
 
 What trains it is in dali.model.losses, what trains the code in dali.model.context_losses. An agent of pixels has the
-same world model, of observations (e, change of e) that its sight makes of pictures.
+same world model, of observations (e, change of e) that its autoencoder makes of pictures.
 
 Shapes: B batch, T time, O observation, A action, Z code, X context as the networks read it (0, F or Z), K window.
 """
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dali.config import ModelConfig
 from dali.methods import Method
 from dali.model.context import ContextEncoder, CrossModal, ForwardDynamics, previous
-from dali.model.conv import Sight
+from dali.model.conv import Autoencoder
 from dali.model.dists import Draw, twohot_bins, twohot_mean
 from dali.model.dynamics import DynamicsEnsemble
 from dali.model.nets import MLP, Features, Picked, trunk
@@ -47,7 +47,7 @@ class WorldModel(nn.Module):
             nn.init.zeros_(self.decoder.out.weight)
         self.reward = MLP(self.feature_dim, config.bins, config.units, config.head_layers, out_scale=0.0)
         self.cont = MLP(self.feature_dim, 1, config.units, config.head_layers)
-        self.sight = Sight(config.embedding, config.conv_depth) if config.observation == "pixels" else None
+        self.autoencoder = Autoencoder(config.embedding, config.conv_depth) if config.observation == "pixels" else None
         self.register_buffer("support", twohot_bins(config.bins), persistent=False)
         if method.infers_context:
             self.context_encoder = ContextEncoder(
@@ -212,8 +212,8 @@ class WorldModel(nn.Module):
 
     def picture(self, obs: Tensor) -> Tensor:
         """uint8 pictures (..., 64, 64, 3) of observations (..., O) that ``decode`` gave, of an agent of pixels."""
-        assert self.sight is not None
-        return self.sight.picture(obs[..., : self.sight.embedding])
+        assert self.autoencoder is not None
+        return self.autoencoder.picture(obs[..., : self.autoencoder.embedding])
 
     def predict_reward(self, features: Features) -> Tensor:
         """Expected reward (...,) on arriving at the state."""

@@ -10,6 +10,7 @@ Every file is written under a temporary name and renamed, so that a reader never
 """
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -72,9 +73,10 @@ def _read_tensors(path: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
         raise CheckpointError(f"{path.parent} holds no {WEIGHTS}: the run has not been saved yet.")
     try:
         with safe_open(path, framework="pt") as file:
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            stored = {present_name(name): name for name in file.keys()}  # noqa: SIM118
+            shapes = {name: tuple(file.get_slice(old).get_shape()) for name, old in stored.items()}
             check_shapes(path, shapes, {name: tuple(value.shape) for name, value in expected.items()})
-            tensors = {name: file.get_tensor(name) for name in shapes}
+            tensors = {name: file.get_tensor(old) for name, old in stored.items()}
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} cannot be read as safetensors: {reason(error)}.") from error
     for name, value in tensors.items():
@@ -85,6 +87,11 @@ def _read_tensors(path: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
         if not torch.isfinite(tensors[name]).all():
             raise CheckpointError(f"{path} is damaged: {name!r} holds values that are not finite.")
     return tensors
+
+
+def present_name(name: str) -> str:
+    """What a tensor is called now: up to schema 5 the autoencoder of pictures was called sight."""
+    return re.sub(r"\bworld_model\.sight\.", "world_model.autoencoder.", name)
 
 
 def compact_agent(folder: Path) -> tuple[int, int]:
@@ -138,7 +145,10 @@ def load_trainer_state(folder: Path) -> tuple[dict[str, Tensor], dict]:
     numbers, path = trainer_numbers(folder), folder / TRAINER_STATE
     try:
         with safe_open(path, framework="pt") as file:
-            tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors: dict[str, torch.Tensor] = {
+                present_name(name): file.get_tensor(name)
+                for name in file.keys()  # noqa: SIM118
+            }
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}.") from error
     return tensors, numbers

@@ -11,10 +11,11 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from dali.config import RunConfig, parse_config
+from dali.config import RunConfig
 from dali.errors import CheckpointError
 from dali.files.reading import parse_json, read_json
 from dali.files.writing import reason
+from dali.runs.schema import parse_config
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 METRICS, RECORD, CARD = "metrics.jsonl", "training.json", "README.md"  # of training, and the card on it

@@ -155,7 +155,7 @@ def analyse(agent: Agent, seed: int = 0, contexts: int = 100, dreamers: tuple[En
 
 def _laws(agent: Agent, code_map: CodeMap, engine: Engine) -> list[LawCheck]:
     """Closed forms against dreams under the code that the map gives each physics; none for an agent of pixels."""
-    if agent.world_model.sight is not None:
+    if agent.world_model.autoencoder is not None:
         return []
 
     def dreamer(obs: np.ndarray, actions: np.ndarray, contexts: np.ndarray) -> np.ndarray:

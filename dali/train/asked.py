@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dali.config import FREE_TO_CHANGE, MAX_SEED, METHOD, PRESET, RunConfig, change_config, make_config, parse_config
+from dali.config import FREE_TO_CHANGE, MAX_SEED, METHOD, PRESET, RunConfig, change_config, make_config
 from dali.envs import catalogue
 from dali.envs.frames import check_observation
 from dali.errors import CheckpointError, DaliError
 from dali.files.text import quote
 from dali.runs.folder import TRAINER_STATE, trainer_numbers
+from dali.runs.schema import parse_config
 from dali.train.checks import check_training
 from dali.train.steps import default_steps
 

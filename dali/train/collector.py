@@ -33,7 +33,7 @@ class Collector:
         self.spec = agent.spec
         check_observation(self.spec, config.model.observation)
         self.pixels = config.model.observation == "pixels"
-        self.blind = self.pixels  # until sight has been learnt; observations are zero up to then
+        self.awaits_encoder = self.pixels  # until the autoencoder has been learnt; observations are zero up to then
         self.simulator = catalogue.make(config.env, config.train.envs)
         self.contexts = sample_contexts(self.spec, config.train.contexts, config.seed)
         num = config.train.envs
@@ -81,7 +81,7 @@ class Collector:
         context = torch.from_numpy(self.spec.scale_context(self.contexts[self.assigned])).to(self.agent.device)
         chosen, memory, _ = self.agent.act(obs, first.to(self.agent.device), self.memory, context, generator)
         action = np.where(self.exploring[:, None], noise, chosen.cpu().numpy())
-        self.memory = self.agent.took(memory, memory.latent, torch.from_numpy(action).to(self.agent.device))
+        self.memory = self.agent.acted(memory, memory.latent, torch.from_numpy(action).to(self.agent.device))
         return action
 
     def _exploratory_actions(self) -> np.ndarray:
@@ -112,15 +112,15 @@ class Collector:
         explore = self.rng.random(len(where)) < self.train.explore
         self.exploring = np.where(where, explore, self.exploring)
         self.returns[where], self.lengths[where] = 0.0, 0
-        if self.train.take_over and self.simulator.restores_state:
-            takes_over = where & (explore | random_only) & (self.rng.random(len(where)) < self.train.take_over)
-            obs = self._take_over(takes_over, before, np.flatnonzero(~fallen))
+        if self.train.restart and self.simulator.restores_state:
+            restarting = where & (explore | random_only) & (self.rng.random(len(where)) < self.train.restart)
+            obs = self._restart(restarting, before, np.flatnonzero(~fallen))
         copies = np.flatnonzero(where)
         nothing = np.zeros(len(copies), np.float32)
         blank = np.zeros((len(copies), self.spec.action_dim), np.float32)
         self._take_in(copies, obs, blank, nothing, nothing > 0, np.ones(len(copies), bool))
 
-    def _take_over(self, where: np.ndarray, before: np.ndarray, standing: np.ndarray) -> np.ndarray:
+    def _restart(self, where: np.ndarray, before: np.ndarray, standing: np.ndarray) -> np.ndarray:
         """Lets the copies in ``where`` (N,) start where copies under other physics stood; returns all observations.
 
         A counterfactual asks for states that its physics would not have led to: the world model must have seen some.
@@ -143,7 +143,7 @@ class Collector:
             states = self.simulator.get_state()[copies]
             seen = draw_frames(self.spec, states, physics)
             scene = (seen, states, physics)
-        if self.blind:
+        if self.awaits_encoder:
             obs = np.zeros((len(copies), self.agent.obs_dim), np.float32)
         else:
             before = torch.from_numpy(self.obs[copies]).to(self.agent.device)
@@ -153,9 +153,9 @@ class Collector:
         context = self.spec.scale_context(physics)
         self.replay.add(copies, obs, action, reward.astype(np.float32), terminal, first, context, scene)
 
-    def open_eyes(self) -> None:
-        """Goes on with the observations that the replay now has: sight has been learnt."""
-        self.blind = False
+    def encode_pictures(self) -> None:
+        """Goes on with the observations that the replay now has: the autoencoder has been learnt."""
+        self.awaits_encoder = False
         self.obs = self.replay.latest().numpy().copy()
 
     def state(self) -> dict[str, Tensor]:

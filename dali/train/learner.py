@@ -11,7 +11,7 @@ from dali.model.agent import Agent
 from dali.model.batch import Batch
 from dali.model.context_losses import context_loss
 from dali.model.imagination import Imagined, imagine
-from dali.model.losses import ensemble_loss, sight_loss, world_model_loss
+from dali.model.losses import autoencoder_loss, ensemble_loss, world_model_loss
 from dali.model.nets import Evaluation, Features
 from dali.model.rssm import LatentState
 
@@ -35,16 +35,16 @@ class Learner:
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Learns from one batch; returns detached scalars. A non-finite loss raises and changes no weight.
 
-        The first updates train the sight of an agent of pixels, the next the code alone and then the dynamics ensemble
-        alone, so that the world model meets ones that mean something and stay put.
+        The first updates train the autoencoder of an agent of pixels, the next the code alone and then the dynamics
+        ensemble alone, so that the world model meets ones that mean something and stay put.
         """
         batch = batch.to(self.agent.device)
         model = self.agent.world_model
-        seeing = sight_updates(self.agent.config)
+        seeing = autoencoder_updates(self.agent.config)
         if self.update_count < seeing:
-            pixels, bend = sight_loss(model, batch)
+            pixels, bend = autoencoder_loss(model, batch)
             # From 0 on: a path that is straight at once is a point, from which pictures are slow to part.
-            loss = self.train.pixels * pixels + self.train.straight * min(1.0, 2.0 * self.update_count / seeing) * bend
+            loss = self.train.pixels * pixels + self.train.curvature * min(1.0, 2.0 * self.update_count / seeing) * bend
             metrics = {"loss/pixels": pixels.detach(), "loss/bend": bend.detach(), "loss/total": loss.detach()}
             self._step(loss, metrics)
             return metrics
@@ -139,7 +139,7 @@ class Learner:
         tenth over the updates that train it alone; all fall together over what ``anneal`` leaves of the run.
         """
         train, config = self.train, self.agent.config
-        warmup, seeing, alone = warmup_updates(config), sight_updates(config), ensemble_updates(config)
+        warmup, seeing, alone = warmup_updates(config), autoencoder_updates(config), ensemble_updates(config)
         seen = self.update_count - seeing
         begun = cosine_decay(seen / warmup) if warmup else 0.0
         fitted = cosine_decay((seen - warmup) / alone) if alone else 0.0
@@ -152,8 +152,10 @@ class Learner:
             "model": train.model_lr * left,
             "actor": train.actor_lr * left,
             "critic": train.critic_lr * left,
-            "sight": train.sight_lr * cosine_decay(self.update_count / seeing) if seen < 0 else train.model_lr * left,
+            "autoencoder": train.model_lr * left,
         }
+        if seen < 0:  # while the autoencoder learns alone
+            rates["autoencoder"] = train.autoencoder_lr * cosine_decay(self.update_count / seeing)
         for group in self.optimizer.param_groups:
             group["lr"] = rates[group["name"]]
 
@@ -188,9 +190,9 @@ def ensemble_updates(config: RunConfig) -> int:
     return config.train.ensemble_updates if config.model.ensemble else 0
 
 
-def sight_updates(config: RunConfig) -> int:
+def autoencoder_updates(config: RunConfig) -> int:
     """Updates that train the autoencoder of pictures alone; none where there are no pictures."""
-    return config.train.sight_updates if config.model.observation == "pixels" else 0
+    return config.train.autoencoder_updates if config.model.observation == "pixels" else 0
 
 
 def cosine_decay(progress: float) -> float:
@@ -201,7 +203,7 @@ def cosine_decay(progress: float) -> float:
 def parameter_groups(agent: Agent) -> dict[str, list[torch.nn.Parameter]]:
     """Every trainable parameter, in the group whose learning rate and clipping it gets."""
     groups: dict[str, list[torch.nn.Parameter]] = {
-        name: [] for name in ("context", "ensemble", "model", "actor", "critic", "sight")
+        name: [] for name in ("context", "ensemble", "model", "actor", "critic", "autoencoder")
     }
     context_parts = ("world_model.context_encoder.", "world_model.forward_dynamics.", "world_model.cross_modal.")
     for name, parameter in agent.named_parameters():
@@ -211,8 +213,8 @@ def parameter_groups(agent: Agent) -> dict[str, list[torch.nn.Parameter]]:
             groups["context"].append(parameter)
         elif name.startswith("world_model.ensemble."):
             groups["ensemble"].append(parameter)
-        elif name.startswith("world_model.sight."):
-            groups["sight"].append(parameter)
+        elif name.startswith("world_model.autoencoder."):
+            groups["autoencoder"].append(parameter)
         elif name.startswith("behavior.actor."):
             groups["actor"].append(parameter)
         elif name.startswith("behavior.critic."):

@@ -1,7 +1,7 @@
 """Replay: episodes of N copies in one ring each, sampled as streams of consecutive sequences.
 
 Observations are the agent's (Agent.view). For an agent of pixels the pictures lie beside them, and the observations are
-blank until sight has been learnt from those of the prefill.
+blank until the autoencoder has been learnt from those of the prefill.
 
 A row of the batch follows one episode for a while, T records an update, so that its latent state can be carried
 from update to update; then it jumps to another place. Short sequences with carried state cost far fewer sequential
@@ -21,7 +21,7 @@ from dali.config import ModelConfig, TrainConfig
 from dali.envs.spec import EnvSpec
 from dali.model.agent import observed
 from dali.model.batch import Batch
-from dali.model.conv import Sight, with_change
+from dali.model.conv import Autoencoder, with_change
 from dali.train.pictures import Pictures
 
 
@@ -154,14 +154,14 @@ class Replay:
         return {"frames": frames, "frame_row": row, "frame_step": step}
 
     @torch.no_grad()
-    def look(self, sight: Sight) -> None:
-        """Fills in the observations of all pictures so far, as the agent's sight now has them."""
+    def encode_pictures(self, autoencoder: Autoencoder) -> None:
+        """Fills in the observations of all pictures so far, as the agent's autoencoder now has them."""
         assert self.pictures is not None
-        device = next(sight.parameters()).device
+        device = next(autoencoder.parameters()).device
         for ring in range(self.train.envs):
             written = self._written(ring)
             frames = self.pictures.take(np.arange(written.start, written.stop))
-            embedding = torch.cat([sight.embed(part.to(device)).cpu() for part in frames.split(1024)])
+            embedding = torch.cat([autoencoder.embed(part.to(device)).cpu() for part in frames.split(1024)])
             self.obs[written] = with_change(embedding, embedding.roll(1, 0), self.first[written])
 
     def transitions(self) -> Iterator[tuple[Tensor, Tensor]]:

@@ -23,7 +23,7 @@ from dali.model.agent import Agent
 from dali.runs.checkpoint import TRAINER_STATE, load_trainer_state, save_agent, save_trainer_state
 from dali.train.asked import check_same_run, saved_run
 from dali.train.collector import Collector
-from dali.train.learner import Learner, ensemble_updates, sight_updates, warmup_updates
+from dali.train.learner import Learner, autoencoder_updates, ensemble_updates, warmup_updates
 from dali.train.log import Log
 from dali.train.monitor import probe_scores
 from dali.train.record import Part, write_record
@@ -119,18 +119,18 @@ class Trainer:
 
     def _update(self) -> dict[str, Tensor]:
         metrics = self.learner.update(self.replay.sample())
-        if self.learner.update_count == sight_updates(self.config):
-            self._open_eyes()
+        if self.learner.update_count == autoencoder_updates(self.config):
+            self._encode_pictures()
         return metrics
 
-    def _open_eyes(self) -> None:
-        """Sight has been learnt: the pictures so far become observations, which set all scales."""
+    def _encode_pictures(self) -> None:
+        """The autoencoder has been learnt: the pictures so far become observations, which set all scales."""
         model = self.agent.world_model
-        assert model.sight is not None
-        self.replay.look(model.sight)
+        assert model.autoencoder is not None
+        self.replay.encode_pictures(model.autoencoder)
         for before, after in self.replay.transitions():
             model.normalizer.update(before, after)
-        self.collector.open_eyes()
+        self.collector.encode_pictures()
 
     def _updates_due(self, total: int) -> int:
         """Updates that the steps taken so far have earned and that have not been made; the warm-up is due at once."""
@@ -230,7 +230,7 @@ class Trainer:
         self.replay.load_state(part("replay."))
         self.collector.load_state(part("collector."))
         self.learner.load_state(part("learner."), numbers["updates"])
-        self.collector.blind = numbers["updates"] < sight_updates(self.config)
+        self.collector.awaits_encoder = numbers["updates"] < autoencoder_updates(self.config)
         self.noise.set_state(tensors["noise"])
         self.rng.bit_generator.state = numbers["rng"]
         self.env_steps = done
@@ -246,5 +246,5 @@ def planned_updates(config: RunConfig) -> int:
 
 
 def updates_before_the_world_model(config: RunConfig) -> int:
-    """Updates that are due as soon as there is a prefill: of sight, of the code and of the dynamics ensemble."""
-    return sight_updates(config) + warmup_updates(config) + ensemble_updates(config)
+    """Updates that are due as soon as there is a prefill: of autoencoder, code and ensemble."""
+    return autoencoder_updates(config) + warmup_updates(config) + ensemble_updates(config)

@@ -162,12 +162,12 @@ def show_view(source: FilmSource, state: PageState, others: Sequence[str]) -> No
 
 
 def explain_move(source: FilmSource, film: Film, places: list) -> None:
-    """Under each physics slider: the episode's own value, the error of the way back; below: the codes that move."""
+    """Under each physics slider: the episode's own value, the round-trip error; below: the codes that move."""
     for i, (feature, place) in enumerate(zip(source.agent.spec.features, places, strict=True)):
         text = f"Episode: {quantity(feature, film.context[i])}."
         if film.back_error is not None:
             error = abs(film.back_error[i])
-            text += f" Way back: ±{quantity(feature, error)}."
+            text += f" Round trip: ±{quantity(feature, error)}."
         place.caption(
             text, help="The code map puts this physics somewhere in the code; the probe reads it back so far off."
         )

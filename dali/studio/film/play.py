@@ -1,4 +1,4 @@
-"""The page Play on the side of the server: one stage a session, which the browser asks for pieces of.
+"""The page Play on the side of the server: one performance a session, which the browser asks for pieces of.
 
 The browser counts the time, notes keys and sliders at every step of the environment, and sends what has gathered since
 the last answer; the answer holds the frames of those steps. So the pace is the environment's own, however long a round
@@ -15,7 +15,7 @@ import numpy as np
 import streamlit as st
 
 from dali.dreams.film import FilmSource
-from dali.dreams.take import DREAM_ASKED, REAL_ASKED, Physics, Stage, begin, perform
+from dali.dreams.take import DREAM_ASKED, REAL_ASKED, Performance, Physics, begin, perform
 from dali.envs.spec import ContextFeature
 from dali.errors import DaliError
 from dali.export.pictures import physics_text
@@ -33,7 +33,7 @@ _serials = itertools.count(1)  # of all sessions, since one tab may start many
 class Session:
     """What one person plays. ``serial`` numbers the answers, so that the browser knows a new one."""
 
-    stage: Stage
+    performance: Performance
     serial: int = 0
     shown: tuple[int, int] = (0, 1)  # records that the last answer holds
     fresh: bool = True  # whether the browser shall forget what it has shown
@@ -42,7 +42,7 @@ class Session:
 
 
 def start(source: FilmSource, episode: int, t: int, engine, physics: Physics) -> Session:
-    """A stage at its start, with the answer that shows it."""
+    """A performance at its start, with the answer that shows it."""
     session = Session(begin(source, episode, t, engine, physics))
     _answer(session)
     return session
@@ -54,17 +54,17 @@ def take_in(session: Session, asked: Mapping[str, Any]) -> None:
     What comes over the wire is checked as a take is; a piece that does not follow the last one is left out.
     """
     session.said, session.fresh = "", False
-    stage = session.stage
+    performance = session.performance
     try:
         first = int(asked["from"])
         if asked.get("act") == "branch":
-            if not 0 <= first <= stage.steps:
-                raise DaliError(f"There is no record {first} to branch from; the take has {stage.steps + 1}.")
-            session.stage = perform(stage.source, stage.take.until(first))
+            if not 0 <= first <= performance.steps:
+                raise DaliError(f"There is no record {first} to branch from; the take has {performance.steps + 1}.")
+            session.performance = perform(performance.source, performance.take.until(first))
             session.shown = (first + 1, first + 1)  # the browser has the frames until there
-        elif first == stage.steps:
-            _play(stage, asked["steps"])
-            session.shown = (first + 1, stage.steps + 1)
+        elif first == performance.steps:
+            _play(performance, asked["steps"])
+            session.shown = (first + 1, performance.steps + 1)
         else:
             return
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -74,19 +74,19 @@ def take_in(session: Session, asked: Mapping[str, Any]) -> None:
     _answer(session)
 
 
-def _play(stage: Stage, steps: list[Mapping[str, Any]]) -> None:
-    spec = stage.source.agent.spec
+def _play(performance: Performance, steps: list[Mapping[str, Any]]) -> None:
+    spec = performance.source.agent.spec
     gathered: list[list[float]] = []
 
     def flush() -> None:
         if gathered:
-            stage.advance(np.array(gathered, np.float32))
+            performance.advance(np.array(gathered, np.float32))
             gathered.clear()
 
     for step in steps[:MOST]:
         if step.get("physics") is not None:
             flush()
-            stage.ask(tuple((f.name, _within(f, float(step["physics"][f.name]))) for f in spec.features))
+            performance.ask(tuple((f.name, _within(f, float(step["physics"][f.name]))) for f in spec.features))
         gathered.append([float(a) for a in step["action"]])
     flush()
 
@@ -100,17 +100,17 @@ def _within(feature: ContextFeature, value: float) -> float:
 
 def _answer(session: Session) -> None:
     """Packs the frames and errors of the records that were played."""
-    stage, (first, last) = session.stage, session.shown
+    performance, (first, last) = session.performance, session.shown
     session.serial = next(_serials)
-    last = min(last, stage.steps + 1)
-    spec = stage.source.agent.spec
-    contexts = stage.contexts[-1]
+    last = min(last, performance.steps + 1)
+    spec = performance.source.agent.spec
+    contexts = performance.contexts[-1]
     count = max(0, last - first)
     panes: list[dict[str, Any]] = []
     parts: list[bytes] = []
     for run, title in enumerate(TITLES):
         context = contexts[int(run in (REAL_ASKED, DREAM_ASKED))]
-        drawn = sheets(draw_take(stage, run, first, last, SIZE)) if count else []
+        drawn = sheets(draw_take(performance, run, first, last, SIZE)) if count else []
         panes.append(
             {
                 "title": title,
@@ -123,13 +123,13 @@ def _answer(session: Session) -> None:
             }
         )
         parts += [sheet for sheet, _ in drawn]
-    errors = stage.errors(first, last) if count else np.zeros((2, 0))
+    errors = performance.errors(first, last) if count else np.zeros((2, 0))
     header = {
         "serial": session.serial,
         "fresh": session.fresh,
         "first": first,
         "count": count,
-        "steps": stage.steps,
+        "steps": performance.steps,
         "timestep": spec.timestep,
         "discrete": spec.discrete,
         "actions": list(spec.action_names),
@@ -167,7 +167,7 @@ _component = st.components.v2.component(
 
 @st.fragment
 def show(session: Session) -> None:
-    """The stage in the browser; what it asks for reruns this alone."""
+    """The performance in the browser; what it asks for reruns this alone."""
 
     def answer() -> None:
         asked = st.session_state[KEY].get("ask")

@@ -1,4 +1,4 @@
-"""What stands around the stage of the page Play: where a take starts, and what it is saved as."""
+"""What stands around the performance of the page Play: where a take starts, and what it is saved as."""
 
 import streamlit as st
 
@@ -37,7 +37,7 @@ def session_of(source: FilmSource, key: Stamp) -> Session:
                 f"There are episodes 0 to {count - 1}, and episode {chosen} has {lengths[chosen]} steps: the take "
                 f"starts at step {first} of episode {chosen}."
             )
-        asked_physics = session[SESSION][1].stage.contexts[-1][1]
+        asked_physics = session[SESSION][1].performance.contexts[-1][1]
         physics = tuple((f.name, float(v)) for f, v in zip(source.agent.spec.features, asked_physics, strict=True))
         wanted = (key, chosen, first, session["play_engine"])
         session[SESSION] = (wanted, start(source, *wanted[1:], physics))
@@ -72,8 +72,8 @@ def show_export(source: FilmSource, key: Stamp, run: Run, session: Session) -> N
     name = f"{run.name}-take"
     with st.container(horizontal=True):
         for label, file, mime, make in (
-            ("mp4", f"{name}.mp4", "video/mp4", lambda: take_film(session.stage)),
-            ("CSV", f"{name}.csv", "text/csv", lambda: take_csv(session.stage)),
+            ("mp4", f"{name}.mp4", "video/mp4", lambda: take_film(session.performance)),
+            ("CSV", f"{name}.csv", "text/csv", lambda: take_csv(session.performance)),
             ("Manifest", f"{name}.json", "application/json", lambda: _manifest(key, run, session)),
         ):
             st.download_button(
@@ -86,5 +86,5 @@ def show_export(source: FilmSource, key: Stamp, run: Run, session: Session) -> N
 
 
 def _manifest(key: Stamp, run: Run, session: Session) -> str:
-    files = {"take.mp4": take_film(session.stage)}
-    return take_manifest(session.stage, shown_path(run.folder), checkpoint_digest(key), files)
+    files = {"take.mp4": take_film(session.performance)}
+    return take_manifest(session.performance, shown_path(run.folder), checkpoint_digest(key), files)
