@@ -58,7 +58,9 @@ def resumed_config(
 def saved_run(folder: Path, numbers: dict[str, Any]) -> tuple[RunConfig, int]:
     """Configuration and environment steps of a trainer's numbers. Raises CheckpointError where they are not there."""
     path = folder / TRAINER_STATE
-    config, done = parse_config(numbers.get("config"), str(path)), numbers.get("env_steps")
+    if "config" not in numbers:
+        raise CheckpointError(f"{path} does not hold the state of this training: it has no 'config'.")
+    config, done = parse_config(numbers["config"], str(path)), numbers.get("env_steps")
     if not isinstance(done, int) or isinstance(done, bool):
         raise CheckpointError(f"{path} does not hold the state of this training: its 'env_steps' is {quote(done)}.")
     return config, done
