@@ -12,7 +12,7 @@ from dali.episodes import Episodes
 from dali.export.bundle import Bundle
 from dali.figures.style import REGIME_TITLES, with_unit
 from dali.runs.dream_errors import ERRORS_FILE, load_dream_errors
-from dali.runs.folder import CACHE, CONFIG, WEIGHTS
+from dali.runs.folder import CACHE, CONFIG, EPISODES_FILE, WEIGHTS
 from dali.studio import jobs
 from dali.studio.film.view import film_of, open_film_source
 from dali.studio.latent.selection import clicked_key, open_view, set_focus
@@ -91,7 +91,8 @@ def colouring_of(run: Run, name: str, points: Points) -> Colouring | None:
 def stored_errors(run: Run) -> DreamErrors | None:
     """The stored errors of the present weights; None where there are none."""
     path = run.folder / CACHE / ERRORS_FILE
-    return _stored(stamp(path.parent, path.name), stamp(run.folder, CONFIG, WEIGHTS)) if path.exists() else None
+    made_from = [name for name in (CONFIG, WEIGHTS, EPISODES_FILE) if (run.folder / name).exists()]
+    return _stored(stamp(path.parent, path.name), stamp(run.folder, *made_from)) if path.exists() else None
 
 
 def find_errors(run: Run) -> DreamErrors | None:
