@@ -226,7 +226,7 @@ def test_a_pin_lives_in_the_url(open_page):
     page.slider(key="film_g").set_value(12.0).run()
     told = next(c.value for c in page.caption if "Pinned" in c.value)
     assert "gravity 4.90 m/s²" in told
-    assert "dreamed gravity" in told
+    assert "effective gravity" in told
     again = open_page(**url_of(page))
     next(b for b in again.button if b.label == "Unpin").click().run()
     assert "pin" not in url_of(again)

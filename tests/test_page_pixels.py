@@ -51,7 +51,7 @@ def test_a_film_is_measured_and_its_physics_turned(folder, monkeypatch, repo):
     assert not page.exception
     labels = [m.label for m in page.metric]
     assert "Steering skill" in labels
-    assert "Dreamed rod length" in labels
+    assert "Effective rod length" in labels
     assert all("nan" not in m.value for m in page.metric)
 
 

@@ -45,7 +45,7 @@ def draw_second(second: Second, spec: EnvSpec, size: int, keep: Keep = make_afre
 
 def figures_head(spec: EnvSpec) -> list[str]:
     """The columns of ``figures_row``."""
-    dreamed = [f"dreamed {f.label}" for f in spec.features]
+    dreamed = [f"effective {f.label}" for f in spec.features]
     overall = [f"skill over all, {f.label}" for f in spec.features]
     return ["agent", "error, factual", "error, counterfactual", "steering skill", *dreamed, *overall]
 

@@ -279,7 +279,7 @@ def show_numbers(source: FilmSource, key: Stamp, state: PageState, film: Film) -
     )  # fmt: skip
     for i, feature in enumerate(spec.features):
         row.metric(
-            f"Dreamed {feature.label}", quantity(feature, film.effective[i]),
+            f"Effective {feature.label}", quantity(feature, film.effective[i]),
             delta=f"asked {quantity(feature, film.context_to[i])}", delta_color="off", delta_arrow="off",
             help="The physics whose real run is nearest to the counterfactual dream, over its first 25 steps; "
             f"that run is still {film.effective_error[i]:.2f} σ away.", width=160,
@@ -296,5 +296,5 @@ def _pinned_text(source: FilmSource, film: Film) -> str:
     parts = [f"error {film.mean_error_counterfactual:.2f} σ"]
     if source.agent.method.source != "none" and can_be_judged(film, source.scale):
         parts.append(f"steering skill {number(film.skill)}")
-    parts += [f"dreamed {f.label} {quantity(f, c)}" for f, c in zip(spec.features, film.effective, strict=True)]
+    parts += [f"effective {f.label} {quantity(f, c)}" for f, c in zip(spec.features, film.effective, strict=True)]
     return f"Pinned, {asked}: {', '.join(parts)}."
