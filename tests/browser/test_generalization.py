@@ -126,6 +126,11 @@ def test_regimes_download_and_figures_are_saved(opened):
     lines = download.value.path().read_text().splitlines()
     assert lines[0] == "method,runs,contexts,normalised score,low,high,interval over"
     assert [line.split(",")[-1] for line in lines[1:]] == ["contexts"] * 5 + ["runs"] * 5  # 3 regimes, all, the gap
+    with opened.expect_download() as download:
+        opened.get_by_role("button", name="Table for LaTeX").click()
+    latex = download.value.path().read_text()
+    assert r"\toprule" in latex
+    assert latex.count(r" \\") == 1 + 3  # the head, two methods, the random policy
     for form, begins in (("SVG", b"<svg"), ("PNG", b"\x89PNG")):
         opened.get_by_role("radio", name=form, exact=True).click()
         opened.wait_for_function(

@@ -6,7 +6,9 @@ import io
 import numpy as np
 import streamlit as st
 
+from dali.envs.catalogue import folder_name
 from dali.envs.spec import EnvSpec
+from dali.export.latex import booktabs
 from dali.figures import generalization as figures
 from dali.methods import METHODS
 from dali.returns.comparison import ALL, Versus, against, improvement, regime_masks, sentence
@@ -110,8 +112,14 @@ def show_regimes(spec: EnvSpec, scores: dict[str, Scores]) -> None:
         + (" Optimality gap: mean shortfall from 1 over all contexts; 0 is best." if gaps else "")
     )
     estimates = {name: regimes | ({"optimality gap": gaps[name]} if gaps else {}) for name, regimes in found.items()}
-    st.download_button("Table as CSV", estimates_csv(estimates, scores), f"{spec.name}-regimes.csv", "text/csv",
-                       on_click="ignore", icon=":material/download:")  # fmt: skip
+    name = f"{folder_name(spec.name)}-regimes"
+    caption = f"{spec.title}: interquartile mean of the {first.measure} by regime. {_interval_text(scores)}"
+    latex = booktabs(list(rows[0]), [[*row.values()] for row in rows], caption, f"tab:{name}")
+    with st.container(horizontal=True):
+        st.download_button("Table as CSV", estimates_csv(estimates, scores), f"{name}.csv", "text/csv",
+                           on_click="ignore", icon=":material/download:")  # fmt: skip
+        st.download_button("Table for LaTeX", latex, f"{name}.tex", "application/x-tex", on_click="ignore",
+                           icon=":material/download:")  # fmt: skip
 
 
 def show_profiles(scores: dict[str, Scores]) -> None:
