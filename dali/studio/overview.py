@@ -13,9 +13,11 @@ from dali.runs.folder import analysis_command
 from dali.studio import folders, jobs
 from dali.studio.loaders import CHOSEN, Run, find_run, first_choice, name_of
 from dali.studio.preview import Preview, make_preview, stored_preview
-from dali.studio.style import amount, demote_headings, number, recomputed_by, shown_path, train_range
+from dali.studio.style import amount, dark_theme, demote_headings, number, recomputed_by, shown_path, train_range
 from dali.studio.tables import SHOWN, analysis_of, factor_table
 
+FILM_WIDTH, TEXT_WIDTH = 560, 400  # pixels, at most
+DARK_FILM = "invert(0.93) hue-rotate(180deg)"  # turns light ground dark and keeps hues
 CONTEXTS = {"none": "none", "given": "the true physics", "inferred": "inferred code z"}
 PAGES = (
     ("latent_space", "What its code knows", ":material/scatter_plot:"),
@@ -136,7 +138,8 @@ def show_first_minute(run: Run, runs: list[Run]) -> FilmPlace | None:
     record, _ = analysis_of(run)
     if record is None:
         return None
-    left, right = st.columns([5, 4], gap="large", vertical_alignment="center")
+    with st.container(horizontal=True, gap="large", vertical_alignment="center"):  # one below the other where narrow
+        left, right = st.container(width=FILM_WIDTH), st.container(width=TEXT_WIDTH)
     with right:
         st.markdown(first_sentence(run, record["summary"]))
         place = FilmPlace(run, left.empty(), st.empty())
@@ -161,6 +164,8 @@ def make_film(place: FilmPlace) -> None:
 
 def _show_film(place: FilmPlace, film: Preview) -> None:
     with place.film.container():
+        if dark_theme():  # the film is kept once, on light ground
+            st.html(f"<style>[data-testid='stVideo'] {{ filter: {DARK_FILM}; }}</style>")
         st.video(film.film, loop=True, autoplay=True, muted=True)
         st.caption(f"{markdown(film.asked)}: {markdown(film.measured)}. Half speed.")
     if place.way.button("Turn its physics", type="primary", icon=":material/movie:", key="first_way"):
