@@ -197,3 +197,17 @@ def pytest_runtest_makereport(item, call):
         if app := item.funcargs.get("app"):
             report.sections.append(("End of the server's log", app.log_tail()))
     return report
+
+
+@pytest.fixture
+def box_of():
+    """Where a locator's element is drawn: its box, waited for, since elements are replaced while a page settles."""
+
+    def find(locator) -> dict[str, float]:
+        until = time.monotonic() + START_SECONDS
+        while (box := locator.bounding_box()) is None:
+            assert time.monotonic() < until, f"{locator} is not drawn"
+            time.sleep(0.1)
+        return box
+
+    return find

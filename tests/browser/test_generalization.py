@@ -57,15 +57,15 @@ def show(page, view: str) -> None:
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
-def test_a_click_on_a_cell_leads_to_an_episode_of_the_chosen_checkpoint(opened):
+def test_a_click_on_a_cell_leads_to_an_episode_of_the_chosen_checkpoint(opened, box_of):
     """Whichever method's map is clicked, and however many runs it has."""
     choose_maps(opened, "scores")
     expect(opened.locator(CHARTS)).to_have_count(3)  # the shared colour bar, and a map of each method
-    assert opened.locator(CHARTS).nth(1).bounding_box()["x"] < opened.get_by_text("Click a cell").bounding_box()["x"]
+    assert box_of(opened.locator(CHARTS).nth(1))["x"] < box_of(opened.get_by_text("Click a cell"))["x"]
     cell = (
         opened.locator(CHARTS).nth(1).locator(".scatterlayer .point").first
     )  # of another method than the chosen run's
-    box = cell.bounding_box()
+    box = box_of(cell)
     opened.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     link = opened.get_by_role("link", name=re.compile("Open dali_d_chi-s0 there"))
     expect(link).to_contain_text("dreamed on under gravity 1 m/s², rod length 1 m")  # the grid's first context

@@ -62,11 +62,11 @@ def test_nothing_runs_out_of_a_phone_s_window(phone, app, make_run, address):
     assert lines <= words
 
 
-def test_physics_sliders_are_on_the_page_and_not_in_the_sidebar(phone, app, make_run):
+def test_physics_sliders_are_on_the_page_and_not_in_the_sidebar(phone, app, make_run, box_of):
     phone.goto(f"{app.url}/counterfactuals?run={make_run().name}")
     slider = phone.get_by_test_id("stMain").get_by_role("slider", name="Gravity (m/s²)")
     expect(slider).to_be_visible(timeout=120_000)
-    box = slider.bounding_box()
+    box = box_of(slider)
     assert 0 <= box["x"] <= PHONE["width"]
     slider.focus()
     phone.keyboard.press("ArrowRight")

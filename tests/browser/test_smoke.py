@@ -54,12 +54,12 @@ def test_pages_have_titles_of_their_own_and_headings_step_by_step(app, page):
         assert all(after <= before + 1 for before, after in itertools.pairwise(levels)), (name, levels)
 
 
-def test_a_click_on_a_row_opens_its_run(app, page):
+def test_a_click_on_a_row_opens_its_run(app, page, box_of):
     page.goto(app.url)
     table = page.get_by_test_id("stDataFrame").first
     expect(table).to_be_visible()
     settled(page)
-    box = table.bounding_box()
+    box = box_of(table)
     page.mouse.click(box["x"] + 60, box["y"] + 32 * 1.5 + 32)  # the second row
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Dreamer-DR")

@@ -118,11 +118,11 @@ def test_code_sliders_stay_in_sight_when_one_is_moved(page, open_film):
 
 
 @pytest.mark.parametrize("width", [390, 900])
-def test_where_the_window_is_narrow_the_physics_stand_above_the_film(page, open_film, width):
+def test_where_the_window_is_narrow_the_physics_stand_above_the_film(page, open_film, width, box_of):
     page.set_viewport_size({"width": width, "height": 900})
     root = open_film()
-    slider = page.get_by_role("slider", name="Gravity (m/s²)").bounding_box()
-    film, figures = root.bounding_box(), page.get_by_text("Steering skill", exact=True).bounding_box()
+    slider = box_of(page.get_by_role("slider", name="Gravity (m/s²)"))
+    film, figures = box_of(root), box_of(page.get_by_text("Steering skill", exact=True))
     assert slider["y"] + slider["height"] < film["y"]
     assert film["y"] + film["height"] < figures["y"]
     assert page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollWidth") <= width

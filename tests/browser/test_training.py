@@ -69,14 +69,14 @@ def test_curves_of_a_finished_run(opened):
     expect(opened.get_by_test_id("stException")).to_have_count(0)
 
 
-def test_the_buttons_of_a_chart_do_not_cover_its_legend(opened):
+def test_the_buttons_of_a_chart_do_not_cover_its_legend(opened, box_of):
     opened.set_viewport_size({"width": 700, "height": 900})
     chart = opened.locator(CHARTS).first
     chart.hover()
     expect(chart.locator(".modebar")).to_be_visible()
-    bar, legend = chart.locator(".modebar").bounding_box(), chart.locator(".legend").bounding_box()
+    bar, legend = box_of(chart.locator(".modebar")), box_of(chart.locator(".legend"))
     assert not boxes_meet(bar, legend)
-    frame = chart.bounding_box()
+    frame = box_of(chart)
     assert frame["x"] <= bar["x"] <= frame["x"] + frame["width"] + 1 - bar["width"]
 
 
