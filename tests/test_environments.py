@@ -276,3 +276,19 @@ def test_acrobot_steps_as_gymnasium_does():
             step = simulator.step(np.eye(3)[choice][None])
             np.testing.assert_allclose(step.observation[0], observation, rtol=1e-5, atol=1e-6)
             assert (step.reward[0], step.terminated[0]) == (reward, terminated)
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [("get_state", ()), ("set_state", (None, {})), ("render", (None, {}, 64)), ("state_from_observation", (None,))],
+)
+def test_a_method_that_an_adapter_does_not_write_is_named(method, arguments):
+    class Bare(adapter.Adapter):
+        def reset(self, seed, context):
+            return np.zeros(1)
+
+        def step(self, action):
+            return np.zeros(1), 0.0, False
+
+    with pytest.raises(DaliError, match=f"does not write '{method}'"):
+        getattr(Bare(), method)(*arguments)

@@ -179,3 +179,9 @@ def test_the_command_refuses_what_is_no_folder(two, tmp_path):
         result = CliRunner().invoke(cli, ["app", "--checkpoints", str(two[0]), "--checkpoints", str(folder)])
         assert result.exit_code == 1
         assert said in str(result.exception)
+
+
+def test_a_dashboard_without_streamlit_is_a_sentence(monkeypatch):
+    monkeypatch.setattr("dali.cli.app.importlib.util.find_spec", lambda name: None)
+    with pytest.raises(DaliError, match=r"'streamlit' is not installed.*pip install"):
+        CliRunner().invoke(cli, ["app"], catch_exceptions=False)

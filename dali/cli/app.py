@@ -1,5 +1,6 @@
 """``python -m dali app``."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 import dali
-from dali.errors import DaliError
+from dali.errors import DaliError, missing_package
 
 VARIABLE = "DALI_CHECKPOINTS"  # of the environment: what the dashboard reads its folders from
 
@@ -25,14 +26,14 @@ def app(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 8501,
 ) -> None:
     """Open the dashboard, on checkpoints/ or on the folders given."""
-    import streamlit  # noqa: F401  its absence is told in a sentence
-
     from dali.envs.outside import allow
     from dali.runs.folder import check_folder
 
     script = Path(dali.__file__).resolve().parents[1] / "app.py"
     if not script.is_file():
         raise DaliError(f"There is no {script}: the dashboard comes with the repository, not with the library alone.")
+    if importlib.util.find_spec("streamlit") is None:
+        raise missing_package(ModuleNotFoundError(name="streamlit"))
     if env is not None:
         allow(env)
     environment = dict(os.environ)

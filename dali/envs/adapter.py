@@ -47,21 +47,25 @@ class Adapter(ABC):
 
     def get_state(self) -> np.ndarray:
         """(P,) floats: all that is needed to go on from here."""
-        raise NotImplementedError
+        raise _lacks("get_state")
 
     def set_state(self, state: np.ndarray, context: dict[str, float]) -> np.ndarray:
         """Goes on from a state (P,) under a context, which may be another one; returns the observation (O,)."""
-        raise NotImplementedError
+        raise _lacks("set_state")
 
     @staticmethod
     def render(state: np.ndarray, context: dict[str, float], size: int) -> np.ndarray:
         """A (size, size, 3) uint8 picture of a state (P,)."""
-        raise NotImplementedError
+        raise _lacks("render")
 
     @staticmethod
     def state_from_observation(observation: np.ndarray) -> np.ndarray:
         """The state (P,) that `render` draws for an observation (O,), real or dreamed."""
-        raise NotImplementedError
+        raise _lacks("state_from_observation")
+
+
+def _lacks(method: str) -> DaliError:
+    return DaliError(f"This environment's adapter does not write {method!r}, which is needed for what was asked.")
 
 
 def feature(
