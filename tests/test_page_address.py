@@ -5,6 +5,10 @@ import shutil
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dali.runs.run import open_run
+from dali.studio import address
+from dali.studio.latent.path import path_key
+
 
 @pytest.fixture
 def open_app(make_run, tmp_path, monkeypatch, repo):
@@ -70,6 +74,31 @@ def test_a_view_is_opened_by_the_url_and_back_undoes_it(open_app):
     assert view_of(run(app)) == "Map"
 
 
+def test_a_widget_that_moves_before_the_browser_has_the_last_moves_url_is_not_set_back(open_app):
+    app = open_app(view="Probes")
+    app.segmented_control(key="latent_view").set_value("One episode")
+    run(app)
+    app.query_params["view"] = "Probes"  # what a busy browser still sends along with the next move
+    app.segmented_control(key="latent_view").set_value("Map")
+    assert view_of(run(app)) == "Map"
+    assert "view" not in url_of(app)
+
+
+def test_a_path_that_goes_on_before_the_browser_has_its_url_keeps_its_points(open_app, tmp_path):
+    app = open_app(path="3-60.7-150", dream="2-30-5")
+    key = path_key(open_run(tmp_path / "runs" / "run"))
+    path = app.session_state[key].then(5, 20)
+    app.session_state[key] = path  # as a click on the map does
+    app.number_input(key="path_t").set_value(31)
+    run(app)
+    app.query_params["path"], app.query_params["dream"] = "3-60.7-150", "2-30-5"
+    app.session_state[key] = path.then(6, 40)
+    app.number_input(key="path_t").set_value(32)
+    run(app)
+    assert url_of(app)["path"] == "3-60.7-150.5-20.6-40"
+    assert url_of(app)["dream"] == "2-32-5"
+
+
 def test_what_was_looked_at_outlives_another_page(open_app):
     app = open_app(view="Probes")
     app.switch_page("pages/overview.py")
@@ -109,3 +138,18 @@ def test_generalisation_keeps_its_view_too(open_app):
     app = open_app("generalization", view="Paper")
     assert view_of(app, "generalization_view") == "Paper"
     assert "Reported by the paper" in texts(app.warning)
+
+
+def test_what_is_still_sent_of_a_widget_that_another_one_changed_is_not_taken(monkeypatch):
+    monkeypatch.setattr(address.st, "session_state", session := {})
+    taken = []
+    first = address.follower("entry", 8.0, taken.append)
+    assert address.follower("entry", 8.0, taken.append)["key"] == first["key"]
+    second = address.follower("entry", 9.9, taken.append)  # a slider moved
+    session[first["key"]] = 8.0
+    first["on_change"]()
+    assert not taken
+    session[second["key"]] = 10.0
+    second["on_change"]()
+    assert taken == [10.0]
+    assert address.follower("entry", 10.0, taken.append)["key"] == second["key"]  # and so the focus

@@ -31,8 +31,11 @@ def take(name: str, key: str, default: T, read: Callable[[str], T]) -> None:
         key: the widget's. read: of the text; raises ValueError, with what was expected, where it is none of the values.
     """
     session, text = st.session_state, st.query_params.get(name)
+    entered = session.get(ENTERED, True)
+    if not entered and key in session and session[key] != session.get(_put(key), session[key]):
+        return  # the widget moved before the browser had heard of the URL that its last move was given
     if text is None:
-        if not session.get(ENTERED, True) and session.get(_written(key)) is not None:
+        if not entered and session.get(_written(key)) is not None:
             session[key] = default
         return
     if text == session.get(_written(key)):
@@ -55,7 +58,30 @@ def put(name: str, key: str, value: Any, default: Any, text: str | None = None) 
             del st.query_params[name]
         else:
             st.query_params[name] = shown
-    st.session_state[_written(key)] = shown
+    st.session_state[_written(key)], st.session_state[_put(key)] = shown, st.session_state.get(key, value)
+
+
+def follower(name: str, value: Any, take: Callable[[Any], None]) -> dict[str, Any]:
+    """Key and callback of a widget that shows a value which other widgets may change too.
+
+    A change of theirs makes it a new widget. What a busy browser still sends of the old one, because it has not heard
+    of the new value, would pass for a person's entry and undo the change; of an old widget nothing is taken.
+
+    Args:
+        take: is handed what a person enters.
+    """
+    session, count = st.session_state, f"follower:{name}"
+    number = session.setdefault(count, 0)
+    if session.get(f"{name}:{number}", value) != value:
+        number = session[count] = number + 1
+    key = f"{name}:{number}"
+    session[key] = value
+
+    def follow() -> None:
+        if session[count] == number:
+            take(session[key])
+
+    return {"key": key, "on_change": follow}
 
 
 def one_of(options: Sequence[T] | Mapping[str, T]) -> Callable[[str], T]:
@@ -84,3 +110,7 @@ def choose_view(key: str, views: Sequence[str]) -> str:
 
 def _written(key: str) -> str:
     return f"url_of:{key}"
+
+
+def _put(key: str) -> str:
+    return f"value_of:{key}"

@@ -1,6 +1,6 @@
 """The widgets of the counterfactuals page."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -12,6 +12,7 @@ from dali.dreams.film import Film, FilmSource
 from dali.dreams.request import longest_horizon
 from dali.envs.spec import ContextFeature
 from dali.export.pictures import EXTRAS, quantity
+from dali.studio.address import follower
 from dali.studio.film.second import choose_second
 from dali.studio.film.state import (
     PIN,
@@ -112,14 +113,14 @@ def _show_chips(feature: ContextFeature, own: float, label: str) -> None:
     session, key, named = st.session_state, f"film_{feature.name}", chips(feature, own)
     low, high = feature.limits
     near = (name for name, v in named.items() if abs(min(max(v, low), high) - session[key]) < step_of(feature) / 2)
-    session[f"{key}_chip"] = next(near, None)  # the slider's value is what counts; the chips only show it
 
-    def take() -> None:
-        chosen = session[f"{key}_chip"]
+    def take(chosen: str | None) -> None:
         if chosen is not None:
             take_entry(feature, named[chosen])
 
-    st.pills(f"{label}, by name", list(named), key=f"{key}_chip", on_change=take, label_visibility="collapsed")
+    # The slider's value is what counts; the chips only show it.
+    follow = follower(f"{key}_chip", next(near, None), take)
+    st.pills(f"{label}, by name", list(named), **follow, label_visibility="collapsed")
 
 
 def show_codes(source: FilmSource) -> None:
@@ -180,22 +181,24 @@ def explain_move(source: FilmSource, film: Film, places: list) -> None:
 
 
 def _slider_with_entry(
-    label: str, key: str, ends: tuple[float, float], step: float, decimals: int, take, form: str | None = None
+    label: str,
+    key: str,
+    ends: tuple[float, float],
+    step: float,
+    decimals: int,
+    take: Callable[[float | None], None],
+    form: str | None = None,
 ) -> DeltaGenerator:
     """A slider that keeps the value under ``key`` and an entry that follows it; returns the slider's column.
 
     Args:
         take: is handed what is typed into the entry, in range or not.
     """
-    entry = f"{key}_entry"
-    st.session_state[entry] = round(st.session_state[key], decimals)
+    follow = follower(f"{key}_entry", round(st.session_state[key], decimals), take)
     plain = f"%.{decimals}f"
     left, right = st.columns([2.4, 1], vertical_alignment="center")
     left.slider(label, *ends, step=step, key=key, format=form or plain)
-    right.number_input(
-        f"{label}, exactly", step=step, key=entry, format=plain, label_visibility="collapsed",
-        on_change=lambda: take(st.session_state[entry]),
-    )  # fmt: skip
+    right.number_input(f"{label}, exactly", step=step, format=plain, label_visibility="collapsed", **follow)
     return left
 
 

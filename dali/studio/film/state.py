@@ -67,6 +67,8 @@ def follow_url(source: FilmSource, bare: bool, others: Sequence[str]) -> None:
     fresh = "film_episode" not in session  # another page was shown, and Streamlit dropped the widgets of this one
     if (run, url) == (run_before, url_before) and not (fresh or bare):
         return
+    if run == run_before and not fresh and _url_of(read_widgets(source), source) != url_before:
+        return  # a widget moved before the browser had heard of the URL that the last move was given
     kept = session.get(KEPT, {}).get(run, {})
     said: list[str] = []
     if run != run_before and url == url_before:  # the picker's doing: the URL still asks for the other run's film
@@ -138,7 +140,7 @@ def read_widgets(source: FilmSource) -> PageState:
 def write_url(state: PageState, source: FilmSource) -> None:
     """Lets the URL and the session's memory follow the widgets."""
     run, env = st.query_params.get(CHOSEN, ""), source.agent.spec.name
-    url = {} if state == default_state(source) else to_url(state)
+    url = _url_of(state, source)
     if _film_parameters() != url:
         kept = {name: st.query_params[name] for name in (CHOSEN, FRAME) if name in st.query_params}
         st.query_params.from_dict({**kept, **url})
@@ -225,6 +227,11 @@ def code_range() -> tuple[float, float]:
 def _film_parameters() -> dict[str, str]:
     """What the URL says of the film."""
     return {name: value for name, value in st.query_params.items() if name not in (CHOSEN, FRAME)}
+
+
+def _url_of(state: PageState, source: FilmSource) -> dict[str, str]:
+    """What the URL says of a film; nothing where it is the one that the page opens with."""
+    return {} if state == default_state(source) else to_url(state)
 
 
 def _fit(key: str, name: str, low: int, high: int, why: str) -> None:

@@ -36,10 +36,13 @@ def set_path(run: Run, path: CodePath) -> None:
 def follow_url(run: Run, episodes: Episodes) -> None:
     """Takes the path of the URL where it was opened with one, or changed from outside, as the browser's Back does."""
     text, written = st.query_params.get(PATH), st.session_state.get(f"path_written:{run.folder}")
-    if text is None and written and not st.session_state.get(ENTERED, True):
+    entered = st.session_state.get(ENTERED, True)
+    if text is None and written and not entered:
         text = ""  # the browser's Back, to before the path
     if text is None or text == written:
         return
+    if not entered and written is not None and get_path(run).to_text() != written:
+        return  # a point was added before the browser had heard of the last one's URL
     try:
         path = path_from_text(text, episodes)
     except DaliError as error:

@@ -69,8 +69,9 @@ def _choose(run: Run, source: FilmSource) -> tuple[str, tuple[int, int, int], En
     session, lengths = st.session_state, source.episodes.length
     default = default_request(source)
     kept: tuple[int, int, int] = session.get(f"path_start:{run.folder}", (default.episode, default.t, default.horizon))
-    text = st.query_params.get(DREAM)
-    if text is not None and text != session.get(f"path_start_written:{run.folder}"):
+    text, written = st.query_params.get(DREAM), session.get(f"path_start_written:{run.folder}")
+    moved = written is not None and "-".join(map(str, kept)) != written  # by an entry, which the URL has yet to follow
+    if text is not None and text != written and not moved:
         parts = text.split("-")
         if len(parts) == 3 and all(p.isascii() and p.isdigit() and len(p) < 7 for p in parts):
             kept = (int(parts[0]), int(parts[1]), int(parts[2]))
