@@ -37,7 +37,7 @@ if runs:
         )  # fmt: skip
     drawn_as = training.styles(runs, colours == "method")
     training.show_curves(chosen, keys, axis, weight, drawn_as, start.training_now())
-    if young := [name for name, run in runs.items() if not training.has_weights(run)]:
+    if young := [name for name, run in runs.items() if not training.can_be_opened(run)]:
         st.caption(f"No checkpoint yet, so not on the other pages: {markdown(', '.join(young))}.")
 else:
     st.info(f"No run in {training.folders_text()} has a log.", icon=":material/info:")

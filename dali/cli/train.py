@@ -9,7 +9,7 @@ import typer
 from dali.config import MAX_SEED, METHOD, MOST, PRESET, PRESETS, RunConfig
 from dali.errors import DaliError
 from dali.files.text import quote
-from dali.runs.folder import TRAINER_STATE, WEIGHTS, exists
+from dali.runs.folder import LEFT_OUT, TRAINER_STATE, WEIGHTS, exists
 
 
 def train(
@@ -85,7 +85,7 @@ def train(
 def _check_empty(folder: Path) -> None:
     if exists(folder / TRAINER_STATE):
         raise DaliError(f"{folder} already holds a run; add --resume to go on with it, or choose another --output.")
-    if exists(folder / WEIGHTS):
+    if exists(folder / WEIGHTS) or exists(folder / LEFT_OUT):
         raise DaliError(f"{folder} already holds a trained agent; choose another --output.")
 
 
@@ -97,6 +97,6 @@ def _default_folder(config: RunConfig) -> Path:
     name = f"{folder_name(config.env)}-{config.method_name}{pixels}-s{config.seed}"
     for number in itertools.count(1):
         folder = Path("checkpoints") / (name if number == 1 else f"{name}-{number}")
-        if exists(folder / TRAINER_STATE) or not exists(folder / WEIGHTS):
+        if exists(folder / TRAINER_STATE) or not (exists(folder / WEIGHTS) or exists(folder / LEFT_OUT)):
             break
     return folder

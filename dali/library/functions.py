@@ -10,7 +10,7 @@ from dali.envs import catalogue, outside
 from dali.envs.base import Simulator
 from dali.errors import CheckpointError, DaliError, missing_package
 from dali.library.run import OpenRun, open_run
-from dali.runs.folder import TRAINER_STATE, WEIGHTS, load_config, trainer_numbers
+from dali.runs.folder import TRAINER_STATE, WEIGHTS, exists, load_config, trainer_numbers, weights_name
 from dali.runs.folder import list_runs as run_folders
 
 
@@ -121,7 +121,7 @@ def train_agent(
     if steps is None:
         steps = saved_run(path, trainer_numbers(path))[0].train.steps if resume else default_steps(env, preset)
     config = make_config(env, method, preset, seed, steps, **changes)
-    if not resume and ((path / TRAINER_STATE).exists() or (path / WEIGHTS).exists()):
+    if not resume and ((path / TRAINER_STATE).exists() or exists(path / weights_name(path))):
         raise DaliError(f"{path} already holds a run; give resume=True to go on with it, or choose another folder.")
     Trainer(config, path).run(resume)
     if not (path / WEIGHTS).is_file():

@@ -24,7 +24,7 @@ from dali.errors import CheckpointError, DaliError
 from dali.files.text import quote
 from dali.files.writing import reason, write_atomic, write_text
 from dali.model.agent import Agent
-from dali.runs.folder import CONFIG, WEIGHTS, load_config, trainer_numbers
+from dali.runs.folder import CONFIG, LEFT_OUT, WEIGHTS, exists, load_config, missing, trainer_numbers
 from dali.runs.folder import METRICS as METRICS  # of the interface of a checkpoint, like the next three
 from dali.runs.folder import TRAINER_STATE as TRAINER_STATE
 from dali.runs.folder import digest as digest
@@ -40,6 +40,7 @@ def save_agent(folder: Path, agent: Agent) -> None:
     write_text(folder / CONFIG, json.dumps(agent.config.to_dict(), indent=2) + "\n")
     tensors = {name: value.detach().cpu().contiguous() for name, value in agent.state_dict().items()}
     write_atomic(folder / WEIGHTS, lambda temporary: save_file(tensors, temporary))
+    (folder / LEFT_OUT).unlink(missing_ok=True)
 
 
 def load_agent(folder: Path, device: str = "cpu") -> Agent:
@@ -70,7 +71,7 @@ def _read_tensors(path: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
         CheckpointError: they are not those expected, by name, shape and kind, or hold what is no number.
     """
     if not path.is_file():
-        raise CheckpointError(f"{path.parent} holds no {WEIGHTS}: the run has not been saved yet.")
+        raise missing(path.parent, WEIGHTS)
     try:
         with safe_open(path, framework="pt") as file:
             stored = {present_name(name): name for name in file.keys()}  # noqa: SIM118
@@ -115,6 +116,21 @@ def compact_agent(folder: Path) -> tuple[int, int]:
     write_atomic(path, lambda temporary: save_file(tensors, temporary))
     shutil.rmtree(folder / TRAINER_STATE.parent, ignore_errors=True)
     return before, path.stat().st_size
+
+
+def leave_out_weights(folder: Path) -> int:
+    """Keeps a run's figures alone: in place of weights and trainer's state the digest that the figures are tied to.
+
+    Returns the bytes of weights that are left out. Raises CheckpointError where there are none.
+    """
+    weights = digest(folder)
+    if not exists(folder / WEIGHTS):
+        raise missing(folder, WEIGHTS)
+    size = (folder / WEIGHTS).stat().st_size
+    write_text(folder / LEFT_OUT, weights + "\n")
+    (folder / WEIGHTS).unlink()
+    shutil.rmtree(folder / TRAINER_STATE.parent, ignore_errors=True)
+    return size
 
 
 def check_shapes(path: Path, found: Shapes, expected: Shapes) -> None:

@@ -6,6 +6,7 @@ Lists of runs need no more, and importing this takes no torch.
 import errno
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ from safetensors import SafetensorError, safe_open
 
 from dali.config import RunConfig
 from dali.errors import CheckpointError
-from dali.files.reading import parse_json, read_json
+from dali.files.reading import parse_json, read_json, read_object, read_text
+from dali.files.text import quote
 from dali.files.writing import reason
 from dali.runs.schema import parse_config
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 METRICS, RECORD, CARD = "metrics.jsonl", "training.json", "README.md"  # of training, and the card on it
 EPISODES_FILE, ANALYSIS_FILE, EVAL_FILE = "latents.npz", "analysis.json", "eval.json"  # made from the weights
+LEFT_OUT = "model.sha256"  # in place of the weights, where only the figures of a run are shipped: their digest
 TRAINER_STATE = Path("trainer") / "state.safetensors"
 CACHE = "cache"  # maps, tests, logs: may be deleted at any time
 TRAINING_LOCK, SWEEP_LOCK = Path(CACHE) / "train.lock", Path(CACHE) / "sweep.lock"
@@ -109,14 +112,18 @@ def trainer_numbers(folder: Path) -> dict[str, Any]:
 def digest(folder: Path) -> str:
     """SHA-256 of the weights and the configuration: what a figure or film was made from.
 
+    Where the weights were left out, it is the digest of what they were.
+
     Raises:
         CheckpointError: one of them is missing, or cannot be read.
     """
+    if weights_name(folder) == LEFT_OUT:
+        return _left_out_digest(folder / LEFT_OUT)
     sha = hashlib.sha256()
     for name in (CONFIG, WEIGHTS):
         path = folder / name
         if not path.is_file():
-            raise CheckpointError(f"{folder} holds no {name}: the run has not been saved yet.")
+            raise missing(folder, name)
         try:
             with path.open("rb") as file:
                 while block := file.read(2**20):
@@ -124,6 +131,19 @@ def digest(folder: Path) -> str:
         except OSError as error:
             raise CheckpointError(f"{path} cannot be read: {reason(error)}.") from error
     return sha.hexdigest()
+
+
+def weights_name(folder: Path) -> str:
+    """The file that tells which weights figures are of: the weights, or the digest of those that were left out."""
+    return LEFT_OUT if exists(folder / LEFT_OUT) and not exists(folder / WEIGHTS) else WEIGHTS
+
+
+def missing(folder: Path, name: str) -> CheckpointError:
+    """Why a run lacks one of the files that serving needs, and where it is known, what makes it."""
+    if name == WEIGHTS and exists(folder / LEFT_OUT):
+        command = f" Train it anew: {_command(folder)}" if exists(folder / RECORD) else ""
+        return CheckpointError(f"{folder} came with its figures, but without its weights ({WEIGHTS}).{command}")
+    return CheckpointError(f"{folder} holds no {name}: the run has not been saved yet.")
 
 
 def made_from(folder: Path, weights: str | None) -> str:
@@ -149,3 +169,15 @@ def analysis_command(folder: Path, summary: dict[str, Any] | None) -> str:
     if summary is None:
         return command
     return f"{command} --contexts {summary['contexts']['interpolation']} --seed {summary['seed']}"
+
+
+def _command(folder: Path) -> str:
+    """The command that a run was trained by."""
+    return str(read_object(folder / RECORD).get("command", ""))
+
+
+def _left_out_digest(path: Path) -> str:
+    text = read_text(path, 100).strip()
+    if not re.fullmatch("[0-9a-f]{64}", text):
+        raise CheckpointError(f"{path} holds {quote(text)}; expected a SHA-256 of 64 hexadecimal digits.")
+    return text

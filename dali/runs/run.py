@@ -24,6 +24,7 @@ from dali.runs.folder import (
     CONFIG,
     EPISODES_FILE,
     EVAL_FILE,
+    LEFT_OUT,
     METRICS,
     RECORD,
     SWEEP_LOCK,
@@ -34,6 +35,7 @@ from dali.runs.folder import (
     exists,
     list_runs,
     load_config,
+    weights_name,
 )
 from dali.runs.metrics import MetricsLog, last_row, read_log
 
@@ -117,8 +119,13 @@ class Run:
 
     @property
     def has_weights(self) -> bool:
-        """False before the first checkpoint."""
+        """False before the first checkpoint, and where they were left out."""
         return exists(self.folder / CONFIG) and exists(self.folder / WEIGHTS)
+
+    @property
+    def figures_only(self) -> bool:
+        """True where the run came without its weights."""
+        return weights_name(self.folder) == LEFT_OUT
 
     @property
     def can_resume(self) -> bool:

@@ -17,7 +17,17 @@ from dali.errors import CheckpointError, DaliError
 from dali.files.text import code_span, markdown
 from dali.files.writing import reason
 from dali.methods import METHODS
-from dali.runs.folder import ANALYSIS_FILE, CONFIG, EPISODES_FILE, WEIGHTS, check_folder, exists, list_runs
+from dali.runs.folder import (
+    ANALYSIS_FILE,
+    CONFIG,
+    EPISODES_FILE,
+    WEIGHTS,
+    check_folder,
+    exists,
+    list_runs,
+    missing,
+    weights_name,
+)
 from dali.runs.run import Run, Unreadable, open_run
 from dali.studio.folders import checkpoints_folders, names_of
 from dali.studio.style import require_app, shown_path
@@ -92,6 +102,10 @@ def stamp(folder: Path, *names: str) -> Stamp:
         path = folder / name
         try:
             status = path.stat()
+        except FileNotFoundError as error:
+            if name == WEIGHTS:
+                raise missing(folder, name) from error
+            raise CheckpointError(f"{path} cannot be read: {reason(error)}.") from error
         except OSError as error:
             raise CheckpointError(f"{path} cannot be read: {reason(error)}.") from error
         entries.append((str(path), status.st_mtime_ns, status.st_size))
@@ -146,7 +160,7 @@ def load_analysis(run: Run) -> dict[str, Any] | None:
 
 def figures_are_current(run: Run) -> bool:
     """False where the weights have changed since the figures were computed."""
-    return _is_current(stamp(run.folder, CONFIG, WEIGHTS, ANALYSIS_FILE))
+    return _is_current(stamp(run.folder, CONFIG, weights_name(run.folder), ANALYSIS_FILE))
 
 
 def choose_run() -> Run:

@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dali.errors import CheckpointError, DaliError
 from dali.files.text import code_span, markdown, without_images
 from dali.methods import Method
-from dali.runs.folder import analysis_command
+from dali.runs.folder import WEIGHTS, analysis_command, missing
 from dali.studio import folders, jobs
 from dali.studio.loaders import CHOSEN, Run, find_run, first_choice, name_of
 from dali.studio.preview import Preview, make_preview, stored_preview
@@ -61,6 +61,8 @@ def show_summary(run: Run) -> None:
                  "Effective physics: slope", "R²")  # fmt: skip
         columns = {name: st.column_config.NumberColumn(format="%.2f") for name in names}
         st.dataframe(factor_table(run, record["summary"]), hide_index=True, column_config=columns)
+    elif run.figures_only:
+        st.info(markdown(missing(run.folder, WEIGHTS)), icon=":material/info:")
     elif method.infers_context:
         st.info(f"No figures: {markdown(state)}. This computes them, in about a minute:", icon=":material/info:")
         st.code(f"python -m dali analyse {shown_path(run.folder)}", language="bash")

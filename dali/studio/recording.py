@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dali.files.text import code_span
-from dali.runs.folder import CACHE, EPISODES_FILE, exists
+from dali.runs.folder import CACHE, EPISODES_FILE, WEIGHTS, exists, missing
 from dali.studio import jobs
 from dali.studio.loaders import Run, load_episodes
 from dali.studio.style import shown_path
@@ -22,6 +22,8 @@ def recorded_episodes(run: Run) -> "Episodes | None":
     """
     if exists(run.folder / EPISODES_FILE):
         return load_episodes(run)
+    if run.figures_only:
+        raise missing(run.folder, WEIGHTS)
     status = run.folder / CACHE / "record.status.json"
     found = jobs.watch(status, "Recording episodes")
     if found is not None and found.state == "running":

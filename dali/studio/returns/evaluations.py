@@ -12,7 +12,7 @@ from dali.methods import METHODS
 from dali.returns.comparison import setting, setting_changes
 from dali.returns.play import Evaluation
 from dali.returns.scoring import Scores, compare
-from dali.runs.folder import CONFIG, WEIGHTS
+from dali.runs.folder import CONFIG, weights_name
 from dali.runs.scores import EVAL_FILE
 from dali.runs.scores import load_evaluation as load
 from dali.studio import jobs
@@ -120,7 +120,7 @@ def load_evaluation(run: Run) -> Evaluation:
     """
     if not (run.folder / EVAL_FILE).exists():
         return load(run.folder)
-    return _load(stamp(run.folder, CONFIG, WEIGHTS, EVAL_FILE))
+    return _load(stamp(run.folder, CONFIG, weights_name(run.folder), EVAL_FILE))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -11,7 +11,7 @@ from dali.files.text import markdown
 from dali.returns.memory import MemoryRow, memory_rows
 from dali.returns.play import Evaluation
 from dali.returns.scoring import NORMALISED
-from dali.runs.folder import CONFIG, WEIGHTS, exists
+from dali.runs.folder import CONFIG, exists, weights_name
 from dali.runs.scores import FILES, load_evaluation
 from dali.studio.loaders import Run, Stamp, name_of, stamp
 
@@ -26,7 +26,7 @@ def show_memory(spec: EnvSpec, methods: dict[str, list[tuple[Run, Evaluation]]],
             if not exists(run.folder / FILES["none"]):
                 continue
             try:
-                without = _load(files_of := stamp(run.folder, CONFIG, WEIGHTS, FILES["none"]))
+                without = _load(files_of := stamp(run.folder, CONFIG, weights_name(run.folder), FILES["none"]))
             except CheckpointError as error:
                 st.warning(f"**{markdown(name_of(run))}**: {markdown(error)}")
                 continue

@@ -10,7 +10,7 @@ from dali.figures import reaction as figures
 from dali.files.text import markdown
 from dali.methods import METHODS
 from dali.returns.sensitivity import Reaction
-from dali.runs.folder import CONFIG, WEIGHTS, exists
+from dali.runs.folder import CONFIG, exists, weights_name
 from dali.runs.reaction import REACTION_FILE, load_reaction
 from dali.studio import jobs
 from dali.studio.loaders import Run, Stamp, name_of, stamp
@@ -94,7 +94,7 @@ def _load_present(run: Run) -> Reaction:
     """Raises CheckpointError where there is none, it is damaged, or of other weights."""
     if not exists(run.folder / REACTION_FILE):
         return load_reaction(run.folder)
-    return _load(stamp(run.folder, CONFIG, WEIGHTS, REACTION_FILE))
+    return _load(stamp(run.folder, CONFIG, weights_name(run.folder), REACTION_FILE))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -48,6 +48,8 @@ def standing(job: Job) -> tuple[str, bool]:
         return "in training now", False
     if job.run.can_resume:
         return f"goes on from step {stands.done:,} of {stands.total:,}", True
+    if job.run.figures_only:
+        return "not started, the folder holds figures of an agent whose weights were left out", False
     if job.run.has_weights:
         return f"not started, the agent that is there cannot be resumed: it has no {TRAINER_STATE}", False
     return "new", True

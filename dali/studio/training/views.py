@@ -152,9 +152,9 @@ def show_curves(
     draw()
 
 
-def has_weights(run: Run) -> bool:
+def can_be_opened(run: Run) -> bool:
     """False before a run's first checkpoint."""
-    return run.has_weights
+    return run.has_weights or run.figures_only
 
 
 def _standing() -> dict[str, bool]:
