@@ -19,7 +19,12 @@ from playwright.sync_api import Browser, Page, expect
 from screenshots import dashboard
 from studio_speed import UNTIL_NEW, memory
 
-RUNS = ("pendulum-dali_d_chi-s0", "pendulum-dali_d_chi-s1", "pendulum-dali_d_chi-s2", "pendulum-dali_d_chi-s3")
+RUNS = (  # with recorded episodes, which others would have to record first
+    "pendulum-dali_d_chi-s0",
+    "ball_in_cup-dali_d_chi-s0",
+    "cartpole_friction-dali_d_chi-s0",
+    "walker_friction-dali_d_chi-s0",
+)
 HIGH, LOW = 14.0, 8.0  # m/s², ends of the values that the slider is moved through
 STEP = 0.1
 WARM_UP = 10  # moves of everyone before the server's memory is looked at
