@@ -82,7 +82,7 @@ def test_the_buttons_of_a_chart_do_not_cover_its_legend(opened, box_of):
 
 def test_a_training_runs_in_the_background_and_shows_by_itself(opened, folder):
     start(opened, "tiny", "7")
-    expect(opened.get_by_text("Trainings done.")).to_be_visible(timeout=120_000)
+    expect(opened.get_by_text("Trainings done.")).to_be_visible(timeout=240_000)
     record = json.loads((folder / "pendulum-dali_d_chi-s7" / "training.json").read_text())
     assert record["env_steps"] == 600
     expect(opened.get_by_text("pendulum-dali_d_chi-s7").first).to_be_visible()
