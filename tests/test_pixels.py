@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from dali.config import ModelConfig, TrainConfig, make_config
 from dali.dreams.film import make_film
-from dali.dreams.observation import PixelMetric, make_metric, observations
+from dali.dreams.observation import PixelObserver, make_metric, observer_of
 from dali.dreams.request import Request
 from dali.envs import catalogue
 from dali.envs.frames import SHAPE, check_observation, draw_frames
@@ -400,8 +400,8 @@ def source(make_run):
 
 
 def test_what_is_observed_of_a_record_does_not_depend_on_where_one_begins(source):
-    whole = observations(source.agent, source.episodes.subset(slice(0, 2)), 0, 12)
-    part = observations(source.agent, source.episodes.subset(slice(0, 2)), 5, 12)
+    whole = observer_of(source.agent).observations(source.episodes.subset(slice(0, 2)), 0, 12)
+    part = observer_of(source.agent).observations(source.episodes.subset(slice(0, 2)), 5, 12)
     np.testing.assert_allclose(part, whole[:, 5:], atol=1e-4)
     half = source.agent.config.model.embedding
     np.testing.assert_allclose(whole[:, 1:, half:], whole[:, 1:, :half] - whole[:, :-1, :half], atol=1e-5)
@@ -412,7 +412,7 @@ def test_recorded_codes_are_those_of_the_pictures(source):
     from dali.episodes import infer_codes
 
     episode = source.episodes.subset(slice(3, 4))
-    seen = observations(source.agent, episode, 0, episode.obs.shape[1])
+    seen = observer_of(source.agent).observations(episode, 0, episode.obs.shape[1])
     np.testing.assert_allclose(infer_codes(source.agent, seen, episode.action), episode.code, atol=1e-3)
 
 
@@ -424,7 +424,7 @@ def test_episodes_hold_no_pictures(source):
 
 def test_pixel_errors_by_hand(source):
     metric = make_metric(source.agent, source.episodes)
-    assert isinstance(metric, PixelMetric)
+    assert isinstance(metric.observer, PixelObserver)
     film = make_film(source, Request(episode=1, t=40, horizon=10, physics=(("l", 0.6),)))
     assert film.dream.obs is None
     assert film.dream.state is None

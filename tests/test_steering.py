@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
-from dali.dreams.observation import VectorMetric
+from dali.config import make_config
+from dali.dreams.observation import Metric, Observer
 from dali.dreams.steering import nearest_physics, rollout_error, steering_skill, step_error
 from dali.envs import catalogue
 from dali.envs.trajectory import replay_actions
 from dali.episodes import exploratory_actions
+from dali.model.agent import Agent
 
 
 def test_errors_are_root_mean_squares_over_scaled_dimensions():
@@ -37,13 +39,14 @@ def test_effective_physics_of_a_perfect_dream_is_the_requested_physics(feature):
     asked = contexts.copy()
     asked[:, feature] = rng.uniform(*spec.features[feature].train, num)
     dreamed, _ = replay_actions(simulator, state, asked, actions)
-    metric = VectorMetric(spec, np.ones(3), candidates=41, every=1, episodes=num)
+    observer = Observer(Agent(make_config("pendulum", "dali_d_chi", "tiny", 0, 600), spec))
+    metric = Metric(observer, np.ones(3))
     found, _ = nearest_physics(simulator, dreamed, state, contexts, [feature], actions, metric)
     low, high = spec.features[feature].limits
     assert np.abs(found[:, 0] - asked[:, feature]).max() < 0.3 * (high - low) / 40  # a third of a candidate's step
 
     # All candidates of all features at once, of one episode, as a film asks for them, find the same.
-    crowd = catalogue.make("pendulum", 2 * metric.candidates)
+    crowd = catalogue.make("pendulum", 2 * observer.candidates)
     for row in range(2):
         one = slice(row, row + 1)
         both, errors = nearest_physics(crowd, dreamed[one], state[one], contexts[one], [0, 1], actions[one], metric)

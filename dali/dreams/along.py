@@ -14,11 +14,11 @@ import torch
 
 from dali.dreams.counterfactual import Engine, Start, changed_start, check_engine, held_context, infer_start
 from dali.dreams.counterfactual import recorded_actions as actions_of
-from dali.dreams.film import FilmSource, Rollout
+from dali.dreams.film import FilmSource
+from dali.dreams.observation import Rollout
 from dali.dreams.request import Request, check_request
 from dali.dreams.steering import step_error
 from dali.envs import catalogue
-from dali.envs.frames import SHAPE
 from dali.envs.trajectory import replay_actions
 from dali.episodes import Episodes, recorded_states
 from dali.errors import DaliError
@@ -69,10 +69,9 @@ def turning_dream(source: FilmSource, episode: int, t: int, code: np.ndarray, en
         simulator.set_context(physics[k + 1 : k + 2])
         observed.append(simulator.step(action[:, k]).observation[0])
         states.append(simulator.get_state()[0])
-    seen, reached = np.stack(observed), np.stack(states)
-    compared = source.metric.real(seen[:, None], reached[:, None], physics)[:, 0]  # each record under its own physics
-    real = _real(source, action[0], seen, reached, compared)
-    dreamed = _dream(source, action[0], obs[0])
+    observer = source.metric.observer
+    real = observer.real_run(action[0], np.stack(observed), np.stack(states), physics)
+    dreamed = observer.dreamed_run(action[0], obs[0])
     error = step_error(dreamed.compared, real.compared, source.scale)
     return Along(code, physics, outlying(source, code), (real,), (dreamed,), error)
 
@@ -95,9 +94,9 @@ def dreams_side_by_side(
     obs = _roll(agent, start, held[:, None].expand(-1, horizon + 1, -1), action, engine)
     simulator = catalogue.make(agent.spec.name, count)
     observed, states = replay_actions(simulator, recorded_states(simulator, every, t, t + 1)[:, 0], physics, action)
-    compared = source.metric.real(observed, states, physics)
-    real = tuple(_real(source, *parts) for parts in zip(action, observed, states, compared, strict=True))
-    dreamed = tuple(_dream(source, *parts) for parts in zip(action, obs, strict=True))
+    observer = source.metric.observer
+    real = tuple(observer.real_run(*parts) for parts in zip(action, observed, states, physics, strict=True))
+    dreamed = tuple(observer.dreamed_run(*parts) for parts in zip(action, obs, strict=True))
     error = np.stack([step_error(d.compared, r.compared, source.scale) for d, r in zip(dreamed, real, strict=True)])
     return Along(code, physics, outlying(source, code), real, dreamed, error)
 
@@ -153,15 +152,3 @@ def _roll(agent: Agent, start: Start, context: torch.Tensor, action: np.ndarray,
             obs = model.decode(model.features(latent, held))
         dreamed.append(obs)
     return torch.stack(dreamed, 1).numpy()
-
-
-def _dream(source: FilmSource, action: np.ndarray, obs: np.ndarray) -> Rollout:
-    if source.agent.world_model.autoencoder is not None:
-        frames = source.metric.dreamed(source.agent, obs[None])[0].reshape(-1, *SHAPE)
-        return Rollout(action, None, None, frames=frames)
-    return Rollout(action, obs, catalogue.simulator_class(source.agent.spec.name).states_from_observations(obs))
-
-
-def _real(source: FilmSource, action: np.ndarray, obs: np.ndarray, state: np.ndarray, compared: np.ndarray) -> Rollout:
-    autoencoder = source.agent.world_model.autoencoder
-    return Rollout(action, obs, state, frames=None if autoencoder is None else compared.reshape(-1, *SHAPE))

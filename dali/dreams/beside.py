@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dali.dreams.film import Factual, Film, FilmSource, Steering, make_factual, make_film
-from dali.dreams.observation import observations
+from dali.dreams.observation import observer_of
 from dali.dreams.request import Request
 from dali.episodes import infer_codes
 from dali.errors import DaliError
@@ -49,9 +49,12 @@ def watch(first: FilmSource, film: Film, agent: Agent, steering: Steering | None
     """
     check_beside(first.agent, agent)
     episode = first.episodes.subset(np.array([film.request.episode]))
-    code = infer_codes(agent, observations(agent, episode, 0, episode.obs.shape[1]), episode.action)
+    observer = observer_of(agent)
+    code = infer_codes(agent, observer.observations(episode, 0, episode.obs.shape[1]), episode.action)
     episode = replace(episode, code=code.astype(np.float16).astype(np.float32))  # as recorded codes are kept
-    source = replace(first, agent=agent, episodes=episode, steering=steering)  # simulators and lock are shared
+    metric = replace(first.metric, observer=observer)
+    # Simulators and lock are shared.
+    source = replace(first, agent=agent, episodes=episode, steering=steering, metric=metric)
     return Beside(source, make_factual(source, _own(film), beside=film))
 
 

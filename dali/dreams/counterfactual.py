@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dali.dreams.observation import observations
+from dali.dreams.observation import observer_of
 from dali.episodes import Episodes
 from dali.errors import DaliError, unknown_name
 from dali.model.agent import Agent
@@ -89,7 +89,7 @@ def infer_start(
     dynamics know the physics from, so as many are filtered as training ever carried a state for.
     """
     begin = max(0, t + 1 - (FILTERED if agent.method.deep else agent.config.train.stream))
-    obs = torch.from_numpy(observations(agent, episodes, begin, t + 1, shown_under))
+    obs = torch.from_numpy(observer_of(agent).observations(episodes, begin, t + 1, shown_under))
     prev_action = episodes.prev_action(begin, t + 1)
     held = context.unsqueeze(1).expand(-1, obs.shape[1], -1)
     noise = _draw(agent, latents, (1, obs.shape[1]))
@@ -273,10 +273,9 @@ def changed_start(
     of pixels a picture of the old length denies the new one, so it is shown the same states as drawn under the physics
     asked for (E, F): what it would see there.
     """
-    shown_under = context_to if agent.world_model.autoencoder is not None else None
-    if agent.method.shallow:
-        return infer_start(agent, episodes, t, changed, latents, shown_under)
-    return start if shown_under is None else infer_start(agent, episodes, t, factual, latents, shown_under)
+    if not (agent.method.shallow or observer_of(agent).pictures):
+        return start
+    return infer_start(agent, episodes, t, changed if agent.method.shallow else factual, latents, context_to)
 
 
 def recorded_actions(episodes: Episodes, t: int, horizon: int, actions: ActionSource) -> np.ndarray:

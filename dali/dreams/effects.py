@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dali.dreams.counterfactual import dream_pair
-from dali.dreams.observation import dream_scale
+from dali.dreams.observation import observer_of
 from dali.dreams.plausibility import MIN_EPISODES, Plausibility, plausibility
 from dali.dreams.steering import HORIZONS, START
 from dali.episodes import Episodes
@@ -64,7 +64,7 @@ def dimension_effects(
             f"{len(chosen.obs)} held-out episodes last {start + HORIZON} steps; the test needs {MIN_EPISODES}."
         )
     rng = np.random.default_rng(seed)
-    scale = dream_scale(agent, episodes)
+    scale = observer_of(agent).dream_scale(episodes)
     ids = np.arange(len(chosen.obs))
     effects = []
     for dimension in range(len(sigma)):

@@ -61,7 +61,7 @@ def dream_errors(
     code_map: CodeMap | None,
     report: Callable[[int, int, str], None] = lambda done, total, text: None,
 ) -> DreamErrors:
-    """Dreams from every start that has HORIZON steps to come, of as many episodes as the metric affords.
+    """Dreams from every start that has HORIZON steps to come, of as many episodes as the observer affords.
 
     Args:
         code_map: turns a change of physics into one of the code; None for methods without a code.
@@ -71,10 +71,11 @@ def dream_errors(
     """
     catalogue.check_restores_state(agent.spec.name)
     metric = make_metric(agent, episodes)
+    observer = metric.observer
     starts = np.arange(FIRST, episodes.action.shape[1] - HORIZON + 1, EVERY)
     usable = np.flatnonzero(episodes.length >= FIRST + HORIZON)
     # Where drawing is costly episodes are left out evenly, so that every regime stays among them.
-    usable = usable[np.unique(np.linspace(0, len(usable) - 1, min(len(usable), metric.episodes)).astype(int))]
+    usable = usable[np.unique(np.linspace(0, len(usable) - 1, min(len(usable), observer.episodes)).astype(int))]
     if not len(usable) or not len(starts):
         raise DaliError(f"No recorded episode lasts {FIRST + HORIZON} steps, so no dream can be judged.")
     jobs = [(t, usable[i : i + BATCH]) for t in starts.tolist() for i in range(0, len(usable), BATCH)]
@@ -87,14 +88,12 @@ def dream_errors(
             continue
         chosen, target = episodes.subset(rows), asked[rows]
         dz = code_map.shift(chosen.context, target) if code_map else np.zeros((len(rows), chosen.code.shape[-1]))
-        factual, moved = (
-            metric.dreamed(agent, dream.obs) for dream in dream_pair(agent, chosen, t, HORIZON, dz, target)
-        )
+        factual, moved = (observer.dreamed(dream.obs) for dream in dream_pair(agent, chosen, t, HORIZON, dz, target))
         simulator = catalogue.make(agent.spec.name, len(rows))
         state = recorded_states(simulator, chosen, t, t + 1)[:, 0]
         actions = chosen.action[:, t : t + HORIZON]
         real, other = (
-            metric.real(*replay_actions(simulator, state, physics, actions), physics)
+            observer.real(*replay_actions(simulator, state, physics, actions), physics)
             for physics in (chosen.context, target)
         )
         errors = [rollout_error(a, b, metric.scale) for a, b in ((factual, real), (moved, other))]

@@ -20,12 +20,11 @@ from dali.codes.code_map import CodeMap, round_trip_error
 from dali.codes.probes import Probe
 from dali.codes.support import Support, Verdict
 from dali.dreams.counterfactual import Start, changed_start, dream, held_context, infer_start, recorded_actions
-from dali.dreams.observation import Metric, make_metric
+from dali.dreams.observation import Metric, Rollout, make_metric
 from dali.dreams.request import Request, check_request
 from dali.dreams.steering import nearest_physics, rollout_error, steering_skill, step_error
 from dali.envs import catalogue
 from dali.envs.base import Simulator
-from dali.envs.frames import SHAPE
 from dali.envs.trajectory import replay_actions
 from dali.episodes import Episodes, recorded_states
 from dali.model.agent import Agent
@@ -60,30 +59,6 @@ class FilmSource:
     def scale(self) -> np.ndarray:
         """(V,) standard deviation of the data, or that of all pixels, ()."""
         return self.metric.scale
-
-
-@dataclass(frozen=True)
-class Rollout:
-    """One run of H steps, real or dreamed; index 0 is the start.
-
-    Runs that an agent of pixels is compared with or dreams have pictures. Its dreams have nothing else: numbers and
-    states cannot be read from them exactly, so none are given.
-    """
-
-    action: np.ndarray  # (H, A)
-    obs: np.ndarray | None  # (H + 1, V)
-    state: np.ndarray | None  # (H + 1, S) to draw
-    reward: np.ndarray | None = None  # (H,) expected by the world model; None for real runs
-    frames: np.ndarray | None = None  # (H + 1, 64, 64, 3) uint8
-    spread: np.ndarray | None = None  # (H + 1, V) of the members of a dynamics ensemble; None of all else
-
-    @property
-    def compared(self) -> np.ndarray:
-        """(H + 1, .) what errors are measured on."""
-        if self.frames is not None:
-            return self.frames.reshape(len(self.frames), -1)
-        assert self.obs is not None
-        return self.obs
 
 
 @dataclass(frozen=True)
@@ -150,7 +125,7 @@ def make_film_source(agent: Agent, episodes: Episodes, steering: Steering | None
     """
     catalogue.check_restores_state(agent.spec.name)
     metric = make_metric(agent, episodes)
-    crowd = catalogue.make(agent.spec.name, len(agent.spec.features) * metric.candidates)
+    crowd = catalogue.make(agent.spec.name, len(agent.spec.features) * metric.observer.candidates)
     return FilmSource(agent, episodes, steering, metric, catalogue.make(agent.spec.name, 1), crowd)
 
 
@@ -297,12 +272,8 @@ def _given_actions(source: FilmSource, request: Request) -> np.ndarray | None:
 
 def _dream(source: FilmSource, request: Request, start: Start, context: Tensor, action: np.ndarray | None) -> Rollout:
     result = dream(source.agent, start, context, request.horizon, action, request.latents, request.engine)
-    action, obs, reward = result.action[0], result.obs[0], result.reward[0]
-    if source.agent.world_model.autoencoder is not None:
-        frames = source.metric.dreamed(source.agent, obs[None])[0].reshape(-1, *SHAPE)
-        return Rollout(action, None, None, reward, frames)
-    states = catalogue.simulator_class(source.agent.spec.name).states_from_observations(obs)
-    return Rollout(action, obs, states, reward, spread=None if result.spread is None else result.spread[0])
+    spread = None if result.spread is None else result.spread[0]
+    return source.metric.observer.dreamed_run(result.action[0], result.obs[0], result.reward[0], spread)
 
 
 def _changed_dream(
@@ -321,7 +292,4 @@ def _real(source: FilmSource, state: np.ndarray, context: np.ndarray, action: np
     """The simulator from a state (S,) under physics (F,) and actions (H, A)."""
     with source.lock:
         obs, reached = replay_actions(source.single, state[None], context[None], action[None])
-    frames = None
-    if source.agent.world_model.autoencoder is not None:
-        frames = source.metric.real(obs, reached, context[None])[0].reshape(-1, *SHAPE)
-    return Rollout(action, obs[0], reached[0], frames=frames)
+    return source.metric.observer.real_run(action, obs[0], reached[0], context)

@@ -69,19 +69,19 @@ def nearest_physics(
     Returns:
         ĉ (E, n), and the error (E, n) of the nearest candidate.
     """
-    episodes, count = contexts.shape[0], metric.candidates
+    episodes, count = contexts.shape[0], metric.observer.candidates
     grids = np.stack([np.linspace(*simulator.spec.features[i].limits, count) for i in features])  # (n, C)
     tried = np.tile(contexts, (len(features), count, 1, 1))
     for row, feature in enumerate(features):
         tried[row, :, :, feature] = grids[row][:, None]
     tried = tried.reshape(-1, *contexts.shape)  # (n C, E, F)
-    together, every = simulator.num // episodes, min(metric.every, actions.shape[1])
+    together, every = simulator.num // episodes, min(metric.observer.every, actions.shape[1])
     states, actions = np.tile(state, (together, 1)), np.tile(actions, (together, 1, 1))
     errors = []
     for first in range(0, len(tried), together):
         physics = tried[first : first + together].reshape(-1, contexts.shape[1])
         obs, reached = replay_actions(simulator, states, physics, actions)
-        real = metric.real(obs[:, ::every], reached[:, ::every], physics)
+        real = metric.observer.real(obs[:, ::every], reached[:, ::every], physics)
         real = real.reshape(together, episodes, *real.shape[1:])
         errors.append(rollout_error(real, dreamed[:, ::every], metric.scale))
     by_feature = np.concatenate(errors).reshape(len(features), count, episodes)
@@ -141,7 +141,8 @@ def evaluate_fidelity(
     Args:
         chosen: held-out episodes, as ``steerable`` gives them.
     """
-    chosen = chosen.subset(np.arange(min(metric.episodes, len(chosen.obs))))
+    observer = metric.observer
+    chosen = chosen.subset(np.arange(min(observer.episodes, len(chosen.obs))))
     spec, starts, horizons, longest = agent.spec, START, HORIZONS, max(HORIZONS)
     rng = np.random.default_rng(seed)
     simulator = catalogue.make(spec.name, len(chosen.obs))
@@ -152,16 +153,16 @@ def evaluate_fidelity(
         target = chosen.context.copy()
         target[:, index] = feature.at_share(rng.random(len(target)))
         dz = code_map.shift(chosen.context, target)
-        real = metric.real(*replay_actions(simulator, state, target, actions), target)
-        unchanged = metric.real(*replay_actions(simulator, state, chosen.context, actions), chosen.context)
+        real = observer.real(*replay_actions(simulator, state, target, actions), target)
+        unchanged = observer.real(*replay_actions(simulator, state, chosen.context, actions), chosen.context)
         elsewhere = dz[rng.permutation(len(dz))]
 
         def dreamed_under(shift: np.ndarray, target: np.ndarray = target) -> tuple[Dream, Dream]:
             return dream_pair(agent, chosen, starts, longest, shift, target, Manner(engine=engine))
 
         pair = dreamed_under(dz)
-        factual, moved = (metric.dreamed(agent, dream.obs) for dream in pair)  # (E, H + 1, O) each
-        control = metric.dreamed(agent, dreamed_under(elsewhere)[1].obs)
+        factual, moved = (observer.dreamed(dream.obs) for dream in pair)  # (E, H + 1, O) each
+        control = observer.dreamed(dreamed_under(elsewhere)[1].obs)
 
         def error(dreamed: np.ndarray, truth: np.ndarray, horizon: int) -> np.ndarray:
             """(E,)."""

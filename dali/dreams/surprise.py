@@ -9,10 +9,10 @@ Shapes: H horizon, O observation of the agent, A action, Z code.
 import numpy as np
 import torch
 
-from dali.dreams.film import Film, Rollout
+from dali.dreams.film import Film
+from dali.dreams.observation import Rollout, observer_of
 from dali.errors import DaliError
 from dali.model.agent import Agent
-from dali.model.conv import with_change
 
 
 @torch.inference_mode()
@@ -30,14 +30,14 @@ def surprise(agent: Agent, run: Rollout, code: np.ndarray) -> np.ndarray:
     """
     if not agent.method.infers_context:
         raise DaliError(f"{agent.method.title} infers no context code, so it has no forward dynamics to be surprised.")
-    obs = _observed(agent, run)
+    observer = observer_of(agent)
+    obs = torch.from_numpy(observer.watch(run))
     action = torch.from_numpy(np.asarray(run.action, np.float32))
     held = torch.from_numpy(np.asarray(code, np.float32)).expand(len(action), -1)
     world = agent.world_model
     squared = world.forward_dynamics.loss(obs[:-1], action, obs[1:], held, world.normalizer)
-    known = 1 if world.autoencoder is None else 2
     values = np.full(len(obs), np.nan)
-    values[known:] = squared.sqrt().numpy()[known - 1 :]
+    values[observer.known :] = squared.sqrt().numpy()[observer.known - 1 :]
     return values
 
 
@@ -49,16 +49,3 @@ def film_surprise(agent: Agent, film: Film, std: np.ndarray) -> tuple[np.ndarray
     """
     run = film.real_counterfactual
     return surprise(agent, run, film.code), surprise(agent, run, film.code + film.sigmas * std)
-
-
-def _observed(agent: Agent, run: Rollout) -> torch.Tensor:
-    """(H + 1, O) a real run as the agent observes it."""
-    autoencoder = agent.world_model.autoencoder
-    if autoencoder is None:
-        assert run.obs is not None
-        return torch.from_numpy(np.asarray(run.obs, np.float32))
-    assert run.frames is not None
-    embedding = autoencoder.embed(torch.from_numpy(run.frames))
-    first = torch.zeros(len(embedding), dtype=torch.bool)
-    first[0] = True
-    return with_change(embedding, embedding.roll(1, 0), first)

@@ -18,9 +18,9 @@ import torch
 
 from dali.dreams.counterfactual import Engine, check_engine, held_context, infer_start
 from dali.dreams.film import FilmSource
+from dali.dreams.observation import Rollout
 from dali.dreams.steering import step_error
 from dali.envs import catalogue
-from dali.envs.frames import SHAPE
 from dali.episodes import recorded_states
 from dali.errors import DaliError
 from dali.files.reading import parse_json, read_text
@@ -155,30 +155,22 @@ class Performance:
         taken = tuple(tuple(float(a) for a in action) for action in actions.clip(-1.0, 1.0))
         self.take = replace(self.take, actions=self.take.actions + taken)
 
-    def states(self, run: int, first: int, last: int) -> np.ndarray | None:
-        """(last - first, S) to draw records of a run; None of a dream of pixels, which has pictures alone."""
+    def shown(self, run: int, first: int, last: int) -> Rollout:
+        """Records of a run, to be drawn."""
+        action, observed = np.array(self.take.actions[first:last]), np.stack(self._observed[run][:last])
         if run in (REAL, REAL_ASKED):
-            return np.stack(self._states[run][first:last])
-        if self.source.agent.world_model.autoencoder is not None:
-            return None
-        # Some states add up what is observed, so all records before are read.
-        simulator = catalogue.simulator_class(self.source.agent.spec.name)
-        return simulator.states_from_observations(np.stack(self._observed[run][:last]))[first:last]
-
-    def pictures(self, run: int, first: int, last: int) -> np.ndarray:
-        """(last - first, 64, 64, 3) uint8: records of a dream of pixels."""
-        dreamed = np.stack(self._observed[run][first:last])[None]
-        return self.source.metric.dreamed(self.source.agent, dreamed)[0].reshape(-1, *SHAPE)
+            return Rollout(action, observed[first:], np.stack(self._states[run][first:last]))
+        return self.source.metric.observer.dreamed_run(action, observed, first=first)
 
     def errors(self, first: int, last: int) -> np.ndarray:
         """(2, last - first) error of each dream against the simulator beside it, in σ of the data."""
-        metric, out = self.source.metric, []
+        observer, out = self.source.metric.observer, []
         for column, (real, dreamed) in enumerate(((REAL, DREAM), (REAL_ASKED, DREAM_ASKED))):
             observed, states = np.stack(self._observed[real][first:last]), np.stack(self._states[real][first:last])
             contexts = np.stack([context[column] for context in self.contexts[first:last]])
-            run = metric.real(observed[:, None], states[:, None], contexts)[:, 0]
-            dream = metric.dreamed(self.source.agent, np.stack(self._observed[dreamed][first:last])[None])[0]
-            out.append(step_error(run, dream, metric.scale))
+            run = observer.real(observed[:, None], states[:, None], contexts)[:, 0]
+            dream = observer.dreamed(np.stack(self._observed[dreamed][first:last])[None])[0]
+            out.append(step_error(run, dream, self.source.scale))
         return np.stack(out)
 
     def observed(self, run: int) -> np.ndarray:

@@ -8,31 +8,19 @@ from itertools import pairwise
 import numpy as np
 
 from dali.dreams.along import Along
-from dali.dreams.film import Rollout
 from dali.envs.spec import EnvSpec
-from dali.export.pictures import SIZE, draw_rollout, draw_run, physics_text, quantity
-from dali.video import caption, enlarge, tile
+from dali.export.pictures import SIZE, draw_run, physics_text, quantity
+from dali.video import caption, tile
 
 SMALL = 160  # P of each multiple
 STOPS = 6  # stretches of a turning film that are captioned with the physics read at their start
-
-
-def draw_turned(run: Rollout, spec: EnvSpec, physics: np.ndarray, size: int = SIZE) -> np.ndarray:
-    """Frames (T, P, P, 3) of a run, record k drawn under physics (T, F) [k]; pictures that an agent dreamed as they
-    are."""
-    if run.state is None:
-        assert run.frames is not None
-        return enlarge(run.frames, size)
-    return np.concatenate(
-        [draw_rollout(spec.name, state[None], now, size) for state, now in zip(run.state, physics, strict=True)]
-    )
 
 
 def turning_frames(along: Along, spec: EnvSpec, size: int = SIZE) -> np.ndarray:
     """The turned simulator beside the turning dream, captioned with the physics read off the code on the way."""
     panes = []
     for title, (run,) in (("Real, physics turned", along.real), ("Dream, code turned", along.dream)):
-        frames = draw_turned(run, spec, along.physics, size)
+        frames = draw_run(run, spec, along.physics, size)
         cuts = np.unique(np.linspace(0, len(frames), STOPS + 1).round().astype(int))
         parts = [caption(frames[a:b], title, physics_text(spec, along.physics[a])) for a, b in pairwise(cuts.tolist())]
         panes.append(np.concatenate(parts))

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from dali.dreams.film import Film, Rollout
+from dali.dreams.film import Film
+from dali.dreams.observation import Rollout
 from dali.envs.spec import EnvSpec
 from dali.episodes import Episodes
 from dali.errors import unknown_name

@@ -13,7 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from dali.dreams.film import Film, Rollout
+from dali.dreams.film import Film
+from dali.dreams.observation import Rollout
 from dali.envs import catalogue
 from dali.envs.frames import FRAME
 from dali.envs.spec import ContextFeature, EnvSpec
@@ -131,13 +132,13 @@ def tile_pictures(pictures: Sequence[Picture], columns: int | None = None) -> np
 
 
 def draw_rollout(env: str, state: np.ndarray, context: np.ndarray, size: int) -> np.ndarray:
-    """Frames (T, P, P, 3) of states (T, S) under one context (F,)."""
-    simulator = catalogue.simulator_class(env)
-    return np.stack([simulator.draw(row, context, size) for row in state])
+    """Frames (T, P, P, 3) of states (T, S) under one context (F,), or under (T, F) by record."""
+    draw, contexts = catalogue.simulator_class(env).draw, np.broadcast_to(context, (len(state), context.shape[-1]))
+    return np.stack([draw(row, now, size) for row, now in zip(state, contexts, strict=True)])
 
 
 def draw_run(run: Rollout, spec: EnvSpec, context: np.ndarray, size: int) -> np.ndarray:
-    """Frames (T, P, P, 3) of a run: its states drawn under physics (F,), or the pictures that are all it has."""
+    """Frames (T, P, P, 3) of a run: its states under physics (F,) or (T, F), or the pictures that are all it has."""
     if run.state is not None:
         return draw_rollout(spec.name, run.state, context, size)
     assert run.frames is not None

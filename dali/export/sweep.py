@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dali.dreams.film import Factual, Film, FilmSource, Rollout, make_factual, make_film
+from dali.dreams.film import Factual, Film, FilmSource, make_factual, make_film
+from dali.dreams.observation import Rollout
 from dali.dreams.request import MAX_SIGMA, Request, dimension
 from dali.envs.spec import EnvSpec
 from dali.errors import DaliError

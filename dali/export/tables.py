@@ -11,7 +11,8 @@ import re
 
 import numpy as np
 
-from dali.dreams.film import Film, Rollout
+from dali.dreams.film import Film
+from dali.dreams.observation import Rollout
 from dali.envs.spec import EnvSpec
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from dali.dreams.take import DREAM, DREAM_ASKED, REAL_ASKED, Performance
 from dali.envs.spec import EnvSpec
 from dali.export.manifest import episode_digest, versions
-from dali.export.pictures import SIZE, draw_rollout, physics_text
-from dali.video import caption, encode_mp4, enlarge, tile
+from dali.export.pictures import SIZE, draw_run, physics_text
+from dali.video import caption, encode_mp4, tile
 
 SCHEMA = 1
 TITLES = ("Real, own physics", "Real, asked physics", "Dream, own physics", "Dream, asked physics")
@@ -23,15 +23,9 @@ MOST = 300  # frames drawn at a time, so that a long take does not fill the memo
 
 def draw_take(performance: Performance, run: int, first: int, last: int, size: int = SIZE) -> np.ndarray:
     """Frames (last - first, size, size, 3) of one run, each drawn under the physics in force."""
-    states = performance.states(run, first, last)
-    if states is None:
-        return enlarge(performance.pictures(run, first, last), size)
-    spec, asked = performance.source.agent.spec, int(run in (REAL_ASKED, DREAM_ASKED))
-    frames = [
-        draw_rollout(spec.name, state[None], context[asked], size)
-        for state, context in zip(states, performance.contexts[first:last], strict=True)
-    ]
-    return np.concatenate(frames)
+    asked = int(run in (REAL_ASKED, DREAM_ASKED))
+    physics = np.stack(performance.contexts[first:last])[:, asked]
+    return draw_run(performance.shown(run, first, last), performance.source.agent.spec, physics, size)
 
 
 def take_film(performance: Performance, size: int = SIZE) -> bytes:
@@ -57,7 +51,7 @@ def take_csv(performance: Performance) -> str:
     for i, name in enumerate(spec.action_names):
         columns[f"action {name} [1]"] = [*(action[i] for action in performance.take.actions), ""]
     for run, title in enumerate(TITLES):
-        if run in (DREAM, DREAM_ASKED) and performance.source.agent.world_model.autoencoder is not None:
+        if run in (DREAM, DREAM_ASKED) and performance.source.metric.observer.pictures:
             continue  # its dreams are pictures
         observed = performance.observed(run)
         for i, (name, unit) in enumerate(zip(spec.observation_names, spec.observation_units, strict=True)):

@@ -19,7 +19,7 @@ from dali.export.tables import to_csv
 from dali.runs.checkpoint import write_atomic
 
 if TYPE_CHECKING:
-    from dali.dreams.film import Rollout
+    from dali.dreams.observation import Rollout
     from dali.library.run import OpenRun
 
 

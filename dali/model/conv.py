@@ -82,6 +82,13 @@ class Autoencoder(nn.Module):
         """As ``encode``, a few at a time and without a gradient."""
         return torch.cat([self.encode(part) for part in frames.split(CHUNK)])
 
+    def watch(self, frames: Tensor) -> Tensor:
+        """Observations (B, T, 2 E) of uint8 pictures (B, T, 64, 64, 3), at whose first there is no change."""
+        embedding = self.embed(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+        first = torch.zeros(frames.shape[:2], dtype=torch.bool)
+        first[:, 0] = True
+        return with_change(embedding, embedding.roll(1, 1), first)
+
     @torch.no_grad()
     def picture(self, embedding: Tensor) -> Tensor:
         """uint8 pictures (..., 64, 64, 3) of embeddings (..., E)."""

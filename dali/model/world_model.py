@@ -210,11 +210,6 @@ class WorldModel(nn.Module):
         expected = dense[..., self.rssm.deter : self.rssm.deter + self.rssm.expected]
         return expected + decoded * self._step_scale()
 
-    def picture(self, obs: Tensor) -> Tensor:
-        """uint8 pictures (..., 64, 64, 3) of observations (..., O) that ``decode`` gave, of an agent of pixels."""
-        assert self.autoencoder is not None
-        return self.autoencoder.picture(obs[..., : self.autoencoder.embedding])
-
     def predict_reward(self, features: Features) -> Tensor:
         """Expected reward (...,) on arriving at the state."""
         return twohot_mean(self.reward(features), self.support)

@@ -14,7 +14,7 @@ from dali.codes.support import Support, fit_support
 from dali.codes.typical import REPEATS, TypicalCodes, typical_codes
 from dali.dreams.closed_form import LawCheck, check_laws
 from dali.dreams.counterfactual import Engine, check_engine, dream_from_observations
-from dali.dreams.observation import make_metric
+from dali.dreams.observation import make_metric, observer_of
 from dali.dreams.steering import HORIZONS, FactorFidelity, evaluate_fidelity, steerable
 from dali.envs import catalogue
 from dali.envs.spec import ContextFeature, EnvSpec
@@ -155,7 +155,7 @@ def analyse(agent: Agent, seed: int = 0, contexts: int = 100, dreamers: tuple[En
 
 def _laws(agent: Agent, code_map: CodeMap, engine: Engine) -> list[LawCheck]:
     """Closed forms against dreams under the code that the map gives each physics; none for an agent of pixels."""
-    if agent.world_model.autoencoder is not None:
+    if observer_of(agent).pictures:
         return []
 
     def dreamer(obs: np.ndarray, actions: np.ndarray, contexts: np.ndarray) -> np.ndarray:

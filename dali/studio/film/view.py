@@ -250,7 +250,7 @@ def show_badges(source: FilmSource, film: Film) -> None:
             st.badge("code within the data", icon=":material/check:", color="green")
         if method.shallow:
             st.badge("shallow: z' acts while the steps before the start are observed again", icon=":material/info:")
-        if source.agent.world_model.autoencoder is not None and film.request.physics:
+        if source.metric.observer.pictures and film.request.physics:
             st.badge("the changed dream starts from what the agent would see at that physics", icon=":material/info:")
         if method.source == "given":
             st.badge("told the true physics: its slider changes what the dream is told", icon=":material/info:")

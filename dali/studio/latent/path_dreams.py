@@ -12,8 +12,8 @@ from dali.dreams.counterfactual import Engine, engines
 from dali.dreams.film import FilmSource
 from dali.episodes import Episodes
 from dali.errors import DaliError
-from dali.export.along import draw_turned, strip_frames, turning_frames
-from dali.export.pictures import SIZE, physics_text
+from dali.export.along import strip_frames, turning_frames
+from dali.export.pictures import SIZE, draw_run, physics_text
 from dali.figures.style import with_unit
 from dali.files.text import markdown
 from dali.studio.film.controls import ENGINE_TITLES
@@ -200,7 +200,7 @@ def _turning(
     codes = codes_along(waypoints_of(path, _source.episodes), horizon + 1)
     along = turning_dream(_source, episode, t, codes, engine)
     spec = _source.agent.spec
-    return along, [draw_turned(run, spec, along.physics, SIZE) for (run,) in (along.real, along.dream)]
+    return along, [draw_run(run, spec, along.physics, SIZE) for (run,) in (along.real, along.dream)]
 
 
 @st.cache_resource(max_entries=4, show_spinner="Dreaming along the path …")
