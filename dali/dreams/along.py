@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from dali.dreams.counterfactual import Engine, Start, changed_start, check_engine, held_context, infer_start
+from dali.dreams.counterfactual import Engine, RunningDream, changed_start, check_engine, held_context, infer_start
 from dali.dreams.counterfactual import recorded_actions as actions_of
 from dali.dreams.film import FilmSource
 from dali.dreams.observation import Rollout
@@ -59,19 +59,21 @@ def turning_dream(source: FilmSource, episode: int, t: int, code: np.ndarray, en
     one, action = _begin(source, episode, t, len(code) - 1, engine)
     context = _contexts(agent, one, code)
     start = infer_start(agent, one, t, held_context(agent, one, one.code[:, t], one.context))
-    obs = _roll(agent, start, context[None], action, engine)
-    physics = physics_of(source, code)
-    simulator = catalogue.make(agent.spec.name, 1)
+    physics, simulator = physics_of(source, code), catalogue.make(agent.spec.name, 1)
     state = recorded_states(simulator, one, t, t + 1)[0]
     simulator.set_context(physics[:1])
     observed, states = [simulator.set_state(state)[0]], [state[0]]
+    dream = RunningDream(agent, start, context[:1], engine)
+    obs = [dream.observe()[0]]
     for k in range(len(code) - 1):
         simulator.set_context(physics[k + 1 : k + 2])
         observed.append(simulator.step(action[:, k]).observation[0])
         states.append(simulator.get_state()[0])
+        dream.set_context(context[k + 1 : k + 2])
+        obs.append(dream.step(action[:, k])[0])
     observer = source.metric.observer
     real = observer.real_run(action[0], np.stack(observed), np.stack(states), physics)
-    dreamed = observer.dreamed_run(action[0], obs[0])
+    dreamed = observer.dreamed_run(action[0], np.stack(obs))
     error = step_error(dreamed.compared, real.compared, source.scale)
     return Along(code, physics, outlying(source, code), (real,), (dreamed,), error)
 
@@ -91,7 +93,8 @@ def dreams_side_by_side(
     own, held = (held_context(agent, every, z, every.context) for z in (every.code[:, t], np.asarray(code, np.float32)))
     start = infer_start(agent, every, t, own)
     start = changed_start(agent, every, t, start, own, held, physics, "mean")
-    obs = _roll(agent, start, held[:, None].expand(-1, horizon + 1, -1), action, engine)
+    dream = RunningDream(agent, start, held, engine)
+    obs = np.stack([dream.observe(), *(dream.step(action[:, k]) for k in range(horizon))], 1)
     simulator = catalogue.make(agent.spec.name, count)
     observed, states = replay_actions(simulator, recorded_states(simulator, every, t, t + 1)[:, 0], physics, action)
     observer = source.metric.observer
@@ -133,22 +136,3 @@ def _begin(source: FilmSource, episode: int, t: int, horizon: int, engine: Engin
 def _contexts(agent: Agent, one: Episodes, code: np.ndarray) -> torch.Tensor:
     """(N, X) as the networks read codes (N, Z)."""
     return held_context(agent, one.subset(np.zeros(len(code), int)), np.asarray(code, np.float32), one.context)
-
-
-@torch.inference_mode()
-def _roll(agent: Agent, start: Start, context: torch.Tensor, action: np.ndarray, engine: Engine) -> np.ndarray:
-    """(E, H + 1, O) dreamed under contexts (E, H + 1, X), the k-th in force at record k; means of latents handed on."""
-    model, given = agent.world_model, torch.from_numpy(np.ascontiguousarray(action, np.float32))
-    latent, obs = start.latent, start.obs
-    first = obs if engine == "dynamics" else model.decode(model.features(latent, context[:, 0]))
-    dreamed = [first]
-    for k in range(given.shape[1]):
-        held = context[:, k + 1]
-        if engine == "dynamics":
-            assert model.ensemble is not None
-            obs = model.ensemble.step(obs, given[:, k], held, model.normalizer).mean(0)
-        else:
-            latent = model.imagine_step(latent, given[:, k], held, "mean")
-            obs = model.decode(model.features(latent, held))
-        dreamed.append(obs)
-    return torch.stack(dreamed, 1).numpy()

@@ -137,6 +137,39 @@ def dream(
     )
 
 
+class RunningDream:
+    """E dreams that go on a step at a time, as copies of a simulator do, under a context that may change on the way.
+
+    They hand on the means of their latents. ``dream`` is for many steps under one context: it decodes all at once.
+    """
+
+    def __init__(self, agent: Agent, start: Start, context: Tensor, engine: Engine):
+        self._model = agent.world_model
+        self._ensemble = self._model.ensemble if engine == "dynamics" else None
+        self._latent, self._obs, self._context = start.latent, start.obs, context
+
+    def set_context(self, context: Tensor) -> None:
+        """Dreams on under (E, X)."""
+        self._context = context
+
+    @torch.inference_mode()
+    def observe(self) -> np.ndarray:
+        """(E, O) where the dreams stand."""
+        if self._ensemble is not None:
+            return self._obs.numpy()
+        return self._model.decode(self._model.features(self._latent, self._context)).numpy()
+
+    @torch.inference_mode()
+    def step(self, action: np.ndarray) -> np.ndarray:
+        """(E, O) after actions (E, A)."""
+        taken = torch.from_numpy(np.ascontiguousarray(action, np.float32))
+        if self._ensemble is not None:
+            self._obs = self._ensemble.step(self._obs, taken, self._context, self._model.normalizer).mean(0)
+        else:
+            self._latent = self._model.imagine_step(self._latent, taken, self._context, "mean")
+        return self.observe()
+
+
 @torch.inference_mode()
 def dream_from_observations(
     agent: Agent, obs: np.ndarray, action: np.ndarray, code: np.ndarray, engine: Engine = "rssm"

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from dali.dreams.counterfactual import Engine, check_engine, held_context, infer_start
+from dali.dreams.counterfactual import Engine, RunningDream, check_engine, held_context, infer_start
 from dali.dreams.film import FilmSource
 from dali.dreams.observation import Rollout
 from dali.dreams.steering import step_error
@@ -134,8 +133,9 @@ class Performance:
         self._set_asked(asked)
         if self.steps == 0:
             self._start()
+        else:
+            self._dream.set_context(self._held)
 
-    @torch.inference_mode()
     def advance(self, actions: np.ndarray) -> None:
         """Takes actions (N, A), in [-1, 1], or one-hot.
 
@@ -151,7 +151,7 @@ class Performance:
         for action in actions.clip(-1.0, 1.0):
             both = np.stack([action, action])
             observed = self._simulator.step(both).observation
-            self._record(observed, self._simulator.get_state(), self._dream_on(torch.from_numpy(both)))
+            self._record(observed, self._simulator.get_state(), self._dream.step(both))
         taken = tuple(tuple(float(a) for a in action) for action in actions.clip(-1.0, 1.0))
         self.take = replace(self.take, actions=self.take.actions + taken)
 
@@ -195,7 +195,6 @@ class Performance:
         self.ask(physics)
         return self
 
-    @torch.inference_mode()
     def _start(self) -> None:
         agent, take = self.source.agent, self.take
         self.contexts.clear()
@@ -203,10 +202,8 @@ class Performance:
             kept.clear()
         held = self._held if agent.method.shallow else self._held[:1].expand(2, -1)
         start = infer_start(agent, self._episode, take.t, held)
-        self._latent, self._obs = start.latent, start.obs
-        model = agent.world_model
-        dreamed = start.obs if take.engine == "dynamics" else model.decode(model.features(self._latent, self._held))
-        self._record(self._simulator.set_state(self._first), self._first, dreamed.numpy())
+        self._dream = RunningDream(agent, start, self._held, take.engine)
+        self._record(self._simulator.set_state(self._first), self._first, self._dream.observe())
 
     def _set_asked(self, asked: np.ndarray) -> None:
         agent, steering = self.source.agent, self.source.steering
@@ -217,16 +214,6 @@ class Performance:
         self._simulator.set_context(both)
         self._held = held_context(agent, self._episode, codes, both)
         self._in_force = both
-
-    def _dream_on(self, action: torch.Tensor) -> np.ndarray:
-        """(2, O) the next observation of both dreams; both hand on the means of their latents."""
-        model = self.source.agent.world_model
-        if self.take.engine == "dynamics":
-            assert model.ensemble is not None
-            self._obs = model.ensemble.step(self._obs, action, self._held, model.normalizer).mean(0)
-            return self._obs.numpy()
-        self._latent = model.imagine_step(self._latent, action, self._held, "mean")
-        return model.decode(model.features(self._latent, self._held)).numpy()
 
     def _record(self, observed: np.ndarray, state: np.ndarray, dreamed: np.ndarray) -> None:
         for run, values in enumerate((*observed, *dreamed)):
