@@ -16,6 +16,10 @@ State = Literal["running", "done", "failed", "cancelled"]
 Report = Callable[[int, int, str], None]  # steps done, steps in all, what is being done
 
 
+def unreported(done: int, total: int, text: str) -> None:
+    """A Report that nobody reads."""
+
+
 @dataclass(frozen=True)
 class Status:
     """How a job stands. ``text`` is for people: what is being done, or why it failed."""

@@ -9,7 +9,6 @@ from dali.codes.paths import (
     codes_along,
     path_along_line,
     path_from_text,
-    path_of_episode,
     path_table,
     read_path,
     waypoints_of,
@@ -164,9 +163,3 @@ def test_a_drawn_line_goes_by_the_records_nearest_to_it(source):
     assert end[:2] == pytest.approx(line[1], abs=1e-6)
     means = episode_points(source.episodes)
     assert path_along_line(means.code[[0, 9], :2], means.code[:, :2], means).records[0] == (0, means.step[0])
-
-
-def test_the_course_of_an_episode_is_a_path(source):
-    path = path_of_episode(source.episodes, 5)
-    assert path.records[0] == (5, 0)
-    assert path.records[-1] == (5, source.episodes.length[5])

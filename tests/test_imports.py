@@ -19,14 +19,14 @@ LAYERS = (
     ("dali.errors",),
     ("dali.files",),  # reading, writing and locking files
     ("dali.methods", "dali.envs.spec"),  # what a method and an environment are, as data
-    ("dali.config",),
+    ("dali.config", "dali.jobs"),
     ("dali.runs.schema",),
     ("dali.envs", "dali.model", "dali.runs.folder"),
     ("dali.runs.metrics",),
     ("dali.episodes", "dali.runs.checkpoint"),
     ("dali.codes", "dali.returns"),  # both are handed agents, episodes or returns; they open no folder
     ("dali.train", "dali.dreams"),
-    ("dali.runs", "dali.jobs", "dali.video"),
+    ("dali.runs", "dali.video"),
     ("dali.figures", "dali.export", "dali.bench", "dali.doctor", "dali.train.sweep"),
     ("dali.train.pool",),  # where the trainings of a sweep are run; they are processes of their own
     ("dali.library",),

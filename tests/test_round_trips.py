@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dali.config import PRESETS, make_config
 from dali.dreams.counterfactual import ACTION_SOURCES, ENGINES
-from dali.dreams.request import Request, parse_code, parse_latents, parse_physics
+from dali.dreams.request import MAX_SIGMA, Request, parse_code, parse_latents, parse_physics
 from dali.dreams.take import Take
 from dali.export.manifest import command_line
 from dali.export.pictures import EXTRAS
@@ -100,8 +100,8 @@ def test_what_a_page_shows_survives_its_url(source, data):
     values = {f.name: st.none() | st.floats(*f.limits, allow_subnormal=False) for f in spec.features}
     chosen = data.draw(st.fixed_dictionaries(values))
     asked = tuple((f.name, chosen[f.name]) for f in spec.features if chosen[f.name] is not None)
-    tenths = st.integers(-30, 30).filter(bool).map(lambda k: k / 10)  # as sliders move
-    code = data.draw(st.dictionaries(st.integers(0, episodes.code.shape[-1] - 1), tenths))
+    sigmas = st.floats(-MAX_SIGMA, MAX_SIGMA, allow_subnormal=False)
+    code = data.draw(st.dictionaries(st.integers(0, episodes.code.shape[-1] - 1), sigmas.filter(bool)))
     request = Request(
         episode=episode,
         t=t,
@@ -114,7 +114,16 @@ def test_what_a_page_shows_survives_its_url(source, data):
     dimensions = data.draw(st.lists(st.integers(0, spec.obs_dim - 1), unique=True, min_size=1).map(sorted))
     shown = data.draw(st.sets(st.sampled_from(list(EXTRAS))))
     extras = [extra for extra in EXTRAS if extra in shown]
-    state = PageState(request, tuple(extras), tuple(dimensions), pinned=data.draw(st.none() | st.just(request)))
+    axis, limits = data.draw(st.sampled_from([*((f.name, f.limits) for f in spec.features), ("z1", (-3.0, 3.0))]))
+    ends = st.tuples(*[st.floats(*limits, allow_subnormal=False)] * 2).filter(lambda pair: pair[0] < pair[1])
+    swept = st.tuples(st.just(axis), st.integers(2, 9), ends).map(lambda parts: (*parts[:2], *parts[2]))
+    state = PageState(
+        request,
+        tuple(extras),
+        tuple(dimensions),
+        pinned=data.draw(st.none() | st.just(request)),
+        sweep=data.draw(st.none() | swept),
+    )
     back, said = from_url(to_url(state), source)
     assert said == []
     assert back == state

@@ -7,6 +7,7 @@ import typer
 
 from dali.cli.options import Run
 from dali.config import MAX_SEED
+from dali.envs.units import number
 
 
 def analyse(
@@ -83,7 +84,7 @@ def _interval(bounds: list[float]) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+    return number(value, missing="-")
 
 
 def _error(value: float) -> str:

@@ -27,6 +27,7 @@ from sklearn.ensemble import RandomForestRegressor
 
 from dali.codes.grouped import bootstrap_counts, check_table
 from dali.codes.probes import FactorScore, ProbeEvaluation, weighted_r2
+from dali.envs.units import number
 from dali.errors import DaliError
 
 MIN_CONTEXTS = 20
@@ -229,18 +230,18 @@ def verdict(
     better = nonlinear.r2_inside if nonlinear is not None and nonlinear.r2_inside is not None else r2
     where = _where(information)
     if r2 >= DECODABLE:
-        text = f"{subject} is linearly decodable (R² {_two(r2)} on held-out contexts), {where}"
+        text = f"{subject} is linearly decodable (R² {number(r2)} on held-out contexts), {where}"
     elif better >= PARTLY and better > r2 + 0.1:
         how = "decodable" if better >= DECODABLE else "partly decodable"
-        text = f"{subject} is {how}, but not linearly (R² {_two(better)} by an MLP, {_two(r2)} by a line), {where}"
+        text = f"{subject} is {how}, but not linearly (R² {number(better)} by an MLP, {number(r2)} by a line), {where}"
     elif r2 >= PARTLY:
-        text = f"{subject} is partly decodable (R² {_two(r2)} on held-out contexts), {where}"
+        text = f"{subject} is partly decodable (R² {number(r2)} on held-out contexts), {where}"
     elif max(r2, better) > 0.1:
-        text = f"{subject} is barely decodable (R² {_two(max(r2, better))} on held-out contexts)"
+        text = f"{subject} is barely decodable (R² {number(max(r2, better))} on held-out contexts)"
     else:
-        return f"{subject} is not decodable (R² {_two(max(r2, better))} on held-out contexts)."
+        return f"{subject} is not decodable (R² {number(max(r2, better))} on held-out contexts)."
     if linear.r2_outside is not None:
-        text += f"; outside the training range R² is {_two(linear.r2_outside)}"
+        text += f"; outside the training range R² is {number(linear.r2_outside)}"
     return text + "."
 
 
@@ -275,11 +276,6 @@ def _where(information: np.ndarray) -> str:
     if len(dims) > 4:
         return f"spread over {len(dims)} of {len(information)} dimensions"
     return f"spread over {', '.join(dims[:-1])} and {dims[-1]}"
-
-
-def _two(value: float) -> str:
-    """Two decimals, never "-0.00"."""
-    return f"{round(value, 2) + 0.0:.2f}"
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:

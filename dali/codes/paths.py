@@ -94,13 +94,6 @@ def waypoints_of(path: CodePath, episodes: Episodes) -> np.ndarray:
     return np.asarray(episodes.code[episode, t], float)
 
 
-def path_of_episode(episodes: Episodes, episode: int, first: int = 0) -> CodePath:
-    """The course of one episode's code from a record on, by records evenly spaced in time."""
-    last = int(episodes.length[episode])
-    steps = np.unique(np.linspace(min(first, last), last, DRAWN).round().astype(int))
-    return CodePath(tuple((int(episode), int(t)) for t in steps))
-
-
 def path_along_line(line: np.ndarray, coordinates: np.ndarray, points: Points) -> CodePath:
     """A line (P, 2) drawn on a map, as the records nearest to a few evenly spaced points of it.
 

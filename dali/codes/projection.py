@@ -8,7 +8,6 @@ Shapes: M points, Z code dimensions, k map dimensions.
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +18,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from dali.codes.grouped import subsample
 from dali.errors import DaliError, unknown_name
+from dali.jobs import Report, unreported
 
 Method = Literal["pca", "umap", "tsne"]
 METHODS: tuple[str, ...] = ("pca", "umap", "tsne")
@@ -26,7 +26,6 @@ LIMITS = {"umap": 10_000, "tsne": 4_000}  # points fitted; the time grows with t
 NEIGHBOURS = 5  # fitted points that place another one
 UMAP_NEIGHBOURS = 15
 PERPLEXITY = 30.0
-Report = Callable[[int, int, str], None]  # steps done, steps in all, what is being done
 FLAT = 1e-3  # range of a start axis, of the 20 that the widest has, below which it says nothing of the codes
 MIN_DISTINCT = 8  # fewer distinct points have no neighbourhoods to keep
 
@@ -64,12 +63,8 @@ class Axes:
         return (np.asarray(codes, float) - self.mean) @ self.components.T
 
 
-def _silent(done: int, total: int, text: str) -> None:
-    """Reports nothing."""
-
-
 def project(
-    codes: np.ndarray, method: Method = "pca", dimensions: int = 2, seed: int = 0, report: Report = _silent
+    codes: np.ndarray, method: Method = "pca", dimensions: int = 2, seed: int = 0, report: Report = unreported
 ) -> Projection:
     """Maps codes (M, Z) to (M, k), k = `dimensions` of 2 or 3; the same input and seed give the same map.
 

@@ -6,7 +6,6 @@ sign drawn at random an episode. The better a classifier tells the two kinds apa
 Shapes: E episodes, Z code, H horizon, O observation.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,7 @@ from dali.dreams.plausibility import MIN_EPISODES, Plausibility, plausibility
 from dali.dreams.steering import HORIZONS, START
 from dali.episodes import Episodes
 from dali.errors import DaliError
+from dali.jobs import Report, unreported
 from dali.model.agent import Agent
 
 HORIZON = min(HORIZONS)
@@ -44,7 +44,7 @@ def dimension_effects(
     k: float = 2.0,
     seed: int = 0,
     permutations: int = 200,
-    report: Callable[[int, int, str], None] = lambda done, total, text: None,
+    report: Report = unreported,
 ) -> list[DimensionEffect]:
     """The plausibility test of every code dimension, on held-out episodes inside the train range.
 

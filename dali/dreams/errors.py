@@ -3,7 +3,6 @@
 Shapes: E episodes, N starts of episodes, H horizon, F context features, Z code.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,7 @@ from dali.envs.spec import EnvSpec
 from dali.envs.trajectory import replay_actions
 from dali.episodes import ANCHOR, Episodes, recorded_states
 from dali.errors import DaliError
+from dali.jobs import Report, unreported
 from dali.model.agent import Agent
 
 HORIZON = 50  # steps dreamed from each start
@@ -59,7 +59,7 @@ def dream_errors(
     agent: Agent,
     episodes: Episodes,
     code_map: CodeMap | None,
-    report: Callable[[int, int, str], None] = lambda done, total, text: None,
+    report: Report = unreported,
 ) -> DreamErrors:
     """Dreams from every start that has HORIZON steps to come, of as many episodes as the observer affords.
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from dali.dreams.along import Along
 from dali.envs.spec import EnvSpec
-from dali.export.pictures import SIZE, draw_run, physics_text, quantity
+from dali.envs.units import quantity
+from dali.export.pictures import SIZE, draw_run, physics_text
 from dali.video import caption, tile
 
 SMALL = 160  # P of each multiple

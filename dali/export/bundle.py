@@ -12,13 +12,14 @@ import numpy as np
 from dali.dreams.film import Film
 from dali.dreams.observation import Rollout
 from dali.envs.spec import EnvSpec
+from dali.envs.units import number, quantity
 from dali.episodes import Episodes
 from dali.errors import unknown_name
 from dali.export.latex import booktabs
 from dali.export.look import PLAIN, Look
 from dali.export.manifest import command_line, make_manifest
 from dali.export.paper import column, lay_out, moments, to_pdf, to_svg
-from dali.export.pictures import SIZE, Extra, Picture, draw_pictures, draw_pinned, quantity, tile_pictures
+from dali.export.pictures import SIZE, Extra, Picture, draw_pictures, draw_pinned, tile_pictures
 from dali.export.second import Second, Summary, draw_second, figures_head, figures_row
 from dali.export.tables import to_csv, to_npz, to_pgfplots
 from dali.methods import Method
@@ -192,7 +193,7 @@ class Bundle:
             "error, factual": f"{film.mean_error:.3f} σ",
             "error, counterfactual": f"{film.mean_error_counterfactual:.3f} σ",
             "error without steering": f"{film.mean_error_unsteered:.3f} σ",
-            "steering skill": "-" if film.skill is None else f"{film.skill:.2f}",
+            "steering skill": number(film.skill, missing="-"),
         }
         for feature, asked, found in zip(self.spec.features, film.context_to, film.effective, strict=True):
             asked_text, found_text = quantity(feature, asked), quantity(feature, found)

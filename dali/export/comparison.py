@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from dali.envs.units import number
 from dali.export.latex import booktabs
 from dali.methods import METHODS
 from dali.returns.comparison import Comparison
@@ -61,7 +62,7 @@ def _scores_table(found: Comparison) -> Table:
         gap = [_cell(row.gap, digits)] if row.gap else []
         rows.append([METHODS[row.method].title, METHODS[row.method].source, _seeds(row.seeds), *cells, *gap])
     gap_title = ["optimality gap"] if found.rows[0].gap else []
-    random = [_number(found.random[r], digits) for r in found.contexts]
+    random = [number(found.random[r], digits) for r in found.contexts]
     rows.append(["random policy", "-", "-", *random, *("-" for _ in gap_title)])
     counted = [f"{r} ({n})" for r, n in found.contexts.items()]
     return ["method", "context", "seeds", *counted, *gap_title], rows, _explanation(found)
@@ -94,9 +95,9 @@ def _versus_tables(found: Comparison) -> list[Table]:
                 name = f"{METHODS[row.method].title} less {title}"
                 less.append([name, kind, seeds, *(_difference(d, digits) for d in cells)])
         by_seed = [row.versus[r].paired for r in found.contexts]
-        for number in [number for number, _ in by_seed[0].by_seed] if by_seed[0] else []:
-            values = [_signed(dict(d.by_seed)[number], digits) for d in by_seed if d]
-            less.append([f"  seed {number}", "", "1", *values])
+        for seed in [seed for seed, _ in by_seed[0].by_seed] if by_seed[0] else []:
+            values = [number(dict(d.by_seed)[seed], digits, "+") for d in by_seed if d]
+            less.append([f"  seed {seed}", "", "1", *values])
     return [
         (
             ["probability of improvement", *found.contexts],
@@ -127,21 +128,13 @@ def _explanation(found: Comparison) -> str:
 
 def _cell(estimate: Estimate, digits: int) -> str:
     star = "*" if estimate.resampled == "contexts" else ""
-    value, low, high = (_number(x, digits) for x in (estimate.value, estimate.low, estimate.high))
+    value, low, high = (number(x, digits) for x in (estimate.value, estimate.low, estimate.high))
     return f"{value} [{low}, {high}]{star}"
 
 
 def _difference(difference: Difference, digits: int) -> str:
-    value, low, high = (_signed(x, digits) for x in (difference.value, difference.low, difference.high))
+    value, low, high = (number(x, digits, "+") for x in (difference.value, difference.low, difference.high))
     return f"{value} [{low}, {high}]"
-
-
-def _signed(value: float, digits: int) -> str:
-    return f"{round(value, digits) + 0.0:+.{digits}f}"
-
-
-def _number(value: float, digits: int) -> str:
-    return f"{round(value, digits) + 0.0:.{digits}f}"  # never "-0.00"
 
 
 def _seeds(seeds: tuple[int, ...]) -> str:

@@ -17,7 +17,8 @@ from dali.dreams.film import Film
 from dali.dreams.observation import Rollout
 from dali.envs import catalogue
 from dali.envs.frames import FRAME
-from dali.envs.spec import ContextFeature, EnvSpec
+from dali.envs.spec import EnvSpec
+from dali.envs.units import quantity
 from dali.errors import unknown_name
 from dali.methods import Method
 from dali.video import caption, difference, enlarge, ghost, tile
@@ -38,12 +39,6 @@ class Picture:
     frames: np.ndarray  # (T, P, P, 3) uint8
     digest: str
     style: str = ""
-
-
-def quantity(feature: ContextFeature, value: float) -> str:
-    """A value of a context feature for people: "4.90 m/s²", "1.20×"."""
-    digits = 2 if feature.limits[1] - feature.limits[0] >= 1 else 3
-    return f"{value:.{digits}f}×" if feature.unit == "x" else f"{value:.{digits}f} {feature.unit}"
 
 
 def physics_text(spec: EnvSpec, context: np.ndarray) -> str:

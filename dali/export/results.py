@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from urllib.parse import quote
 from dali.config import RunConfig
 from dali.envs import catalogue
 from dali.envs.contexts import evaluation_grid
+from dali.envs.units import number
 from dali.errors import CheckpointError
 from dali.export.comparison import render, render_memory
 from dali.methods import METHODS
@@ -26,6 +28,7 @@ from dali.runs.scores import FILES, load_evaluation
 
 BASELINE = "dreamer_dr"  # that other methods are held against
 NONE = "-"
+_two = partial(number, missing=NONE)
 
 
 @dataclass(frozen=True)
@@ -125,18 +128,18 @@ def _codes(results: Sequence[Result], where: Path | None) -> Iterator[str]:
 
 def _code_cells(summary: dict[str, Any], feature: str) -> list[str]:
     probe, steering, effective = (summary[part][feature] for part in ("probe", "steering", "effective"))
-    skill = _number(steering["skill_25"])
+    skill = _two(steering["skill_25"])
     if interval := steering.get("skill_25_interval"):
-        skill += f" [{_number(interval[0])}, {_number(interval[1])}]"
+        skill += f" [{_two(interval[0])}, {_two(interval[1])}]"
     return [
         summary.get("engine", "rssm"),
         feature,
-        *(_number(probe[name]) for name in ("r2_inside", "r2_outside", "r2_control")),
+        *(_two(probe[name]) for name in ("r2_inside", "r2_outside", "r2_control")),
         skill,
-        _number(steering["control_25"]),
-        _number(steering.get("skill_25_median")),
-        _number(steering["skill_50"]),
-        *(_number(effective[name]) for name in ("slope", "r2")),
+        _two(steering["control_25"]),
+        _two(steering.get("skill_25_median")),
+        _two(steering["skill_50"]),
+        *(_two(effective[name]) for name in ("slope", "r2")),
         NONE if effective["mae"] is None else f"{effective['mae']:.3g} {probe['unit']}",
         f"{summary['contexts']['interpolation']}, {summary['seed']}",
     ]
@@ -163,7 +166,7 @@ def _returns(results: Sequence[Result], where: Path | None) -> Iterator[str]:
                 _link(result, where),
                 result.config.method.source,
                 f"{inside['return'].mean():.1f} ({inside['random_return'].mean():.1f})" if len(inside) else NONE,
-                *(_number(by_name.get(regime)) for regime in ("interpolation", "extrapolation", "mixed")),
+                *(_two(by_name.get(regime)) for regime in ("interpolation", "extrapolation", "mixed")),
                 _played(result),
             ]
         )
@@ -240,14 +243,6 @@ def _generalisation(results: Sequence[Result]) -> Iterator[str]:
         }
         if memory := memory_rows(spec, runs, without):
             yield render_memory(memory, compared.measure, markdown=True)
-
-
-def _number(value: float | None) -> str:
-    return NONE if value is None else f"{round(value, 2) + 0.0:.2f}"  # never "-0.00"
-
-
-def _signed(value: float) -> str:
-    return f"{round(value, 2) + 0.0:+.2f}"
 
 
 def _link(result: Result, where: Path | None) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 
 from dali.dreams.film import Film
 from dali.envs.spec import EnvSpec
-from dali.export.pictures import Keep, Picture, draw_pane, make_afresh, quantity
+from dali.envs.units import quantity
+from dali.export.pictures import Keep, Picture, draw_pane, make_afresh
 from dali.export.verdict import can_be_judged
 from dali.methods import Method
 

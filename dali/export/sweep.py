@@ -14,8 +14,9 @@ from dali.dreams.film import Factual, Film, FilmSource, make_factual, make_film
 from dali.dreams.observation import Rollout
 from dali.dreams.request import MAX_SIGMA, Request, dimension
 from dali.envs.spec import EnvSpec
+from dali.envs.units import quantity
 from dali.errors import DaliError
-from dali.export.pictures import draw_run, quantity
+from dali.export.pictures import draw_run
 from dali.jobs import Report
 from dali.video import caption, tile
 

@@ -5,7 +5,7 @@ import numpy as np
 from dali.dreams.film import Film
 from dali.dreams.steering import rollout_error
 from dali.envs.spec import ContextFeature, EnvSpec
-from dali.export.pictures import quantity
+from dali.envs.units import quantity
 from dali.methods import Method
 
 LEAST = 0.05  # σ of the data; real runs that are no further apart look the same

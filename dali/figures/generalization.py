@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from dali.envs.spec import ContextFeature, EnvSpec
+from dali.envs.units import number
 from dali.figures.style import (
     BLUE,
     CONTINUOUS,
@@ -104,7 +105,7 @@ def _cells_axis(feature: ContextFeature, values: np.ndarray) -> dict[str, Any]:
 
 def cell_text(value: float, digits: int) -> str:
     """A number in as few letters as a cell has room for: ".98", "-.05", "1.04", "-187"; never "-.00"."""
-    text = f"{round(value, digits) + 0.0:.{digits}f}"
+    text = number(value, digits)
     return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from dali.envs.units import number
 from dali.errors import DaliError
 from dali.returns.estimators import iqm
 
@@ -76,16 +77,11 @@ def verdict(difference: Difference, digits: int = 2) -> str:
     """What the interval says, in words: "better by 0.21 [0.12, 0.30]", or that so few seeds can't tell."""
     value, low, high, fewest = difference.value, difference.low, difference.high, min(difference.seeds)
     if fewest < SEEDS_TO_TELL or low <= 0.0 <= high:
-        numbers = f"{_rounded(value, digits, '+')} [{_rounded(low, digits, '+')}, {_rounded(high, digits, '+')}]"
+        numbers = f"{number(value, digits, '+')} [{number(low, digits, '+')}, {number(high, digits, '+')}]"
         return f"{fewest} seed{'s' if fewest > 1 else ''} can't tell ({numbers})"
     word = "better" if low > 0 else "worse"
     near, far = sorted((abs(low), abs(high)))
-    return f"{word} by {_rounded(abs(value), digits)} [{_rounded(near, digits)}, {_rounded(far, digits)}]"
-
-
-def _rounded(value: float, digits: int, sign: str = "") -> str:
-    """Never "-0.00"."""
-    return f"{round(value, digits) + 0.0:{sign}.{digits}f}"
+    return f"{word} by {number(abs(value), digits)} [{number(near, digits)}, {number(far, digits)}]"
 
 
 def widening(seeds: int) -> float:

@@ -6,7 +6,6 @@ A file says what it was made from, and is never read for anything else. The fold
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from dali.errors import CheckpointError, DaliError
 from dali.files.arrays import read_arrays
 from dali.files.reading import read_object
 from dali.files.writing import write_atomic, write_text
+from dali.jobs import Report
 from dali.runs.artifacts import EPISODES_FILE, fit_readout, load_episodes, load_typical
 from dali.runs.checkpoint import digest, load_agent
 from dali.runs.folder import CACHE as CACHE  # of the interface of the cache
@@ -28,8 +28,6 @@ EFFECTS_FILE = "plausibility.json"
 MOST_DIMENSIONS = 1024  # of a code
 MAX_CACHE = 64 * 2**20  # bytes of a run's maps
 MOVE = 2.0  # size of the moves of the plausibility test, in σ
-
-Report = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

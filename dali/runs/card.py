@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from dali.envs.units import number
 from dali.model.agent import Agent
 from dali.returns.held_out import HeldOutReturns
 from dali.runs.folder import analysis_command
@@ -177,18 +178,14 @@ def _missed(label: str, feature: str, summary: dict[str, Any]) -> list[str]:
     r2, skill = summary["probe"][feature]["r2_inside"], summary["steering"][feature]["skill_25"]
     missed = []
     if _below(r2, 0.5):
-        missed.append(f"the code does not tell {label} well (R² {_shown(r2)})")
+        missed.append(f"the code does not tell {label} well (R² {number(r2, missing='undefined')})")
     if _below(skill, 0.25):
-        missed.append(f"steering {label} changes its dreams little (skill {_shown(skill)})")
+        missed.append(f"steering {label} changes its dreams little (skill {number(skill, missing='undefined')})")
     return missed
 
 
 def _below(value: float | None, limit: float) -> bool:
     return value is None or value < limit
-
-
-def _shown(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.2f}"
 
 
 def _duration(seconds: float) -> str:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from dali.errors import CheckpointError
 from dali.files.arrays import MAX_BYTES
 from dali.files.reading import read_bytes, read_object
 from dali.files.writing import write_text
+from dali.jobs import Report
 from dali.runs.artifacts import fit_readout, load_typical
 from dali.runs.checkpoint import load_agent
 from dali.runs.film_source import find_episodes
@@ -42,7 +42,7 @@ def load_dream_errors(folder: Path) -> DreamErrors | None:
     return DreamErrors(**arrays) if whole and all(np.isfinite(a).all() for a in arrays.values()) else None
 
 
-def make_dream_errors(folder: Path, report: Callable[[int, int, str], None]) -> DreamErrors:
+def make_dream_errors(folder: Path, report: Report) -> DreamErrors:
     """Judges the dreams of a checkpoint's recorded episodes and stores the errors.
 
     Raises:

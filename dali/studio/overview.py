@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from dali.envs.units import quantity
 from dali.errors import CheckpointError, DaliError
 from dali.files.text import code_span, markdown, without_images
 from dali.methods import Method
@@ -13,7 +14,7 @@ from dali.runs.folder import WEIGHTS, analysis_command, missing
 from dali.studio import folders, jobs
 from dali.studio.loaders import CHOSEN, Run, find_run, first_choice, name_of
 from dali.studio.preview import Preview, make_preview, stored_preview
-from dali.studio.style import amount, dark_theme, demote_headings, number, recomputed_by, shown_path, train_range
+from dali.studio.style import dark_theme, demote_headings, number, recomputed_by, shown_path, train_range
 from dali.studio.tables import SHOWN, analysis_of, factor_table
 
 FILM_WIDTH, TEXT_WIDTH = 560, 400  # pixels, at most
@@ -179,7 +180,7 @@ def first_sentence(run: Run, summary: dict[str, Any]) -> str:
     """A run's figures of the feature that it knows best, in one sentence."""
     feature = max(run.spec.features, key=lambda f: summary["probe"][f.name]["r2_inside"] or -1.0)
     probe, skill = summary["probe"][feature.name], summary["steering"][feature.name]["skill_25"]
-    known = amount(feature, probe["mae_inside"])
+    known = quantity(feature, probe["mae_inside"])
     return (
         f"**{markdown(name_of(run))}** was never told the {feature.label} of its {run.spec.title.lower()}. From its "
         f"last moments it reads it to ± {known} (R² {number(probe['r2_inside'])}, on physics that it was never trained "

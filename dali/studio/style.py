@@ -7,14 +7,15 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
+from dali.envs import units
 from dali.envs.spec import ContextFeature
+from dali.envs.units import MISSING
 from dali.studio.address import enter_page
 
 _FRONTEND = Path(__file__).parent / "frontend"
 # Files of our own: Streamlit would fetch a Material symbol from the network for the tab.
 ICON, LOGO = str(_FRONTEND / "icon.svg"), str(_FRONTEND / "logo.svg")
 APP = "DALI Studio"
-MISSING = "–"
 # A title never breaks inside a word on a phone, nor takes a tenth of a screen on a desk.
 _MARGINS = """
 [data-testid=stMainBlockContainer] {padding: 2.5rem 2.5rem 4rem}
@@ -87,26 +88,14 @@ def shown_path(folder: Path) -> Path:
 
 
 def number(value: float | None, digits: int = 2, unit: str = "") -> str:
-    """A figure with its unit; a dash where there is none, never "-0.00"."""
-    if value is None:
-        return MISSING
-    rounded = round(value, digits) + 0.0
-    return f"{rounded:,.{digits}f} {unit}".strip()
-
-
-def amount(feature: ContextFeature, value: float | None) -> str:
-    """A value of a context feature for people: "4.90 m/s²", "0.250 m", "1.20×"; a dash where there is none."""
-    if value is None:
-        return MISSING
-    low, high = feature.limits
-    text = number(value, 2 if high - low >= 1 else 3)
-    return f"{text}×" if feature.unit == "x" else f"{text} {feature.unit}"
+    """A figure with its unit, thousands parted; a dash where there is none."""
+    return MISSING if value is None else units.measured(units.number(value, digits, ","), unit)
 
 
 def train_range(feature: ContextFeature) -> str:
     """The range that agents are trained in: "5 to 15 m/s²"."""
     low, high = feature.train
-    return f"{low:g} to {high:g}{'×' if feature.unit == 'x' else f' {feature.unit}'}"
+    return units.measured(f"{low:g} to {high:g}", feature.unit)
 
 
 def listed(parts: Sequence[str]) -> str:

@@ -6,11 +6,12 @@ from typing import Any
 import streamlit as st
 
 from dali.envs.spec import EnvSpec
+from dali.envs.units import MISSING, quantity
 from dali.errors import CheckpointError
 from dali.runs.folder import EVAL_FILE, exists
 from dali.studio.folders import names_of
 from dali.studio.loaders import CHOSEN, Run, figures_are_current, first_choice, load_analysis
-from dali.studio.style import MISSING, amount, train_range
+from dali.studio.style import train_range
 
 SHOWN = "overview_shown"  # session state: the run whose row was clicked
 ROW_HEIGHT, MOST_ROWS = 32, 20  # of a table of checkpoints; height in pixels
@@ -137,12 +138,12 @@ def factor_table(run: Run, summary: dict[str, Any]) -> list[dict[str, Any]]:
                 "Probe R² inside": probe["r2_inside"],
                 "outside": probe["r2_outside"],
                 "shuffled": probe["r2_control"],
-                "Probe error": f"± {amount(feature, probe['mae_inside'])}",
+                "Probe error": f"± {quantity(feature, probe['mae_inside'])}",
                 "Steering skill, 25 steps": steering["skill_25"],
                 "50 steps": steering["skill_50"],
                 "Effective physics: slope": effective["slope"],
                 "R²": effective["r2"],
-                "error": f"± {amount(feature, effective['mae'])}",
+                "error": f"± {quantity(feature, effective['mae'])}",
             }
         )
     return rows

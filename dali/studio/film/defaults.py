@@ -9,9 +9,10 @@ import numpy as np
 
 from dali.dreams.film import FilmSource
 from dali.dreams.request import Request
+from dali.dreams.steering import HORIZONS, START
 from dali.envs.spec import ContextFeature
 
-START, HORIZON = 60, 50  # steps
+HORIZON = max(HORIZONS)  # steps
 AS_WELL = 2.0  # a feature is told as well as the best one where the probe's relative error is at most so many times it
 DEEP = 0.1  # of the train range, from its low end: the physics that is offered
 FAR = 0.75  # of the train range, from its low end: episodes above it are far from what is offered

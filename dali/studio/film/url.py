@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from dali.dreams.counterfactual import ACTION_SOURCES, Engine, Latents, check_engine, engines
 from dali.dreams.film import FilmSource
 from dali.dreams.request import MAX_SIGMA, Request, check_request, longest_horizon, parse_latents
+from dali.envs.units import measured
 from dali.errors import DaliError
 from dali.export.pictures import EXTRAS, Extra
 from dali.export.sweep import plan_sweep
@@ -46,12 +47,12 @@ def to_url(state: PageState) -> dict[str, str]:
     if request.engine != "rssm":
         url["engine"] = request.engine
     url |= {name: f"{value!r}" for name, value in request.physics}
-    url |= {f"z{j}": f"{k:g}" for j, k in request.code}
+    url |= {f"z{j}": f"{k!r}" for j, k in request.code}
     if state.extras:
         url["extra"] = ",".join(state.extras)
     url["dims"] = ",".join(map(str, state.dimensions))
     if state.sweep:
-        url["sweep"] = "{}:{}:{:g}:{:g}".format(*state.sweep)
+        url["sweep"] = "{}:{}:{!r}:{!r}".format(*state.sweep)
     if state.pinned is not None:
         url["pin"] = state.pinned.to_json()
     if state.second:
@@ -159,8 +160,8 @@ class _Reader:
             return None
         near = min(max(value, low), high)
         if near != value:
-            unit = "×" if unit == "x" else f" {unit}"
-            self.ignore(name, f"it reaches from {low:g} to {high:g}{unit}; it is {near:g}{unit} now")
+            reach = measured(f"{low:g} to {high:g}", unit)
+            self.ignore(name, f"it reaches from {reach}; it is {measured(f'{near:g}', unit)} now")
         return near
 
     def choices(self, name: str, offered: Sequence[str]) -> list[str]:

@@ -12,7 +12,8 @@ from dali.dreams.film import Factual, Film, FilmSource, make_factual, make_film,
 from dali.dreams.request import Request
 from dali.dreams.surprise import film_surprise
 from dali.envs.spec import EnvSpec
-from dali.export.pictures import SIZE, Extra, Picture, code_text, draw_pictures, draw_pinned, physics_text, quantity
+from dali.envs.units import quantity
+from dali.export.pictures import SIZE, Extra, Picture, code_text, draw_pictures, draw_pinned, physics_text
 from dali.export.second import draw_second
 from dali.export.tables import runs
 from dali.export.verdict import can_be_judged, verdict

@@ -8,6 +8,7 @@ import streamlit as st
 from dali.codes.points import Colouring, Points
 from dali.dreams.errors import HORIZON, DreamErrors, error_of_records
 from dali.dreams.request import Request
+from dali.envs.units import quantity
 from dali.episodes import Episodes
 from dali.export.bundle import Bundle
 from dali.figures.style import REGIME_TITLES, with_unit
@@ -17,7 +18,7 @@ from dali.studio import jobs
 from dali.studio.film.view import film_of, open_film_source
 from dali.studio.latent.selection import clicked_key, open_view, set_focus
 from dali.studio.loaders import CHOSEN, Run, Stamp, name_of, stamp
-from dali.studio.style import amount, recomputed_by, shown_path
+from dali.studio.style import recomputed_by, shown_path
 
 KINDS = {"counterfactual": "under another physics", "factual": "under its own physics"}
 COLOURS = {kind: f"error of dreams {text}" for kind, text in KINDS.items()}  # of the map
@@ -148,7 +149,7 @@ def _to_map(run: Run, episode: int, t: int, kind: str) -> None:
 
 def _asked_text(run: Run, found: DreamErrors, row: int, own: np.ndarray) -> str:
     return ", ".join(
-        f"{f.label} {amount(f, float(value))}"
+        f"{f.label} {quantity(f, float(value))}"
         for f, value, before in zip(run.spec.features, found.asked[row], own, strict=True)
         if abs(value - before) > 1e-6
     )

@@ -8,12 +8,12 @@ from dali.codes.points import nearest
 from dali.codes.probes import identified_after
 from dali.codes.settled import SETTLED
 from dali.envs.spec import ContextFeature
+from dali.envs.units import quantity
 from dali.episodes import Episodes
 from dali.figures.probes import estimate_over_time
 from dali.figures.style import REGIME_TITLES, with_unit
 from dali.studio.latent.selection import describe, focus, link_to_studio, set_focus
 from dali.studio.loaders import Run, load_readout
-from dali.studio.style import amount
 
 READINGS = ("code of the moment", "mean so far")
 
@@ -106,11 +106,11 @@ def _show_feature(
     )
     st.plotly_chart(figure, key=f"estimate:{feature.name}")
     after = identified_after(read.value[:, index], read.truth[index], tolerance)
-    within = f"to ± {amount(feature, tolerance)}"
+    within = f"to ± {quantity(feature, tolerance)}"
     if after is None:
         off = np.abs(read.value[len(read.value) // 2 :, index] - read.truth[index]).max()
         here = f"**{feature.label.capitalize()} is not identified {within} by the end**"
-        here += f"; in the second half the reading stays within ± {amount(feature, float(off))}."
+        here += f"; in the second half the reading stays within ± {quantity(feature, float(off))}."
     else:
         here = f"**Identified {feature.label} {within} after {after} steps** ({after * run.spec.timestep:.2f} s)."
     st.markdown(here)

@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from dali.codes.paths import CodePath, codes_along, path_along_line, path_from_text, path_of_episode, waypoints_of
+from dali.codes.paths import CodePath, codes_along, path_along_line, path_from_text, waypoints_of
 from dali.codes.points import Points
 from dali.episodes import Episodes
 from dali.errors import DaliError
@@ -78,11 +78,6 @@ def take_line(run: Run, line: np.ndarray, coordinates: np.ndarray, points: Point
         forget_lasso(run)  # the browser still shows the line
     except DaliError as error:
         st.session_state[SAID] = str(error)
-
-
-def take_episode(run: Run, episodes: Episodes, episode: int) -> None:
-    """The course of an episode's own code becomes the path."""
-    set_path(run, path_of_episode(episodes, episode))
 
 
 def take_back(run: Run) -> None:

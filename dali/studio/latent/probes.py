@@ -7,13 +7,14 @@ import streamlit as st
 from dali.codes.disentanglement import Disentanglement, Score, verdicts
 from dali.codes.probes import ProbeEvaluation, ProbeKind, evaluate_probe
 from dali.codes.settled import informative, mean_codes
+from dali.envs.units import quantity
 from dali.episodes import Episodes
 from dali.figures import probes as figures
 from dali.runs.artifacts import EPISODES_FILE
 from dali.runs.dimensions import load_dimensions, make_dimensions
 from dali.runs.folder import analysis_command
 from dali.studio.loaders import Run, Stamp, load_analysis, stamp
-from dali.studio.style import amount, dark_theme, listed, number, recomputed_by, shown_path
+from dali.studio.style import dark_theme, listed, number, recomputed_by, shown_path
 
 SHORT_TITLES: dict[ProbeKind, str] = {"ridge": "ridge", "mlp": "MLP"}
 KIND_TITLES: dict[ProbeKind, str] = {"ridge": "ridge (linear)", "mlp": "MLP (32 hidden units)"}
@@ -39,7 +40,7 @@ def show_summary(run: Run, episodes: Episodes) -> None:
     parts = []
     for feature in run.spec.features:
         score = linear.factor(feature.name)
-        parts.append(f"**{feature.label}** R² {number(score.r2_inside)} (± {amount(feature, score.mae_inside)})")
+        parts.append(f"**{feature.label}** R² {number(score.r2_inside)} (± {quantity(feature, score.mae_inside)})")
     st.markdown("Linear probe on exploratory episodes of contexts never trained on: " + listed(parts))
 
 
@@ -87,8 +88,8 @@ def probe_table(run: Run, scored: dict[ProbeKind, ProbeEvaluation]) -> list[dict
                     "R² inside": number(score.r2_inside) + low_high,
                     "R² outside": number(score.r2_outside),
                     "R² shuffled": number(score.r2_shuffled),
-                    "Error inside": f"± {amount(feature, score.mae_inside)}",
-                    "Error outside": f"± {amount(feature, score.mae_outside)}",
+                    "Error inside": f"± {quantity(feature, score.mae_inside)}",
+                    "Error outside": f"± {quantity(feature, score.mae_outside)}",
                 }
             )
     return rows

@@ -4,11 +4,11 @@ import numpy as np
 import streamlit as st
 
 from dali.codes.points import returns
+from dali.envs.units import quantity
 from dali.episodes import Episodes
 from dali.figures import latent as figures
 from dali.figures.style import REGIME_TITLES, with_unit
 from dali.studio.loaders import CHOSEN, Run, name_of
-from dali.studio.style import amount
 
 VIEW_KEY, EPISODE_VIEW = "latent_view", "One episode"
 TABLE_ROWS = 200
@@ -124,7 +124,7 @@ def link_to_studio(run: Run, episodes: Episodes, episode: int, step: int) -> Non
 def describe(run: Run, episodes: Episodes, episode: int) -> str:
     """An episode's physics in units, where it lies, and who acted."""
     physics = ", ".join(
-        f"{f.title} = {amount(f, float(episodes.context[episode, i]))}" for i, f in enumerate(run.spec.features)
+        f"{f.title} = {quantity(f, float(episodes.context[episode, i]))}" for i, f in enumerate(run.spec.features)
     )
     acted = "exploratory noise" if episodes.explored[episode] else "the policy"
     regime = str(episodes.regime[episode])

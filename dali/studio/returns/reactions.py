@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from dali.envs.units import MISSING
 from dali.errors import CheckpointError
 from dali.export.reaction import reaction_rows, reaction_sentence
 from dali.figures import reaction as figures
@@ -15,7 +16,7 @@ from dali.runs.reaction import REACTION_FILE, load_reaction
 from dali.studio import jobs
 from dali.studio.loaders import Run, Stamp, name_of, stamp
 from dali.studio.returns.views import chart
-from dali.studio.style import MISSING, shown_path
+from dali.studio.style import shown_path
 
 STATUS = Path("cache") / "react.json"
 WIDTH = 520  # px of a figure: two beside each other on a wide screen, one on a narrow one

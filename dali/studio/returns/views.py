@@ -8,6 +8,7 @@ import streamlit as st
 
 from dali.envs.catalogue import folder_name
 from dali.envs.spec import EnvSpec
+from dali.envs.units import MISSING
 from dali.export.latex import booktabs
 from dali.figures import generalization as figures
 from dali.methods import METHODS
@@ -16,7 +17,7 @@ from dali.returns.estimators import Estimate, aggregate, context_means, performa
 from dali.returns.reference import paper_figures
 from dali.returns.scoring import NORMALISED, Scores, single_grid
 from dali.studio.loaders import Run
-from dali.studio.style import MISSING, number
+from dali.studio.style import number
 
 THRESHOLDS = 101
 
