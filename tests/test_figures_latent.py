@@ -8,7 +8,7 @@ import pytest
 from dali.codes.points import REGIME_ORDER, colour_names, colouring, record_points
 from dali.envs import catalogue
 from dali.episodes import Episodes
-from dali.figures.latent import context_histogram, map_figure, pair_grid
+from dali.figures.latent import MapView, context_histogram, map_figure, pair_grid
 from dali.figures.probes import association, effects, estimate_over_time, probe_bars
 
 SPEC = catalogue.spec("pendulum")
@@ -36,7 +36,7 @@ def draw(episodes, name, selected=None, dimensions=2, path=None):
     colour = colouring(name, points, episodes, SPEC)
     axes = ("first", "second", "third")[:dimensions]
     coordinates = points.code[:, :dimensions]
-    return points, map_figure(coordinates, points, episodes, SPEC, colour, axes, selected, path)
+    return points, map_figure(coordinates, points, episodes, SPEC, colour, axes, MapView(selected, path))
 
 
 def test_hovering_tells_episode_step_and_physics_in_units(episodes):

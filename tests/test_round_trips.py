@@ -13,7 +13,7 @@ from dali.config import PRESETS, make_config
 from dali.dreams.counterfactual import ACTION_SOURCES, ENGINES
 from dali.dreams.request import MAX_SIGMA, Request, parse_code, parse_latents, parse_physics
 from dali.dreams.take import Take
-from dali.export.manifest import command_line
+from dali.export.bundle import Bundle
 from dali.export.pictures import EXTRAS
 from dali.methods import METHODS
 from dali.runs.film_source import open_film_source
@@ -63,7 +63,8 @@ def test_a_request_survives_the_command_line(request):
 @given(requests, requests, st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20))
 def test_the_command_of_a_manifest_asks_for_the_same_film(request, pinned, name):
     film, other = (SimpleNamespace(request=r) for r in (request, pinned))
-    words = shlex.split(command_line(Path("runs") / name, film, "film.mp4", 256, ["ghost"], "0" * 64, other))
+    bundle = Bundle(film, None, None, 256, ("ghost",), other)
+    words = shlex.split(bundle.command_line(Path("runs") / name, "0" * 64))
     start = len(["python", "-m", "dali", "counterfactual", "RUN"])
     assert words[start - 1] == str(Path("runs") / name)
     options = words[start:]

@@ -169,23 +169,13 @@ def make_film(source: FilmSource, request: Request, factual: Factual | None = No
     code = _code(source, request)
     by_physics, sigmas = _moves(source, request, context, context_to)
     moved = code + sigmas * source.steering.support.std if source.steering else code
-    dreamed = factual.dream
-    given = _given_actions(source, request) if beside is None else beside.dream_counterfactual.action[None]
     told = method.source == "given" and (context_to != context).any()
-    acts_otherwise = beside is not None and not np.array_equal(beside.dream_counterfactual.action, dreamed.action)
-    if sigmas.any() or told or acts_otherwise:
-        dreamed = _changed_dream(source, request, factual.start, code, moved, given)
+    dreamed, unsteered = _counterfactual(source, request, factual, moved, bool(sigmas.any() or told), beside)
     changed = (context_to != context).any() or dreamed is not factual.dream
     if beside is not None:
         real = beside.real_counterfactual
     else:
         real = _real(source, factual.state, context_to, dreamed.action) if changed else factual.real
-
-    unsteered = factual.dream
-    if request.actions == "policy" and dreamed is not factual.dream:
-        # The two dreams act differently; what the change of code brings is judged under the same actions.
-        held = _held(source, request, code, context[None])
-        unsteered = _dream(source, request, factual.start, held, dreamed.action[None])
     total = rollout_error(
         np.stack([factual.dream.compared, dreamed.compared, unsteered.compared]),
         np.stack([factual.real.compared, real.compared, real.compared]),
@@ -276,16 +266,26 @@ def _dream(source: FilmSource, request: Request, start: Start, context: Tensor, 
     return source.metric.observer.dreamed_run(result.action[0], result.obs[0], result.reward[0], spread)
 
 
-def _changed_dream(
-    source: FilmSource, request: Request, start: Start, code: np.ndarray, moved: np.ndarray, given: np.ndarray | None
-) -> Rollout:
-    """The dream under a moved code (Z,) and the physics asked for, ``start`` being that of the factual dream."""
-    context = source.episodes.context[request.episode][None]
+def _counterfactual(
+    source: FilmSource, request: Request, factual: Factual, moved: np.ndarray, steered: bool, beside: Film | None
+) -> tuple[Rollout, Rollout]:
+    """The dream under a moved code (Z,) and the physics asked for, and the unmoved one under the same actions.
+
+    Both are the factual dream where nothing is ``steered`` and the film beside acts no other way.
+    """
+    action = None if beside is None else beside.dream_counterfactual.action
+    if not steered and (action is None or np.array_equal(action, factual.dream.action)):
+        return factual.dream, factual.dream
+    given = _given_actions(source, request) if action is None else action[None]
+    episode, context = _episode(source, request), source.episodes.context[request.episode][None]
     asked = request.context_to(source.agent.spec, context[0])[None]
-    held, own = _held(source, request, moved, asked), _held(source, request, code, context)
-    episode = _episode(source, request)
-    start = changed_start(source.agent, episode, request.t, start, own, held, asked, request.latents)
-    return _dream(source, request, start, held, given)
+    held, own = _held(source, request, moved, asked), _held(source, request, _code(source, request), context)
+    start = changed_start(source.agent, episode, request.t, factual.start, own, held, asked, request.latents)
+    dreamed = _dream(source, request, start, held, given)
+    if request.actions != "policy":
+        return dreamed, factual.dream
+    # The two dreams act differently; what the change of code brings is judged under the same actions.
+    return dreamed, _dream(source, request, factual.start, own, dreamed.action[None])
 
 
 def _real(source: FilmSource, state: np.ndarray, context: np.ndarray, action: np.ndarray) -> Rollout:

@@ -1,6 +1,7 @@
 """Everything a film can be saved as, drawn once."""
 
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,7 +18,7 @@ from dali.episodes import Episodes
 from dali.errors import unknown_name
 from dali.export.latex import booktabs
 from dali.export.look import PLAIN, Look
-from dali.export.manifest import command_line, make_manifest
+from dali.export.manifest import make_manifest
 from dali.export.paper import column, lay_out, moments, to_pdf, to_svg
 from dali.export.pictures import SIZE, Extra, Picture, draw_pictures, draw_pinned, tile_pictures
 from dali.export.second import Second, Summary, draw_second, figures_head, figures_row
@@ -173,17 +174,28 @@ class Bundle:
         return booktabs(turned[0], turned[1:], caption, "tab:counterfactual")
 
     def command_line(self, run: Path, checkpoint: str, output: str = "film.mp4") -> str:
-        """The line that makes the film again."""
-        return command_line(
-            run, self.film, output, self.size, self.extras, checkpoint, self.pinned, self.second, self.look
-        )
+        """The ``python -m dali counterfactual`` line that makes the film again, byte for byte with the same versions.
+
+        Args:
+            checkpoint: its digest; the command refuses another one.
+        """
+        words = ["python", "-m", "dali", "counterfactual", str(run), *self.film.request.arguments()]
+        if self.size != SIZE:
+            words += ["--size", str(self.size)]
+        for extra in self.extras:
+            words += ["--extra", extra]
+        if self.pinned:
+            words += ["--pin", self.pinned.request.to_json()]
+        if self.second:
+            words += ["--second", str(self.second.run), "--expect-second", self.second.checkpoint[:16]]
+        return shlex.join([*words, *self.look.arguments(), "--expect", checkpoint[:16], "--output", output])
 
     def manifest(
         self, episodes: Episodes, run: Path, checkpoint: str, files: dict[str, bytes], output: str = "film.mp4"
     ) -> str:
         """The manifest of exported ``files`` as JSON text."""
         line = self.command_line(run, checkpoint, output)
-        record = make_manifest(self.film, self.spec, episodes, run, checkpoint, files, line, self.pinned, self.second)
+        record = make_manifest(self.film, episodes, run, checkpoint, files, line, self.pinned, self.second)
         return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     def numbers(self) -> dict[str, Any]:

@@ -1,9 +1,8 @@
-"""The manifest of an exported film: everything it was made from, and the command line that makes it again."""
+"""The manifest of an exported film: everything it was made from."""
 
 import hashlib
 import platform
-import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -12,41 +11,10 @@ from dali import __version__
 from dali.dreams.film import Film
 from dali.envs.spec import EnvSpec
 from dali.episodes import Episodes
-from dali.export.look import PLAIN, Look
-from dali.export.pictures import SIZE
 from dali.export.second import Second
 
 SCHEMA = 1
 PACKAGES = ("numpy", "torch", "mujoco", "opencv-python-headless", "imageio", "imageio-ffmpeg", "pillow")
-
-
-def command_line(
-    run: Path,
-    film: Film,
-    output: str,
-    size: int,
-    extras: Sequence[str],
-    expect: str,
-    pinned: Film | None = None,
-    second: Second | None = None,
-    look: Look = PLAIN,
-) -> str:
-    """The ``python -m dali counterfactual`` line that makes the film again, byte for byte with the same versions.
-
-    Args:
-        expect: digest of the checkpoint; the command refuses another one.
-        pinned: a dream shown beside the others. second: another agent's, shown beside them. look: of the film.
-    """
-    words = ["python", "-m", "dali", "counterfactual", str(run), *film.request.arguments()]
-    if size != SIZE:
-        words += ["--size", str(size)]
-    for extra in extras:
-        words += ["--extra", extra]
-    if pinned:
-        words += ["--pin", pinned.request.to_json()]
-    if second:
-        words += ["--second", str(second.run), "--expect-second", second.checkpoint[:16]]
-    return shlex.join([*words, *look.arguments(), "--expect", expect[:16], "--output", output])
 
 
 def episode_digest(episodes: Episodes, index: int) -> str:
@@ -59,7 +27,6 @@ def episode_digest(episodes: Episodes, index: int) -> str:
 
 def make_manifest(
     film: Film,
-    spec: EnvSpec,
     episodes: Episodes,
     run: Path,
     checkpoint: str,
@@ -73,24 +40,9 @@ def make_manifest(
     Args:
         run: the checkpoint's folder. checkpoint: its digest.
         files: what was exported, by name.
-        command: of ``command_line``.
+        command: the line that makes the film again.
     """
-
-    def in_units(values) -> dict[str, dict[str, Any]]:
-        return {f.name: {"value": float(v), "unit": f.unit} for f, v in zip(spec.features, values, strict=True)}
-
-    def measured(film: Film) -> dict[str, Any]:
-        return {
-            "error_factual_sigmas": film.mean_error,
-            "error_counterfactual_sigmas": film.mean_error_counterfactual,
-            "error_unsteered_sigmas": film.mean_error_unsteered,
-            "steering_skill": film.skill,
-            "effective_physics": in_units(film.effective),
-            "way_back_error": None if film.back_error is None else in_units(film.back_error),
-            "outside_train_range": list(film.outside),
-            "code_support": None if film.support is None else film.support.text,
-        }
-
+    spec = film.source.agent.spec
     return {
         "schema": SCHEMA,
         "command": command,
@@ -99,7 +51,7 @@ def make_manifest(
         "episode": {"index": film.request.episode, "sha256": episode_digest(episodes, film.request.episode)},
         "request": film.request.to_dict(),
         "pinned": None if pinned is None else pinned.request.to_dict(),
-        "physics": {"factual": in_units(film.context), "counterfactual": in_units(film.context_to)},
+        "physics": {"factual": _in_units(spec, film.context), "counterfactual": _in_units(spec, film.context_to)},
         "code": {
             "z": film.code.tolist(),
             "change_sigmas": film.sigmas.tolist(),
@@ -109,16 +61,34 @@ def make_manifest(
             "factual": hashlib.sha256(film.dream.action.tobytes()).hexdigest(),
             "counterfactual": hashlib.sha256(film.dream_counterfactual.action.tobytes()).hexdigest(),
         },
-        "measured": measured(film),
+        "measured": _measured(film),
         "second": None
         if second is None
         else {
             "checkpoint": {"name": second.name, "sha256": second.checkpoint},
             "code": {"z": second.film.code.tolist(), "change_sigmas": second.film.sigmas.tolist()},
-            "measured": measured(second.film),
+            "measured": _measured(second.film),
         },
         "files": {name: {"sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()},
         "versions": versions(),
+    }
+
+
+def _in_units(spec: EnvSpec, values: Iterable[float]) -> dict[str, dict[str, Any]]:
+    return {f.name: {"value": float(v), "unit": f.unit} for f, v in zip(spec.features, values, strict=True)}
+
+
+def _measured(film: Film) -> dict[str, Any]:
+    spec = film.source.agent.spec
+    return {
+        "error_factual_sigmas": film.mean_error,
+        "error_counterfactual_sigmas": film.mean_error_counterfactual,
+        "error_unsteered_sigmas": film.mean_error_unsteered,
+        "steering_skill": film.skill,
+        "effective_physics": _in_units(spec, film.effective),
+        "way_back_error": None if film.back_error is None else _in_units(spec, film.back_error),
+        "outside_train_range": list(film.outside),
+        "code_support": None if film.support is None else film.support.text,
     }
 
 

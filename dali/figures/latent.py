@@ -3,6 +3,8 @@
 Shapes: M points, k map dimensions, Z code, T steps.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import plotly.graph_objects as go
 
@@ -32,6 +34,27 @@ EYE = {"x": 1.5, "y": 1.5, "z": 0.9}  # far enough that no axis title is cut
 NAMED_TIMES = 5  # of a path
 
 
+@dataclass(frozen=True)
+class MapView:
+    """How a map of M points in k dimensions is shown.
+
+    Attributes:
+        selected: (M,) bool, drawn strongly, the rest faintly.
+        path: (T, k) of one episode's records, drawn as a line whose dots tell the time.
+        way: a line (N, k) and its numbered points (W, k). ring: (k,) a place to ring.
+        revision: zoom and view are kept while it stays the same. drag: what dragging does, "lasso" or "pan".
+        dark: the page is dark.
+    """
+
+    selected: np.ndarray | None = None
+    path: np.ndarray | None = None
+    way: tuple[np.ndarray, np.ndarray] | None = None
+    ring: np.ndarray | None = None
+    revision: str = ""
+    drag: str = "lasso"
+    dark: bool = False
+
+
 def map_figure(
     coordinates: np.ndarray,
     points: Points,
@@ -39,79 +62,56 @@ def map_figure(
     spec: EnvSpec,
     colour: Colouring,
     axes: tuple[str, ...],
-    selected: np.ndarray | None = None,
-    path: np.ndarray | None = None,
-    revision: str = "",
-    drag: str = "lasso",
-    ring: np.ndarray | None = None,
-    dark: bool = False,
-    way: tuple[np.ndarray, np.ndarray] | None = None,
+    view: MapView,
 ) -> go.Figure:
     """The map of M points, coloured; hovering tells the physics in units.
 
     Args:
-        coordinates: (M, k), k of 2 or 3. axes: k titles. selected: (M,) bool, drawn strongly, the rest faintly.
-        path: (T, k) of one episode's records, drawn as a line whose dots tell the time.
-        revision: zoom and view are kept while it stays the same. drag: what dragging does, "lasso" or "pan".
-        ring: (k,) a place to ring. dark: the page is dark. way: a line (N, k) and its numbered points (W, k).
+        coordinates: (M, k), k of 2 or 3. axes: k titles.
     """
-    flat = coordinates.shape[1] == 2
     figure = go.Figure()
-    scatter = go.Scattergl if flat else go.Scatter3d
-    size = (7 if points.means else 4) if flat else (5 if points.means else 2)
-    for name, where, marker in _marks(colour, dark):
+    for name, where, marker in _marks(colour, view.dark):
         chosen = points.take(where)
-        marks = {
-            "x": compact(coordinates[where, 0]),
-            "y": compact(coordinates[where, 1]),
-            "mode": "markers",
+        told = {
             "name": name,
-            "marker": {**marker, "size": size},
             "customdata": _customdata(chosen, episodes, spec),
             "text": _acted(chosen, episodes),
             "hovertemplate": hover_template(spec, points.means),
             "showlegend": bool(colour.categories),
         }
-        if not flat:
-            marks["z"] = compact(coordinates[where, 2])
-            # A 3-D trace has no selection of its own; what is not selected is left out of the cloud, not faded.
-            if selected is not None:
-                marks |= {axis: np.where(selected[where], np.asarray(marks[axis]), np.nan) for axis in "xyz"}
-        elif selected is not None:
-            marks["selectedpoints"] = np.flatnonzero(selected[where])
-            marks["unselected"] = {"marker": {"opacity": FADED}}
-        figure.add_trace(scatter(**marks))
-    if path is not None:
+        selected = None if view.selected is None else view.selected[where]
+        figure.add_trace(_cloud(coordinates[where], marker, selected, points.means, told))
+    if view.path is not None:
         figure.update_traces(marker_opacity=BEHIND)
-        figure.add_traces(_path(path, spec.timestep))
-    if way is not None:
-        figure.add_traces(_way(*way, dark))
-    if ring is not None:
-        figure.add_trace(_ring(ring, dark))
+        figure.add_traces(_path(view.path, spec.timestep))
+    if view.way is not None:
+        figure.add_traces(_way(*view.way, view.dark))
+    if view.ring is not None:
+        figure.add_trace(_ring(view.ring, view.dark))
     tools: Tools = "right" if colour.categories else "above"
     titles: dict = {f"{axis}axis": {"title": title} for axis, title in zip("xyz", axes, strict=False)}
-    times = _times(path, spec.timestep, dark)
-    if flat:
-        figure.update_layout(legend_itemsizing="constant")
-        layout(
-            figure,
-            HEIGHT,
-            tools,
-            dragmode=drag,
-            uirevision=revision,
-            annotations=times,
-            **titles,
-        )
-    else:
-        scene = {**titles, "uirevision": revision, "aspectmode": "cube", "camera": {"eye": EYE}}
-        layout(
-            figure,
-            HEIGHT,
-            tools,
-            scene={**scene, "annotations": times},
-            uirevision=revision,
-        )
-    return figure
+    times = _times(view.path, spec.timestep, view.dark)
+    if coordinates.shape[1] == 2:
+        titles |= {"dragmode": view.drag, "annotations": times, "legend_itemsizing": "constant"}
+        return layout(figure, HEIGHT, tools, uirevision=view.revision, **titles)
+    scene = {**titles, "uirevision": view.revision, "aspectmode": "cube", "camera": {"eye": EYE}, "annotations": times}
+    return layout(figure, HEIGHT, tools, uirevision=view.revision, scene=scene)
+
+
+def _cloud(
+    coordinates: np.ndarray, marker: dict, selected: np.ndarray | None, means: bool, told: dict
+) -> go.Scattergl | go.Scatter3d:
+    """Points (M, k) of a mark, those of ``selected`` (M,) strongly; ``told`` is what hovering and legend tell."""
+    places = {axis: compact(column) for axis, column in zip("xyz", coordinates.T, strict=False)}
+    if len(places) == 2:
+        flat = go.Scattergl(**places, **told, mode="markers", marker={**marker, "size": 7 if means else 4})
+        if selected is not None:
+            flat.update(selectedpoints=np.flatnonzero(selected), unselected={"marker": {"opacity": FADED}})
+        return flat
+    # A 3-D trace has no selection of its own; what is not selected is left out of the cloud, not faded.
+    if selected is not None:
+        places = {axis: np.where(selected, values, np.nan) for axis, values in places.items()}
+    return go.Scatter3d(**places, **told, mode="markers", marker={**marker, "size": 5 if means else 2})
 
 
 def pair_grid(

@@ -151,13 +151,15 @@ def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
             run.spec,
             colour,
             projected.axes,
-            mark,
-            path,
-            _revision(chosen),
-            MOUSE[chosen.mouse],
-            _ringed(run, episodes, points, coordinates),
-            dark_theme(),
-            paths.on_map(run, episodes, projected),
+            figures.MapView(
+                mark,
+                path,
+                paths.on_map(run, episodes, projected),
+                _ringed(run, episodes, points, coordinates),
+                _revision(chosen),
+                MOUSE[chosen.mouse],
+                dark_theme(),
+            ),
         )
         note = projected.note
 
