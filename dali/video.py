@@ -18,7 +18,6 @@ from dali.errors import DaliError
 
 PAPER = 255  # grey level of captions, gaps and padding
 INK = (32, 32, 32)
-DIFFERENCE_CAPTION = "|real − dream| per pixel: dark 0, bright 255"
 SHEET_FRAMES = 64  # a sheet of 8 x 8 frames of 256 px is 2048 px wide, which every browser decodes
 
 _FONT_LOCK = threading.Lock()  # a FontFace caches glyphs and is not safe to draw with from two threads
@@ -186,8 +185,8 @@ def ghost(real: np.ndarray, dream: np.ndarray) -> np.ndarray:
 def difference(real: np.ndarray, dream: np.ndarray) -> np.ndarray:
     """The absolute difference of two films, the largest of the three channels, through the cividis colour map.
 
-    Cividis is perceptually even and reads the same with a colour vision deficiency (Nuñez et al., 2018).
-    `DIFFERENCE_CAPTION` is its legend.
+    Dark is 0, bright 255. Cividis is perceptually even and reads the same with a colour vision deficiency (Nuñez et al.,
+    2018).
 
     Args:
         real: (T, H, W, 3) uint8.

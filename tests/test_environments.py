@@ -19,6 +19,7 @@ from dali.cli.analyse import _table
 from dali.envs import adapter, catalogue, outside
 from dali.envs.contexts import evaluation_grid, held_out_contexts
 from dali.errors import CheckpointError, DaliError
+from dali.runs.film_source import open_film_source
 from dali.runs.folder import load_config
 from dali.runs.run import open_run, open_runs
 from dali.train.trainer import Trainer
@@ -178,7 +179,7 @@ def test_an_environment_without_set_state_says_what_it_lacks(trained):
     assert np.isfinite(analysis["summary"]["probe"]["g"]["mae_inside"])
     assert "no real counterfactual" in _table(analysis["summary"], adapter.no_real_counterfactual(run.spec))
     with pytest.raises(DaliError, match="there is no real counterfactual of it"):
-        run.film_source()
+        open_film_source(run.folder)
     dreamed = dali.open_run(run.folder).dream(episode=0, t=30, horizon=5)
     assert dreamed["obs"].shape == (6, 3)
 

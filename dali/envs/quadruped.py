@@ -32,7 +32,7 @@ else:
 WALK_SPEED = 0.5  # m/s, above which moving is fully rewarded
 FLOOR_SIZE = 10.0  # m, what the suite makes of 20 s at that speed
 TIMESTEP = 0.02  # s
-HINGES, ACTUATORS = 16, 12
+HINGES = 16
 TORSO = 1  # body
 
 # Sensors in the order of the model: accelerometer, gyroscope, velocimeter, 4 forces and 4 torques, centre of mass.

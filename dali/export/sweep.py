@@ -3,8 +3,6 @@
 Shapes: T = H + 1 frames, P pixels, F context features.
 """
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +15,7 @@ from dali.envs.spec import EnvSpec
 from dali.envs.units import quantity
 from dali.errors import DaliError
 from dali.export.pictures import draw_run
+from dali.export.tables import csv_text
 from dali.jobs import Report
 from dali.video import caption, tile
 
@@ -109,15 +108,17 @@ def sweep_table(films: Sequence[Film], sweep: Sweep, spec: EnvSpec) -> str:
         "steering skill [1]",
     ]
     header += [f"effective {f.name} [{f.unit}]" for f in spec.features]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    for film, value in zip(films, sweep.values, strict=True):
-        skill = "" if film.skill is None else film.skill
-        writer.writerow(
-            [value, film.mean_error_counterfactual, film.mean_error_unsteered, skill, *film.effective.tolist()]
-        )
-    return out.getvalue()
+    rows = [
+        [
+            v,
+            f.mean_error_counterfactual,
+            f.mean_error_unsteered,
+            "" if f.skill is None else f.skill,
+            *f.effective.tolist(),
+        ]
+        for f, v in zip(films, sweep.values, strict=True)
+    ]
+    return csv_text([header, *rows])
 
 
 def title(axis: str, value: float, spec: EnvSpec) -> str:

@@ -8,6 +8,7 @@ Shapes: H horizon, O observation, A action, F context features, Z code dimension
 import csv
 import io
 import re
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -59,7 +60,7 @@ def to_csv(film: Film, spec: EnvSpec, pinned: Film | None = None, second: Film |
     if second:
         columns["error of the second dream, factual [σ]"] = second.error.tolist()
         columns["error of the second dream, counterfactual [σ]"] = second.error_counterfactual.tolist()
-    return _csv_of(columns)
+    return csv_of(columns)
 
 
 def to_pgfplots(film: Film, spec: EnvSpec, pinned: Film | None = None, second: Film | None = None) -> str:
@@ -84,18 +85,22 @@ def to_pgfplots(film: Film, spec: EnvSpec, pinned: Film | None = None, second: F
         errors["pinned"] = pinned.error_counterfactual
     if second:
         errors |= {"second_factual": second.error, "second_counterfactual": second.error_counterfactual}
-    return _csv_of(columns | {f"error_{name}": values.tolist() for name, values in errors.items()})
+    return csv_of(columns | {f"error_{name}": values.tolist() for name, values in errors.items()})
 
 
 def _plain(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_").lower()
 
 
-def _csv_of(columns: dict[str, list]) -> str:
+def csv_of(columns: dict[str, list]) -> str:
+    """CSV of columns of one length, by their titles."""
+    return csv_text([list(columns), *zip(*columns.values(), strict=True)])
+
+
+def csv_text(rows: Iterable[Sequence]) -> str:
+    """CSV of rows, the first of them the head."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
+    csv.writer(out, lineterminator="\n").writerows(rows)
     return out.getvalue()
 
 

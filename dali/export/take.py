@@ -1,8 +1,6 @@
 """A take as files: its film, its traces, and the manifest that plays it again."""
 
-import csv
 import hashlib
-import io
 import json
 import shlex
 from itertools import pairwise
@@ -11,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from dali.dreams.take import DREAM, DREAM_ASKED, REAL_ASKED, Performance
-from dali.envs.spec import EnvSpec
 from dali.export.manifest import episode_digest, versions
 from dali.export.pictures import SIZE, draw_run, physics_text
+from dali.export.tables import csv_of
 from dali.video import caption, encode_mp4, tile
 
 SCHEMA = 1
@@ -58,11 +56,7 @@ def take_csv(performance: Performance) -> str:
             columns[f"{title}: {name} [{unit or '1'}]"] = observed[:, i].tolist()
     columns["error of the dream, own physics [σ]"] = errors[0].tolist()
     columns["error of the dream, asked physics [σ]"] = errors[1].tolist()
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
-    return out.getvalue()
+    return csv_of(columns)
 
 
 def take_manifest(performance: Performance, run: Path, checkpoint: str, files: dict[str, bytes]) -> str:
@@ -89,10 +83,6 @@ def _captioned(performance: Performance, run: int, first: int, last: int, size: 
     """Frames of a run under their captions, which change where the physics do."""
     spec, frames = performance.source.agent.spec, draw_take(performance, run, first, last, size)
     asked = int(run in (REAL_ASKED, DREAM_ASKED))
-    texts = [_text(spec, context[asked]) for context in performance.contexts[first:last]]
+    texts = [physics_text(spec, context[asked]) for context in performance.contexts[first:last]]
     cuts = [0, *(k for k in range(1, len(texts)) if texts[k] != texts[k - 1]), len(texts)]
     return np.concatenate([caption(frames[a:b], TITLES[run], texts[a]) for a, b in pairwise(cuts)])
-
-
-def _text(spec: EnvSpec, context: np.ndarray) -> str:
-    return physics_text(spec, context)

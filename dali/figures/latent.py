@@ -74,7 +74,7 @@ def map_figure(
         chosen = points.take(where)
         told = {
             "name": name,
-            "customdata": _customdata(chosen, episodes, spec),
+            "customdata": _customdata(chosen, episodes),
             "text": _acted(chosen, episodes),
             "hovertemplate": hover_template(spec, points.means),
             "showlegend": bool(colour.categories),
@@ -131,7 +131,7 @@ def pair_grid(
             dimensions=[{"label": f"z{i}", "values": compact(chosen.code[:, i])} for i in range(size)],
             marker={**marker, "size": 3},
             name=name,
-            customdata=_customdata(chosen, episodes, spec),
+            customdata=_customdata(chosen, episodes),
             text=_acted(chosen, episodes),
             hovertemplate=hover_template(spec, points.means),
             diagonal_visible=False,
@@ -205,7 +205,7 @@ def _marks(colour: Colouring, dark: bool) -> list[tuple[str, np.ndarray, dict]]:
     return marks
 
 
-def _customdata(points: Points, episodes: Episodes, spec: EnvSpec) -> np.ndarray:
+def _customdata(points: Points, episodes: Episodes) -> np.ndarray:
     columns = [points.episode, points.step, *episodes.context[points.episode].T, returns(episodes)[points.episode]]
     return compact(np.stack(columns, 1))
 

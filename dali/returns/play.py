@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,6 @@ EARLY = (10, 25)  # steps whose return shows how fast an agent finds out
 # "none": at every step h and s are made anew as at an episode's first, so that the policy knows of the past what its
 # context tells, and no more.
 Memory = Literal["kept", "none"]
-MEMORIES: tuple[Memory, ...] = get_args(Memory)
 
 # Contexts (N, X) to act on in place of those found, for a step and a slice of the episodes.
 ContextHook = Callable[[int, slice, Tensor], Tensor]

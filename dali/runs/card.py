@@ -33,7 +33,7 @@ def render_card(
         "## Training",
         _training(agent, training),
         "## Return",
-        _returns(name, agent, played),
+        _returns(name, played),
         "## Code",
         _code(name, agent, analysis),
         "## Recompute",
@@ -84,7 +84,7 @@ def _training(agent: Agent, training: dict[str, Any] | None) -> str:
     return text
 
 
-def _returns(name: str, agent: Agent, played: HeldOutReturns | None) -> str:
+def _returns(name: str, played: HeldOutReturns | None) -> str:
     command = f"`python -m dali evaluate checkpoints/{name}`"
     if played is None:
         return f"Not evaluated yet: {command}."

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from dali.codes.points import Points
     from dali.codes.projection import Projection
     from dali.dreams.effects import DimensionEffect
-    from dali.dreams.film import FilmSource
     from dali.episodes import Episodes
     from dali.model.agent import Agent
     from dali.returns.play import Evaluation
@@ -250,12 +249,6 @@ class Run:
         if not self.config.method.infers_context:
             raise DaliError(f"{self.config.method.title} infers no context code, so no physics can be read from it.")
         return fit_readout(self.episodes(), self.spec, load_typical(self.folder))
-
-    def film_source(self) -> "FilmSource":
-        """What counterfactual films are made from. Raises as ``agent`` and ``episodes``."""
-        from dali.runs.film_source import open_film_source
-
-        return open_film_source(self.folder)
 
     def map(self, request: "MapRequest", points: "Points") -> "Projection | None":
         """A map of these very points that the cache holds."""

@@ -138,7 +138,7 @@ def _show_turning(
     _explain(along)
     tiled = partial(turning_frames, along, spec)
     every = max(1, len(along.code) // PICTURES)
-    _show_exports(run, source, path, tiled, every)
+    _show_exports(run, tiled, every)
 
 
 def _show_side_by_side(
@@ -149,7 +149,7 @@ def _show_side_by_side(
     st.video(film, loop=True, autoplay=True, muted=True)
     _explain(along)
     tiled = partial(strip_frames, along, source.agent.spec)
-    _show_exports(run, source, path, tiled, start[2])
+    _show_exports(run, tiled, start[2])
 
 
 def _explain(along: Along) -> None:
@@ -160,8 +160,8 @@ def _explain(along: Along) -> None:
     st.caption(text)
 
 
-def _show_exports(run: Run, source: FilmSource, path: CodePath, tiled, every: int) -> None:
-    spec = source.agent.spec
+def _show_exports(run: Run, tiled, every: int) -> None:
+    spec = run.spec
     with st.container(horizontal=True):
         for label, kind, mime, make in (
             ("mp4", "mp4", "video/mp4", lambda: encode_mp4(tiled(), 1.0 / spec.timestep)),

@@ -1,8 +1,5 @@
 """The views of the generalisation page."""
 
-import csv
-import io
-
 import numpy as np
 import streamlit as st
 
@@ -10,6 +7,7 @@ from dali.envs.catalogue import folder_name
 from dali.envs.spec import EnvSpec
 from dali.envs.units import MISSING
 from dali.export.latex import booktabs
+from dali.export.tables import csv_text
 from dali.figures import generalization as figures
 from dali.methods import METHODS
 from dali.returns.comparison import ALL, Versus, against, improvement, regime_masks, sentence
@@ -188,28 +186,24 @@ def scores_csv(spec: EnvSpec, scores: dict[str, Scores], runs: dict[str, list[Ru
     Args:
         runs: of each method, in the order of its scores.
     """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     names = [f"{f.name} ({f.unit})" for f in spec.features]
-    writer.writerow([*names, "regime", "grid", "method", "run", "seed", first_of(scores).measure, "random policy"])
+    rows = [[*names, "regime", "grid", "method", "run", "seed", first_of(scores).measure, "random policy"]]
     for method, found in scores.items():
         for run, row in zip(runs[method], found.runs, strict=True):
             for i, context in enumerate(found.contexts.tolist()):
                 labels = [found.regimes[i], found.grids[i], method, run.name, run.config.seed]
-                writer.writerow([*context, *labels, f"{row[i]:.6g}", f"{found.random[i]:.6g}"])
-    return out.getvalue()
+                rows.append([*context, *labels, f"{row[i]:.6g}", f"{found.random[i]:.6g}"])
+    return csv_text(rows)
 
 
 def estimates_csv(estimates: dict[str, dict[str, Estimate]], scores: dict[str, Scores]) -> str:
     """Estimates by method and regime with the ends of their intervals, one row each."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["method", "runs", "contexts", first_of(scores).measure, "low", "high", "interval over"])
+    rows: list[list] = [["method", "runs", "contexts", first_of(scores).measure, "low", "high", "interval over"]]
     for method, row in estimates.items():
         for regime, e in row.items():
             numbers = [f"{x:.6g}" for x in (e.value, e.low, e.high)]
-            writer.writerow([method, len(scores[method].runs), regime, *numbers, e.resampled])
-    return out.getvalue()
+            rows.append([method, len(scores[method].runs), regime, *numbers, e.resampled])
+    return csv_text(rows)
 
 
 def _interval(estimate: Estimate, measure: str) -> str:
