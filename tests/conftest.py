@@ -1,6 +1,8 @@
 """What all tests share: one thread a process, and the grouping of tests over processes."""
 
 import os
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 # Before anything imports NumPy or torch. Subprocesses that tests start inherit it.
@@ -53,3 +55,35 @@ def make_run(tmp_path_factory):
         return folder
 
     return make
+
+
+@pytest.fixture
+def open_page(monkeypatch, repo):
+    """``open_page(checkpoints, page, **url)``: app.py over a folder of runs, or several, at one of its pages."""
+    from streamlit.testing.v1 import AppTest
+
+    def open_page(checkpoints: Path | Sequence[Path], page: str = "", **url: str) -> AppTest:
+        folders = [checkpoints] if isinstance(checkpoints, Path) else checkpoints
+        monkeypatch.setenv("DALI_CHECKPOINTS", os.pathsep.join(map(str, folders)))
+        app = AppTest.from_file(repo / "app.py", default_timeout=120)
+        for name, value in url.items():
+            app.query_params[name] = value
+        app.run()
+        if page:
+            app.switch_page(f"pages/{page}.py").run()
+        assert not app.exception
+        return app
+
+    return open_page
+
+
+@pytest.fixture
+def offer_run(make_run, tmp_path, monkeypatch):
+    """``offer_run(env, method)``: the dashboard offers a tiny run called "run", a copy of the test's own."""
+
+    def offer(env: str = "pendulum", method: str = "dali_d_chi") -> None:
+        if not (tmp_path / "runs").exists():
+            shutil.copytree(make_run(env, method), tmp_path / "runs" / "run")
+        monkeypatch.setenv("DALI_CHECKPOINTS", str(tmp_path / "runs"))
+
+    return offer

@@ -7,7 +7,6 @@ import sys
 
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 from dali.__main__ import app as cli
@@ -28,19 +27,8 @@ def two(make_run, tmp_path_factory):
 
 
 @pytest.fixture
-def open_page(monkeypatch, repo, two):
-    def open_(page="", given=two, **url):
-        monkeypatch.setenv("DALI_CHECKPOINTS", os.pathsep.join(map(str, given)))
-        app = AppTest.from_file(repo / "app.py", default_timeout=120)
-        for name, value in url.items():
-            app.query_params[name] = value
-        app.run()
-        if page:
-            app.switch_page(f"pages/{page}.py").run()
-        assert not app.exception
-        return app
-
-    return open_
+def open_page(open_page, two):
+    return lambda page="", given=two, **url: open_page(given, page, **url)
 
 
 def texts(*elements) -> str:

@@ -1,7 +1,5 @@
 """View and map settings live in the URL: it opens them elsewhere, Back undoes a step, another page loses nothing."""
 
-import shutil
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -11,13 +9,11 @@ from dali.studio.latent.path import path_key
 
 
 @pytest.fixture
-def open_app(make_run, tmp_path, monkeypatch, repo):
+def open_app(offer_run, repo):
     """``open_app(page, **url)``: app.py at one of its pages, with a URL."""
 
     def open_app(page="latent_space", **url):
-        if not (tmp_path / "runs").exists():
-            shutil.copytree(make_run("pendulum", "dali_d_chi"), tmp_path / "runs" / "run")
-        monkeypatch.setenv("DALI_CHECKPOINTS", str(tmp_path / "runs"))
+        offer_run()
         app = AppTest.from_file(repo / "app.py", default_timeout=120)
         app.switch_page(f"pages/{page}.py")
         for name, value in url.items():

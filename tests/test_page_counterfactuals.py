@@ -24,13 +24,11 @@ SECONDS = 60
 
 
 @pytest.fixture
-def open_page(make_run, tmp_path, monkeypatch, repo):
+def open_page(offer_run, repo):
     """``open_page(method, **url)``: the page on one run, run once."""
 
     def open_page(method="dali_d_chi", env="pendulum", **url):
-        if not (tmp_path / "runs").exists():
-            shutil.copytree(make_run(env, method), tmp_path / "runs" / "run")
-        monkeypatch.setenv("DALI_CHECKPOINTS", str(tmp_path / "runs"))
+        offer_run(env, method)
         page = AppTest.from_file(str(repo / "pages" / "counterfactuals.py"), default_timeout=SECONDS)
         page.session_state["app"] = True
         for name, value in ({"h": "5", **url} if url != {"run": "run"} else url).items():

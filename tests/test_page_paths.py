@@ -1,7 +1,5 @@
 """The path on the map without a browser: its URL, its dreams, and how it is kept, exported and read back."""
 
-import shutil
-
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -18,13 +16,11 @@ PATH = "3-60.7-150.12-100"
 
 
 @pytest.fixture
-def open_page(make_run, tmp_path, monkeypatch, repo):
+def open_page(offer_run, repo):
     """``open_page(method, **url)``: the map of one run."""
 
     def open_page(method="dali_d_chi", **url):
-        if not (tmp_path / "runs").exists():
-            shutil.copytree(make_run("pendulum", method), tmp_path / "runs" / "run")
-        monkeypatch.setenv("DALI_CHECKPOINTS", str(tmp_path / "runs"))
+        offer_run("pendulum", method)
         page = AppTest.from_file(str(repo / "pages" / "latent_space.py"), default_timeout=120)
         page.session_state["app"] = True
         for name, value in url.items():

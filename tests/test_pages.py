@@ -51,24 +51,6 @@ def folder(make_run, tmp_path_factory) -> Path:
     return root
 
 
-@pytest.fixture
-def open_page(monkeypatch, repo):
-    """``open_page(checkpoints, page, run)``: app.py at one of its pages."""
-
-    def open_(checkpoints: Path, page: str = "", run: str | None = None) -> AppTest:
-        monkeypatch.setenv("DALI_CHECKPOINTS", str(checkpoints))
-        app = AppTest.from_file(repo / "app.py", default_timeout=120)
-        if run is not None:
-            app.query_params["run"] = run
-        app.run()
-        if page:
-            app.switch_page(f"pages/{page}.py").run()
-        assert not app.exception
-        return app
-
-    return open_
-
-
 def test_without_checkpoints_every_page_says_how_to_train_one(open_page, tmp_path):
     for page in ("", "latent_space", "counterfactuals", "generalization"):
         app = open_page(tmp_path / "absent", page)

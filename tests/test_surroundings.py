@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 from dali.__main__ import app as cli
@@ -92,20 +91,6 @@ def test_two_analyses_at_once_leave_the_files_of_one(analysed, tmp_path, monkeyp
         thread.join()
     seed = json.loads((folder / ANALYSIS_FILE).read_text())["summary"]["seed"]
     assert (load_episodes(folder / EPISODES_FILE).context == results[seed - 1].episodes.context).all()
-
-
-@pytest.fixture
-def open_page(monkeypatch, repo):
-    def open_(checkpoints: Path, page: str) -> AppTest:
-        monkeypatch.setenv("DALI_CHECKPOINTS", str(checkpoints))
-        app = AppTest.from_file(repo / "app.py", default_timeout=120)
-        app.run()
-        if page:
-            app.switch_page(f"pages/{page}.py").run()
-        assert not app.exception
-        return app
-
-    return open_
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -141,6 +141,12 @@ def app(chromium, serve) -> App:
 
 
 @pytest.fixture(scope="module")
+def tiny_app(chromium, serve, make_run) -> App:
+    """A dashboard on untrained checkpoints."""
+    return serve(make_run().parent)
+
+
+@pytest.fixture(scope="module")
 def browser(chromium):
     """Chromium. One a file, so that Playwright's event loop does not outlive its browser tests."""
     playwright = pytest.importorskip("playwright.sync_api")
@@ -194,7 +200,7 @@ def pytest_runtest_makereport(item, call):
     report = yield
     if report.failed:
         item.stash[FAILED] = True
-        if app := item.funcargs.get("app"):
+        if app := item.funcargs.get("app") or item.funcargs.get("tiny_app"):
             report.sections.append(("End of the server's log", app.log_tail()))
     return report
 

@@ -13,16 +13,10 @@ DRAWN = """points => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def explorer(chromium, serve, make_run):
-    make_run()
-    return serve(make_run().parent)
-
-
 @pytest.fixture
-def open_map(page, explorer, make_run):
+def open_map(page, tiny_app, make_run):
     """Opens the map of the tiny run: 46 episodes of 201 records, drawn whole."""
-    page.goto(f"{explorer.url}/?run={make_run().name}")
+    page.goto(f"{tiny_app.url}/?run={make_run().name}")
     page.get_by_role("link", name="Latent space").click()
     page.wait_for_function(DRAWN, arg=46 * 201, timeout=300_000)  # the first to import scikit-learn waits
     return page

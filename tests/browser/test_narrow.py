@@ -31,14 +31,8 @@ TITLE = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def app(chromium, serve, make_run):
-    make_run()
-    return serve(make_run().parent)
-
-
 @pytest.fixture
-def phone(browser, app):
+def phone(browser, tiny_app):
     context = browser.new_context(viewport=PHONE)
     yield context.new_page()
     context.close()
@@ -48,9 +42,9 @@ def phone(browser, app):
     "address",
     ["", "latent_space", "latent_space?view=One+episode", "counterfactuals", "play", "generalization", "training"],
 )
-def test_nothing_runs_out_of_a_phone_s_window(phone, app, make_run, address):
+def test_nothing_runs_out_of_a_phone_s_window(phone, tiny_app, make_run, address):
     joint = "&" if "?" in address else "?"
-    phone.goto(f"{app.url}/{address}{joint}run={make_run().name}")
+    phone.goto(f"{tiny_app.url}/{address}{joint}run={make_run().name}")
     expect(phone.get_by_role("heading", level=1)).to_be_visible(timeout=60_000)
     # The script has run to its end, and figures have taken their places.
     expect(phone.locator("[data-test-script-state=running], [data-testid=stSkeleton]")).to_have_count(
@@ -62,8 +56,8 @@ def test_nothing_runs_out_of_a_phone_s_window(phone, app, make_run, address):
     assert lines <= words
 
 
-def test_physics_sliders_are_on_the_page_and_not_in_the_sidebar(phone, app, make_run, box_of):
-    phone.goto(f"{app.url}/counterfactuals?run={make_run().name}")
+def test_physics_sliders_are_on_the_page_and_not_in_the_sidebar(phone, tiny_app, make_run, box_of):
+    phone.goto(f"{tiny_app.url}/counterfactuals?run={make_run().name}")
     slider = phone.get_by_test_id("stMain").get_by_role("slider", name="Gravity (m/s²)")
     expect(slider).to_be_visible(timeout=120_000)
     box = box_of(slider)
