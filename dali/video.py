@@ -185,8 +185,8 @@ def ghost(real: np.ndarray, dream: np.ndarray) -> np.ndarray:
 def difference(real: np.ndarray, dream: np.ndarray) -> np.ndarray:
     """The absolute difference of two films, the largest of the three channels, through the cividis colour map.
 
-    Dark is 0, bright 255. Cividis is perceptually even and reads the same with a colour vision deficiency (Nuñez et al.,
-    2018).
+    Dark is 0, bright 255. Cividis is perceptually even and reads the same with a colour vision deficiency (Nuñez et
+    al., 2018).
 
     Args:
         real: (T, H, W, 3) uint8.

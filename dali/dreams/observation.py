@@ -122,32 +122,42 @@ class PixelObserver(Observer):
         assert agent.world_model.autoencoder is not None
         self._autoencoder = agent.world_model.autoencoder
 
-    def observations(self, episodes, begin, end, shown_under=None):
+    def observations(
+        self, episodes: Episodes, begin: int, end: int, shown_under: np.ndarray | None = None
+    ) -> np.ndarray:
         earliest = max(0, begin - 1)  # for the change that led to the first
         state = recorded_states(catalogue.make(self.spec.name, len(episodes.obs)), episodes, earliest, end)
         frames = self.real(episodes.obs, state, episodes.context if shown_under is None else shown_under)
         seen = self._autoencoder.watch(torch.from_numpy(frames.reshape(*state.shape[:2], *SHAPE)))
         return seen[:, begin - earliest :].numpy()
 
-    def watch(self, run):
+    def watch(self, run: Rollout) -> np.ndarray:
+        assert run.frames is not None
         return self._autoencoder.watch(torch.from_numpy(run.frames)[None])[0].numpy()
 
-    def real(self, obs, state, contexts):
+    def real(self, obs: np.ndarray, state: np.ndarray, contexts: np.ndarray) -> np.ndarray:
         frames = draw_frames(self.spec, state.reshape(-1, state.shape[-1]), contexts.repeat(state.shape[1], 0))
         return frames.reshape(*state.shape[:2], -1)
 
-    def dreamed(self, obs):
+    def dreamed(self, obs: np.ndarray) -> np.ndarray:
         pictures = self._autoencoder.picture(torch.from_numpy(obs[..., : self._autoencoder.embedding]))
         return pictures.numpy().reshape(*obs.shape[:2], -1)
 
-    def real_run(self, action, obs, state, context):
+    def real_run(self, action: np.ndarray, obs: np.ndarray, state: np.ndarray, context: np.ndarray) -> Rollout:
         frames = draw_frames(self.spec, state, np.broadcast_to(context, (len(state), context.shape[-1])))
         return Rollout(action, obs, state, frames=frames)
 
-    def dreamed_run(self, action, obs, reward=None, spread=None, first=0):
+    def dreamed_run(
+        self,
+        action: np.ndarray,
+        obs: np.ndarray,
+        reward: np.ndarray | None = None,
+        spread: np.ndarray | None = None,
+        first: int = 0,
+    ) -> Rollout:
         return Rollout(action, None, None, reward, self.dreamed(obs[None, first:])[0].reshape(-1, *SHAPE))
 
-    def scale(self, episodes):
+    def scale(self, episodes: Episodes) -> np.ndarray:
         """Root mean square, over pixels, of their deviation over anchors; 1 is as wrong as the mean picture."""
         episode, anchor = np.nonzero(episodes.alive()[:, ::ANCHOR])
         rng = np.random.default_rng(0)
@@ -156,7 +166,7 @@ class PixelObserver(Observer):
         frames = draw_frames(self.spec, states, contexts)
         return np.sqrt(frames.reshape(len(frames), -1).var(0, dtype=np.float64).mean())
 
-    def dream_scale(self, episodes):
+    def dream_scale(self, episodes: Episodes) -> np.ndarray:
         return self.agent.world_model.normalizer.obs_std.numpy()
 
 

@@ -141,9 +141,8 @@ def evaluate_fidelity(
     Args:
         chosen: held-out episodes, as ``steerable`` gives them.
     """
-    observer = metric.observer
+    spec, observer, starts, horizons, longest = agent.spec, metric.observer, START, HORIZONS, max(HORIZONS)
     chosen = chosen.subset(np.arange(min(observer.episodes, len(chosen.obs))))
-    spec, starts, horizons, longest = agent.spec, START, HORIZONS, max(HORIZONS)
     rng = np.random.default_rng(seed)
     simulator = catalogue.make(spec.name, len(chosen.obs))
     state = recorded_states(simulator, chosen, starts, starts + 1)[:, 0]

@@ -109,13 +109,7 @@ def sweep_table(films: Sequence[Film], sweep: Sweep, spec: EnvSpec) -> str:
     ]
     header += [f"effective {f.name} [{f.unit}]" for f in spec.features]
     rows = [
-        [
-            v,
-            f.mean_error_counterfactual,
-            f.mean_error_unsteered,
-            "" if f.skill is None else f.skill,
-            *f.effective.tolist(),
-        ]
+        [v, f.mean_error_counterfactual, f.mean_error_unsteered, f.skill, *f.effective.tolist()]
         for f, v in zip(films, sweep.values, strict=True)
     ]
     return csv_text([header, *rows])
