@@ -144,23 +144,9 @@ def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
             return
         coordinates = projected.points
         path = projected.path(episodes, chosen.path_of) if chosen.path_of is not None else None
-        figure = figures.map_figure(
-            coordinates[rows],
-            shown,
-            episodes,
-            run.spec,
-            colour,
-            projected.axes,
-            figures.MapView(
-                mark,
-                path,
-                paths.on_map(run, episodes, projected),
-                _ringed(run, episodes, points, coordinates),
-                _revision(chosen),
-                MOUSE[chosen.mouse],
-                dark_theme(),
-            ),
-        )
+        way, ring = paths.on_map(run, episodes, projected), _ringed(run, episodes, points, coordinates)
+        view = figures.MapView(mark, path, way, ring, _revision(chosen), MOUSE[chosen.mouse], dark_theme())
+        figure = figures.map_figure(coordinates[rows], shown, episodes, run.spec, colour, projected.axes, view)
         note = projected.note
 
     def follow() -> None:
