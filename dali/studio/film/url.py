@@ -47,17 +47,23 @@ def to_url(state: PageState) -> dict[str, str]:
     if request.engine != "rssm":
         url["engine"] = request.engine
     url |= {name: f"{value!r}" for name, value in request.physics}
-    url |= {f"z{j}": f"{k!r}" for j, k in request.code}
+    url |= {f"z{j}": _exact(k) for j, k in request.code}
     if state.extras:
         url["extra"] = ",".join(state.extras)
     url["dims"] = ",".join(map(str, state.dimensions))
     if state.sweep:
-        url["sweep"] = "{}:{}:{!r}:{!r}".format(*state.sweep)
+        axis, count, low, high = state.sweep
+        url["sweep"] = f"{axis}:{count}:{_exact(low)}:{_exact(high)}"
     if state.pinned is not None:
         url["pin"] = state.pinned.to_json()
     if state.second:
         url[SECOND] = state.second
     return url
+
+
+def _exact(value: float) -> str:
+    """As few digits as it takes to read the same number back."""
+    return repr(float(value)).removesuffix(".0")
 
 
 def from_url(url: Mapping[str, str], source: FilmSource, others: Sequence[str] = ()) -> tuple[PageState, list[str]]:
