@@ -1,5 +1,7 @@
 """Errors that a person can act on. The CLI and the app print their text alone, without a traceback."""
 
+from collections.abc import Iterable
+
 from dali.files.text import quote, shorten
 
 LONGEST = 2000  # characters of a message, whatever it quotes
@@ -20,7 +22,7 @@ class TrainingError(DaliError):
     """Training cannot go on; the last good checkpoint stands."""
 
 
-def unknown_name(kind: str, name: object, known) -> DaliError:
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> DaliError:
     """The error for a name outside a catalogue, with what would have been accepted."""
     return DaliError(f"Unknown {kind} {quote(name)}; expected one of: {', '.join(sorted(known))}.")
 

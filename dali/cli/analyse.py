@@ -1,7 +1,7 @@
 """``python -m dali analyse``."""
 
 import json
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -47,7 +47,7 @@ def analyse(
     typer.echo(json.dumps(summary) if as_json else _table(summary, unsteered))
 
 
-def _table(summary: dict, unsteered: str) -> str:
+def _table(summary: dict[str, Any], unsteered: str) -> str:
     """The summary for people, one block a factor; ``unsteered`` says why there are no figures of steering."""
     lines = []
     for name, probe in summary["probe"].items():

@@ -80,7 +80,7 @@ class Support:
         return Verdict(distance, quantile, self.threshold, inside, text)
 
 
-def fit_support(codes, level: float = 0.99) -> Support:
+def fit_support(codes: np.ndarray, level: float = 0.99) -> Support:
     """Fits the support to codes (M, Z); `level` is the share of them that counts as inside.
 
     Raises:

@@ -192,7 +192,16 @@ def evaluate_fidelity(
     return results
 
 
-def _selectivity(simulator, dreamed, state, target, asked_index, asked, actions, metric: Metric) -> float | None:
+def _selectivity(
+    simulator: Simulator,
+    dreamed: np.ndarray,
+    state: np.ndarray,
+    target: np.ndarray,
+    asked_index: int,
+    asked: np.ndarray,
+    actions: np.ndarray,
+    metric: Metric,
+) -> float | None:
     """Mean |ĉ - c| of the other features, each fitted with the asked one at its effective value, in train ranges.
 
     None where there is no other.

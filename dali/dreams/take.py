@@ -107,8 +107,9 @@ class Performance:
     source: FilmSource
     take: Take
     contexts: list[np.ndarray] = field(default_factory=list)  # (2, F) in force at each record: own and asked
-    _observed: tuple[list, ...] = field(default_factory=lambda: ([], [], [], []))  # of each run, a record an entry
-    _states: tuple[list, list] = field(default_factory=lambda: ([], []))  # (S,) of the two real runs
+    # A record an entry: what is observed in each run, and the states (S,) of the two real ones.
+    _observed: tuple[list[np.ndarray], ...] = field(default_factory=lambda: ([], [], [], []))
+    _states: tuple[list[np.ndarray], list[np.ndarray]] = field(default_factory=lambda: ([], []))
 
     @property
     def steps(self) -> int:

@@ -132,7 +132,7 @@ def _pane(run: Rollout, film: Film, name: str, note: str, spec: EnvSpec, size: i
     return caption(draw_run(run, spec, film.context_to, size), name, note)
 
 
-def _blanks(rows: Sequence[np.ndarray], part: Sequence) -> list[np.ndarray]:
+def _blanks(rows: Sequence[np.ndarray], part: Sequence[object]) -> list[np.ndarray]:
     """White panes that fill a last row that is not full."""
     missing = (COLUMNS - len(part)) if len(rows) > COLUMNS and len(part) < COLUMNS else 0
     return [np.full_like(rows[0], 255)] * missing

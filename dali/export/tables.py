@@ -9,6 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def to_csv(film: Film, spec: EnvSpec, pinned: Film | None = None, second: Film |
     What is taken or received between two steps stands in the row of the first; the last row leaves it empty.
     """
     steps = len(film.error)
-    columns: dict[str, list] = {
+    columns: dict[str, list[Any]] = {
         "step": list(range(steps)),
         "time [s]": [round(t * spec.timestep, 6) for t in range(steps)],
     }
@@ -69,7 +70,8 @@ def to_pgfplots(film: Film, spec: EnvSpec, pinned: Film | None = None, second: F
     Column names are letters, digits and underscores; what there is none of is ``nan``, where pgfplots breaks a line.
     """
     steps = len(film.error)
-    columns: dict[str, list] = {"step": list(range(steps)), "time": [round(t * spec.timestep, 6) for t in range(steps)]}
+    columns: dict[str, list[Any]] = {"step": list(range(steps))}
+    columns["time"] = [round(t * spec.timestep, 6) for t in range(steps)]
     for name, run in runs(film, pinned, second).items():
         if run.obs is not None:
             for i, dimension in enumerate(spec.observation_names):
@@ -92,12 +94,12 @@ def _plain(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_").lower()
 
 
-def csv_of(columns: dict[str, list]) -> str:
+def csv_of(columns: dict[str, list[Any]]) -> str:
     """CSV of columns of one length, by their titles."""
     return csv_text([list(columns), *zip(*columns.values(), strict=True)])
 
 
-def csv_text(rows: Iterable[Sequence]) -> str:
+def csv_text(rows: Iterable[Sequence[Any]]) -> str:
     """CSV of rows, the first of them the head."""
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(rows)

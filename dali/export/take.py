@@ -5,6 +5,7 @@ import json
 import shlex
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,7 @@ def take_csv(performance: Performance) -> str:
     """One row a record: physics asked, action taken next, observations of all runs that have any, errors."""
     spec = performance.source.agent.spec
     errors, count = performance.errors(0, performance.steps + 1), performance.steps + 1
-    columns: dict[str, list] = {
+    columns: dict[str, list[Any]] = {
         "step": list(range(count)),
         "time [s]": [round(k * spec.timestep, 6) for k in range(count)],
     }

@@ -1,5 +1,7 @@
 """What a counterfactual film shows, in one sentence: what was asked, what the dream follows, how much better it is."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from dali.dreams.film import Film
@@ -50,7 +52,7 @@ def verdict(film: Film, spec: EnvSpec, method: Method, scale: np.ndarray) -> str
     return f"{follows}; its error is {share} % {'less' if film.skill > 0 else 'more'} than without the change."
 
 
-def _follows(film: Film, spec: EnvSpec, features, named: bool) -> str:
+def _follows(film: Film, spec: EnvSpec, features: Sequence[ContextFeature], named: bool) -> str:
     """The physics whose real run is nearest to the dream; at an end of what was tried, that it may lie beyond."""
     parts = []
     for feature in features:

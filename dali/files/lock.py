@@ -15,13 +15,13 @@ from dali.files.writing import reason
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(file: IO) -> None:
+    def _lock(file: IO[bytes]) -> None:
         file.seek(0)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 else:
     import fcntl
 
-    def _lock(file: IO) -> None:
+    def _lock(file: IO[bytes]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
@@ -34,7 +34,7 @@ class Busy(DaliError):
 
 
 @contextmanager
-def hold(path: Path, wait: bool = False) -> Iterator[IO]:
+def hold(path: Path, wait: bool = False) -> Iterator[IO[bytes]]:
     """Holds a lock file, made where there is none, and writes this process's number into it.
 
     Args:
@@ -87,7 +87,7 @@ def holder(path: Path) -> int | None:
     return None
 
 
-def write_holder(file: IO, process: int) -> None:
+def write_holder(file: IO[bytes], process: int) -> None:
     """Says in a held lock file which process works."""
     file.seek(0)
     file.truncate()
@@ -95,7 +95,7 @@ def write_holder(file: IO, process: int) -> None:
     file.flush()
 
 
-def _open(path: Path) -> IO:
+def _open(path: Path) -> IO[bytes]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")

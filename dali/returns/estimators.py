@@ -246,7 +246,9 @@ def _indices(scores: np.ndarray, resample: str, draws: int, rng: np.random.Gener
     return rows, columns
 
 
-def _bootstrap(scores: np.ndarray, resample: str, draws: int, seed: int, statistic) -> np.ndarray:
+def _bootstrap(
+    scores: np.ndarray, resample: str, draws: int, seed: int, statistic: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
     """(B, ...) values of a statistic of the last two axes on resampled scores."""
     rng = np.random.default_rng(seed)
     batches = []

@@ -8,6 +8,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -118,7 +119,7 @@ def load_effects(folder: Path) -> list[DimensionEffect] | None:
         return None  # absent, or of another version: it can be made anew
 
 
-def _effect(record: dict) -> DimensionEffect:
+def _effect(record: dict[str, Any]) -> DimensionEffect:
     """Raises KeyError or TypeError where it is none."""
     test = Plausibility(**record["test"])
     if type(record["dimension"]) is not int or not 0 <= record["dimension"] < MOST_DIMENSIONS:

@@ -81,7 +81,7 @@ def _check_unknown(fields: dict[str, Any], later: Iterable[str], schema: int, so
         raise CheckpointError(f"{source} has the unknown field {quote(name)}: schema {schema} did not know it.")
 
 
-def _check_fields(kind: type, values: Any, source: str) -> None:
+def _check_fields(kind: type[Any], values: Any, source: str) -> None:
     expected = {f.name for f in dataclasses.fields(kind)}
     if not isinstance(values, dict):
         raise CheckpointError(f"{source}: expected the fields of {kind.__name__}, found {quote(values)}.")
