@@ -63,12 +63,13 @@ def turning_dream(source: FilmSource, episode: int, t: int, code: np.ndarray, en
     state = recorded_states(simulator, one, t, t + 1)[0]
     simulator.set_context(physics[:1])
     observed, states = [simulator.set_state(state)[0]], [state[0]]
-    dream = RunningDream(agent, start, context[:1], engine)
-    obs = [dream.observe()[0]]
     for k in range(len(code) - 1):
         simulator.set_context(physics[k + 1 : k + 2])
         observed.append(simulator.step(action[:, k]).observation[0])
         states.append(simulator.get_state()[0])
+    dream = RunningDream(agent, start, context[:1], engine)
+    obs = [dream.observe()[0]]
+    for k in range(len(code) - 1):
         dream.set_context(context[k + 1 : k + 2])
         obs.append(dream.step(action[:, k])[0])
     observer = source.metric.observer
