@@ -306,8 +306,8 @@ def _even(frame: np.ndarray) -> np.ndarray:
     return np.pad(frame, [(0, height % 2), (0, width % 2), (0, 0)], mode="edge") if odd else frame
 
 
-def encode_gif(frames: np.ndarray, fps: float) -> bytes:
-    """A looping GIF with one palette of 256 colours, taken from up to 16 frames.
+def encode_gif(frames: np.ndarray, fps: float, colours: int = 256) -> bytes:
+    """A looping GIF with one palette of ``colours``, at most 256, taken from up to 16 frames.
 
     GIF counts time in hundredths of a second: delays alternate so that the film lasts T / fps to within one. A run of
     equal frames is stored as one frame with their joint delay.
@@ -320,7 +320,7 @@ def encode_gif(frames: np.ndarray, fps: float) -> bytes:
     if not 0 < fps <= 100:
         raise DaliError(f"A GIF of {fps} frames a second cannot be encoded; expected above 0 and at most 100.")
     sample = frames[np.unique(np.linspace(0, len(frames) - 1, 16).astype(int))]
-    palette = Image.fromarray(_grid(sample, 4)).quantize(256, Image.Quantize.MEDIANCUT)
+    palette = Image.fromarray(_grid(sample, 4)).quantize(colours, Image.Quantize.MEDIANCUT)
     pictures = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     ticks = np.round(np.arange(len(frames) + 1) * 100 / fps).astype(int)
     delays = (np.diff(ticks) * 10).tolist()

@@ -12,7 +12,7 @@ header(
 
 from dali.figures.training import AXES, default_quantities, quantities, title_of  # noqa: E402  takes seconds to import
 from dali.files.text import markdown  # noqa: E402
-from dali.studio.training import start  # noqa: E402
+from dali.studio.training import films, start  # noqa: E402
 from dali.studio.training import views as training  # noqa: E402
 
 runs = training.logged_runs()
@@ -37,6 +37,7 @@ if runs:
         )  # fmt: skip
     drawn_as = training.styles(runs, colours == "method")
     training.show_curves(chosen, keys, axis, weight, drawn_as, start.training_now())
+    films.show_films(chosen)
     if young := [name for name, run in runs.items() if not training.can_be_opened(run)]:
         st.caption(f"No checkpoint yet, so not on the other pages: {markdown(', '.join(young))}.")
 else:

@@ -28,20 +28,23 @@ from dali.runs.checkpoint import load_trainer_state, save_trainer_state
 from dali.runs.dimensions import _SCORES, _made_from, load_dimensions
 from dali.runs.dimensions import FILE as DIMENSIONS_FILE
 from dali.runs.film_source import open_film_source
+from dali.runs.films import read_film, write_film
 from dali.runs.folder import ANALYSIS_FILE, CACHE, CARD, CONFIG, EPISODES_FILE, EVAL_FILE, METRICS, RECORD, WEIGHTS
 from dali.runs.reaction import REACTION_FILE, load_reaction, save_reaction
 from dali.runs.run import Run, open_runs
 from dali.runs.scores import FILES as EVALUATIONS
 from dali.runs.scores import load_evaluation
+from dali.train.film import make_films
 
 MUTATIONS = int(os.environ.get("DALI_FUZZ", "200"))
 SECONDS, MEGABYTES = 2.0, 500  # of processor time and of memory, a mutation
 STATUS, STATE, TAKE = "cache/status.json", "trainer/state.safetensors", "take.json"
+FILM = "films/step-600.gif"
 REQUEST = MapRequest("tsne", 2, means=False)
 MAP, ERRORS = f"cache/map-{REQUEST.name}.npz", f"{CACHE}/{dream_errors.ERRORS_FILE}"
 EFFECTS, DIMENSIONS, NO_MEMORY = f"{CACHE}/{EFFECTS_FILE}", f"{CACHE}/{DIMENSIONS_FILE}", EVALUATIONS["none"]
 FILES = (CONFIG, WEIGHTS, EPISODES_FILE, ANALYSIS_FILE, EVAL_FILE, METRICS, RECORD, CARD, STATUS, STATE, REACTION_FILE)
-FILES += (NO_MEMORY, EFFECTS, ERRORS, DIMENSIONS, MAP, TAKE)
+FILES += (NO_MEMORY, EFFECTS, ERRORS, DIMENSIONS, MAP, TAKE, FILM)
 whole_run: dict[str, object] = {}  # what loaders take besides the folder, of the undamaged run
 LOADERS = {
     "list": lambda folder: open_runs(folder.parent),
@@ -64,6 +67,8 @@ LOADERS = {
     "dream errors": dream_errors.load_dream_errors,
     "dimensions": lambda folder: load_dimensions(folder, whole_run["episodes"]),
     "map": lambda folder: load_map(folder, REQUEST, whole_run["points"]),
+    "film": lambda folder: read_film(folder / FILM),
+    "films": lambda folder: Run(folder).films(),
     "take": lambda folder: perform(whole_run["source"], read_take(folder / TAKE)),
 }
 MADE_ANEW = (
@@ -91,6 +96,7 @@ READ_BY = {
     DIMENSIONS: ("dimensions",),
     MAP: ("map",),
     TAKE: ("take",),
+    FILM: ("film", "films"),
 }
 SCALARS = (None, True, -1, 0, 1e308, 10**30, float("nan"), float("inf"), "", "![x](http://host/a.png)", "\x1b[2J")
 SCALARS += ([], {}, [[]], 1_000_000, 2**63, "x" * 5000)
@@ -125,6 +131,7 @@ def whole(make_run, tmp_path_factory):
     record = {"command": "python", "machine": "x", "env_steps": 600, "updates": 9, "wall_seconds": 1.0, "versions": {}}
     (folder / RECORD).write_text(json.dumps(record))
     (folder / CARD).write_text("# A card")
+    write_film(folder, 600, make_films(1).make(run.agent()))
     write_status(folder / STATUS, Status("running", 1, 2, "working"))
     save_trainer_state(folder, {"noise": torch.zeros(8)}, {"env_steps": 1, "config": run.config.to_dict()})
     for name, load in LOADERS.items():

@@ -22,12 +22,12 @@ LAYERS = (
     ("dali.config", "dali.jobs"),
     ("dali.runs.schema",),
     ("dali.envs", "dali.model", "dali.runs.folder"),
-    ("dali.runs.metrics",),
+    ("dali.runs.metrics", "dali.runs.films"),
     ("dali.episodes", "dali.runs.checkpoint"),
     ("dali.codes", "dali.returns"),  # both are handed agents, episodes or returns; they open no folder
     ("dali.train", "dali.dreams"),
     ("dali.runs", "dali.video"),
-    ("dali.figures", "dali.export", "dali.bench", "dali.doctor", "dali.train.sweep"),
+    ("dali.figures", "dali.export", "dali.bench", "dali.doctor", "dali.train.sweep", "dali.train.film"),
     ("dali.train.pool",),  # where the trainings of a sweep are run; they are processes of their own
     ("dali.library",),
     ("dali.studio", "dali.cli"),

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from dali.__main__ import app
 from dali.runs.checkpoint import load_trainer_state
+from dali.runs.films import list_films, read_film
 from dali.runs.folder import TRAINER_STATE, WEIGHTS
 from dali.runs.metrics import read_log
 from dali.train import trainer
@@ -57,9 +58,12 @@ def test_a_run_that_is_killed_at_random_moments_equals_one_that_was_not(tmp_path
             process.join()
             kills += 1
             saved = (broken / TRAINER_STATE).exists()
+            assert all(len(read_film(film.path)) for film in list_films(broken))
             moments.append(load_trainer_state(broken)[1]["env_steps"] if saved else 0)
             continue
         assert process.exitcode == 0
+        films = {film.step: film.path.read_bytes() for film in list_films(broken)}
+        assert films == {film.step: film.path.read_bytes() for film in list_films(tmp_path / "whole")}
         rows, problems = read_log(broken)
         assert not problems
         assert [row["update"] for row in rows] == sorted(row["update"] for row in rows)

@@ -9,6 +9,7 @@ import typer
 from dali.config import MAX_SEED, METHOD, MOST, PRESET, PRESETS, RunConfig
 from dali.errors import DaliError
 from dali.files.text import quote
+from dali.runs.films import COUNT
 from dali.runs.folder import LEFT_OUT, TRAINER_STATE, WEIGHTS, exists
 
 
@@ -48,6 +49,10 @@ def train(
         int,
         typer.Option(min=0, max=MOST, help="Steps between agents kept in OUTPUT/kept/step-N; 0: the last alone."),
     ] = 0,
+    films: Annotated[
+        int,
+        typer.Option(min=0, max=100, help="Films of dream beside truth on the way, for who watches; 0: none."),
+    ] = COUNT,
     extra: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="")] = None,
 ) -> None:
     """Train an agent; its checkpoint can be opened in the dashboard while it trains."""
@@ -76,9 +81,10 @@ def train(
         if not resume:
             _check_empty(folder)  # again: another training may have ended in it meanwhile
         check_device(config.train.device)
+        from dali.train.film import make_films
         from dali.train.trainer import Trainer  # torch takes seconds to import; a wrong option is told at once
 
-        complete = Trainer(config, folder, keep_every).run(resume)
+        complete = Trainer(config, folder, keep_every, make_films(films)).run(resume)
     typer.echo(f"{'Done' if complete else 'Interrupted and saved; go on with --resume'}: {folder}")
 
 

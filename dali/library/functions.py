@@ -110,6 +110,7 @@ def train_agent(
             not installed.
     """
     try:
+        from dali.train.film import make_films
         from dali.train.trainer import Trainer
     except ModuleNotFoundError as error:
         raise missing_package(error) from error
@@ -123,7 +124,7 @@ def train_agent(
     config = make_config(env, method, preset, seed, steps, **changes)
     if not resume and ((path / TRAINER_STATE).exists() or exists(path / weights_name(path))):
         raise DaliError(f"{path} already holds a run; give resume=True to go on with it, or choose another folder.")
-    Trainer(config, path).run(resume)
+    Trainer(config, path, films=make_films()).run(resume)
     if not (path / WEIGHTS).is_file():
         raise CheckpointError(f"{path} holds no {WEIGHTS}: training ended before its first checkpoint.")
     return open_run(path)

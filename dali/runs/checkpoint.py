@@ -4,6 +4,7 @@
     model.safetensors    weights and buffers
     metrics.jsonl        the log of training
     latents.npz, eval.json, README.md   made from the weights by analysis
+    films/step-N.gif     dreams on the way, for whoever watches the training
     trainer/state.safetensors           optimizer, replay, random generators: only for --resume
 
 Every file is written under a temporary name and renamed, so that a reader never meets half a file.
@@ -24,7 +25,7 @@ from dali.errors import CheckpointError, DaliError
 from dali.files.text import quote
 from dali.files.writing import reason, write_atomic, write_text
 from dali.model.agent import Agent
-from dali.runs.folder import CONFIG, LEFT_OUT, WEIGHTS, exists, load_config, missing, trainer_numbers
+from dali.runs.folder import CONFIG, FILMS, LEFT_OUT, WEIGHTS, exists, load_config, missing, trainer_numbers
 from dali.runs.folder import METRICS as METRICS  # of the interface of a checkpoint, like the next three
 from dali.runs.folder import TRAINER_STATE as TRAINER_STATE
 from dali.runs.folder import digest as digest
@@ -96,7 +97,7 @@ def present_name(name: str) -> str:
 
 
 def compact_agent(folder: Path) -> tuple[int, int]:
-    """Stores the weights as 16-bit floats and drops the trainer's state; returns bytes of weights before and after.
+    """Stores the weights as 16-bit floats and drops what training left; returns bytes of weights before and after.
 
     Statistics (the normalizer's and the code's scale) keep their bits: they cost nothing. ``load_agent`` widens the
     rest, so that figures made afterwards are of the very weights that are shipped.
@@ -114,7 +115,7 @@ def compact_agent(folder: Path) -> tuple[int, int]:
             raise CheckpointError(f"{path}: {name!r} holds {value.abs().max():g}, which a 16-bit float cannot.")
     before = path.stat().st_size
     write_atomic(path, lambda temporary: save_file(tensors, temporary))
-    shutil.rmtree(folder / TRAINER_STATE.parent, ignore_errors=True)
+    _drop_what_training_left(folder)
     return before, path.stat().st_size
 
 
@@ -129,8 +130,13 @@ def leave_out_weights(folder: Path) -> int:
     size = (folder / WEIGHTS).stat().st_size
     write_text(folder / LEFT_OUT, weights + "\n")
     (folder / WEIGHTS).unlink()
-    shutil.rmtree(folder / TRAINER_STATE.parent, ignore_errors=True)
+    _drop_what_training_left(folder)
     return size
+
+
+def _drop_what_training_left(folder: Path) -> None:
+    for left in (TRAINER_STATE.parent, FILMS):
+        shutil.rmtree(folder / left, ignore_errors=True)
 
 
 def check_shapes(path: Path, found: Shapes, expected: Shapes) -> None:

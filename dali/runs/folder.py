@@ -24,6 +24,7 @@ METRICS, RECORD, CARD = "metrics.jsonl", "training.json", "README.md"  # of trai
 EPISODES_FILE, ANALYSIS_FILE, EVAL_FILE = "latents.npz", "analysis.json", "eval.json"  # made from the weights
 LEFT_OUT = "model.sha256"  # in place of the weights, where only the figures of a run are shipped: their digest
 TRAINER_STATE = Path("trainer") / "state.safetensors"
+FILMS = "films"  # of dreams on the way, by training
 CACHE = "cache"  # maps, tests, logs: may be deleted at any time
 TRAINING_LOCK, SWEEP_LOCK = Path(CACHE) / "train.lock", Path(CACHE) / "sweep.lock"
 ANALYSIS_LOCK = Path(CACHE) / "analysis.lock"

@@ -18,6 +18,7 @@ from dali.errors import CheckpointError, DaliError
 from dali.files import lock
 from dali.files.reading import read_object, read_text
 from dali.files.text import quote
+from dali.runs.films import TrainingFilm, list_films
 from dali.runs.folder import (
     ANALYSIS_FILE,
     CARD,
@@ -151,6 +152,10 @@ class Run:
     def log(self) -> MetricsLog:
         """What it logged while it trained; empty where there is no log."""
         return read_log(self.folder)
+
+    def films(self) -> list[TrainingFilm]:
+        """The films of its dreams that training left on its way. Raises CheckpointError: no folder of them to read."""
+        return list_films(self.folder)
 
     def log_age(self) -> float | None:
         """Seconds since the last row of the log; None where there is none."""

@@ -10,7 +10,7 @@ from dali.envs import catalogue
 from dali.errors import DaliError
 from dali.files import lock
 from dali.files.writing import remove_temporaries
-from dali.runs.folder import TRAINER_STATE, TRAINING_LOCK
+from dali.runs.folder import FILMS, TRAINER_STATE, TRAINING_LOCK
 
 DEVICE = re.compile(r"cpu|mps|cuda(:\d{1,3})?")
 
@@ -55,8 +55,8 @@ def holding(folder: Path) -> Iterator[None]:
     try:
         with lock.hold(folder / TRAINING_LOCK):
             if last is not None:
-                remove_temporaries(folder, last)
-                remove_temporaries((folder / TRAINER_STATE).parent, last)
+                for part in (folder, (folder / TRAINER_STATE).parent, folder / FILMS):
+                    remove_temporaries(part, last)
             yield
     except lock.Busy as error:
         raise DaliError(f"{folder} is being trained in. {error} Wait for it, or choose another --output.") from error

@@ -1,18 +1,22 @@
-"""The log of a run: metrics.jsonl for analysis, TensorBoard for watching."""
+"""The log of a run: metrics.jsonl for analysis, TensorBoard for watching, films of dreams for both."""
 
 import json
+import struct
 import sys
 import threading
 from pathlib import Path
 
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 
-from dali.errors import TrainingError
+from dali.errors import CheckpointError, TrainingError
 from dali.files.text import plain
 from dali.files.writing import reason, write_text
+from dali.runs.films import write_film
 from dali.runs.folder import METRICS
 from dali.runs.metrics import read_log
 
+FILM = "dream beside truth"  # what TensorBoard calls films
 WRITER = "_AsyncWriterThread"  # TensorBoard's own; it hands its error on to the next row, besides printing it
 
 
@@ -61,6 +65,22 @@ class Log:
             self.file.flush()
             for name, value in row.items():
                 self.board.add_scalar(name, value, row["update"])
+        except OSError as error:
+            raise self._error(error) from error
+
+    def film(self, gif: bytes, step: int, update: int) -> None:
+        """The film of an environment step, for TensorBoard and as a file of the run.
+
+        Where the file cannot be written that is said, and training goes on: nothing depends on it.
+        """
+        try:
+            write_film(self.path.parent, step, gif)
+        except CheckpointError as error:
+            print(plain(str(error)), file=sys.stderr)
+        width, height = struct.unpack("<HH", gif[6:10])
+        image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=gif)
+        try:
+            self.board._get_file_writer().add_summary(Summary(value=[Summary.Value(tag=FILM, image=image)]), update)
         except OSError as error:
             raise self._error(error) from error
 

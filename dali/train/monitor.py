@@ -1,7 +1,10 @@
-"""What a run watches of itself besides its losses: how well the code tells the physics of episodes in the replay.
+"""What a run watches of itself besides its losses: how well the code tells the physics of episodes in the replay, and
+films of its dreams.
 
 For the log alone. Nothing here reaches a loss, moves a random generator, or is judged on evaluation contexts.
 """
+
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,6 +16,17 @@ from dali.model.agent import Agent
 from dali.train.replay import Replay
 
 EPISODES = 256  # the latest that are read, one whole window each
+
+
+class Films(Protocol):
+    """Makes films of what an agent dreams (dali.train.film)."""
+
+    @property
+    def count(self) -> int:
+        """Films a run."""
+
+    def make(self, agent: Agent) -> bytes | None:
+        """A GIF of what the agent dreams now; None where none can be made, which has been said."""
 
 
 @torch.no_grad()

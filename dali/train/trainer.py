@@ -21,11 +21,12 @@ from dali.errors import CheckpointError
 from dali.files.text import quote
 from dali.model.agent import Agent
 from dali.runs.checkpoint import TRAINER_STATE, load_trainer_state, save_agent, save_trainer_state
+from dali.runs.films import drop_films
 from dali.train.asked import check_same_run, saved_run
 from dali.train.collector import Collector
 from dali.train.learner import Learner, autoencoder_updates, ensemble_updates, warmup_updates
 from dali.train.log import Log
-from dali.train.monitor import probe_scores
+from dali.train.monitor import Films, probe_scores
 from dali.train.record import Part, write_record
 from dali.train.replay import Replay
 
@@ -36,11 +37,12 @@ UPDATES_AT_ONCE = 50  # between two looks at the clock and at signals
 class Trainer:
     """One run in one folder."""
 
-    def __init__(self, config: RunConfig, folder: Path, keep_every: int = 0):
+    def __init__(self, config: RunConfig, folder: Path, keep_every: int = 0, films: Films | None = None):
         """Args:
         keep_every: environment steps between agents that are kept in ``kept/step-N``; 0: none.
+        films: makes films of dreams on the way; none are made where None.
         """
-        self.config, self.folder, self.keep_every = config, folder, keep_every
+        self.config, self.folder, self.keep_every, self.films = config, folder, keep_every, films
         if config.train.threads:
             torch.set_num_threads(config.train.threads)
         for kind in (np.float32, np.float64):
@@ -73,6 +75,7 @@ class Trainer:
                 self.save()  # so that the folder tells at once how long the run is now
         handlers = {s: signal.signal(s, self._interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
         train, total = self.config.train, planned_updates(self.config)
+        drop_films(self.folder, self.env_steps)
         try:
             with (
                 Log(self.folder, self.learner.update_count) as log,
@@ -81,6 +84,7 @@ class Trainer:
                 saved = logged = time.monotonic()
                 sums, counts, count = defaultdict[str, Tensor | float](float), defaultdict[str, int](int), 0
                 kept = self.env_steps // self.keep_every if self.keep_every else 0
+                filmed = self._films_earned(total)
                 while not self._complete(total) and not self.interrupted:
                     if not self._updates_due(total):
                         self._collect()
@@ -92,6 +96,9 @@ class Trainer:
                     if self._keep_due(kept, total):
                         kept = self.env_steps // self.keep_every
                         self._keep()
+                    if self._films_earned(total) > filmed:
+                        filmed = self._films_earned(total)
+                        self._film(log)
                     now = time.monotonic()
                     if count and (now - logged >= train.log_every or self._complete(total)):
                         means = {name: float(value) / counts[name] for name, value in sums.items()}
@@ -195,6 +202,18 @@ class Trainer:
         folder = self.folder / KEPT / f"step-{self.env_steps}"
         save_agent(folder, self.agent)
         self._write_record(folder)
+
+    def _films_earned(self, total: int) -> int:
+        """Films that the updates so far have earned: evenly over those of the world model, the last with the last."""
+        before = updates_before_the_world_model(self.config)
+        if self.films is None or total <= before:
+            return 0
+        return max(0, self.films.count * (self.learner.update_count - before) // (total - before))
+
+    def _film(self, log: Log) -> None:
+        assert self.films is not None
+        if gif := self.films.make(self.agent):
+            log.film(gif, self.env_steps, self.learner.update_count)
 
     def _elapsed(self) -> float:
         return self.wall_seconds + time.monotonic() - self.began
