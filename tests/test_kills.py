@@ -26,6 +26,7 @@ assert trainer  # imported before processes are forked, so that each begins at o
 KILLS = int(os.environ.get("DALI_KILLS", "20"))
 EARLY = 4  # every fourth kill is in the first second at the latest
 WORDS = ("train", "--env", "pendulum", "--preset", "tiny", "--seed", "3", "--steps", "280", "--set", "threads=1")
+WORDS += ("--films", "3")
 
 
 def train(folder, *more: str) -> None:
