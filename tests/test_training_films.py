@@ -19,7 +19,7 @@ from dali.errors import CheckpointError
 from dali.files import writing
 from dali.model.agent import Agent
 from dali.runs import films
-from dali.runs.checkpoint import compact_agent, load_agent
+from dali.runs.checkpoint import compact_agent, leave_out_weights, load_agent
 from dali.runs.films import EVERY, list_films, read_film, write_film
 from dali.runs.folder import FILMS, METRICS, WEIGHTS
 from dali.runs.metrics import read_log
@@ -211,9 +211,10 @@ def test_films_take_a_bounded_room(tmp_path):
     assert sum(film.path.stat().st_size for film in list_films(tmp_path)) <= films.KEPT_BYTES
 
 
-def test_they_are_not_shipped(filmed, tmp_path):
+@pytest.mark.parametrize("ship", [compact_agent, leave_out_weights])
+def test_they_are_not_shipped(ship, filmed, tmp_path):
     folder = shutil.copytree(filmed, tmp_path / "run")
-    compact_agent(folder)
+    ship(folder)
     assert not (folder / FILMS).exists()
 
 

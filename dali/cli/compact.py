@@ -13,7 +13,7 @@ def compact(
         bool, typer.Option("--figures-only", help="Leave the weights out; keep what was evaluated and analysed.")
     ] = False,
 ) -> None:
-    """Halve a checkpoint for shipping: weights as 16-bit floats, no trainer's state, no films. Analyse it after."""
+    """Halve a checkpoint for shipping: 16-bit weights, no trainer's state, no films. Analyse and evaluate it after."""
     from dali.runs.checkpoint import compact_agent, leave_out_weights
 
     if figures_only:

@@ -53,6 +53,13 @@ def train(
         int,
         typer.Option(min=0, max=100, help="Films of dream beside truth on the way, for who watches; 0: none."),
     ] = COUNT,
+    replay_on_disk: Annotated[
+        bool,
+        typer.Option(
+            "--replay-on-disk",
+            help="Keep the replay in files of the folder, where it is larger than memory, until the run has finished.",
+        ),
+    ] = False,
     extra: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="")] = None,
 ) -> None:
     """Train an agent; its checkpoint can be opened in the dashboard while it trains."""
@@ -84,7 +91,7 @@ def train(
         from dali.train.film import make_films
         from dali.train.trainer import Trainer  # torch takes seconds to import; a wrong option is told at once
 
-        complete = Trainer(config, folder, keep_every, make_films(films)).run(resume)
+        complete = Trainer(config, folder, keep_every, make_films(films), replay_on_disk).run(resume)
     typer.echo(f"{'Done' if complete else 'Interrupted and saved; go on with --resume'}: {folder}")
 
 

@@ -96,6 +96,7 @@ def config_of_command(words: Sequence[str]) -> RunConfig:
     parser.add_argument("--output")
     parser.add_argument("--keep-every", type=int)
     parser.add_argument("--films", type=int)
+    parser.add_argument("--replay-on-disk", action="store_true")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--set", action="append", dest="change")
     try:

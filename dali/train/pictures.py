@@ -12,17 +12,18 @@ from torch import Tensor
 from dali.envs import catalogue
 from dali.envs.frames import SHAPE, draw_frames
 from dali.envs.spec import EnvSpec
+from dali.train.storage import Storage
 
 
 class Pictures:
     """Pictures of ``total`` records, and what they were drawn from."""
 
-    def __init__(self, spec: EnvSpec, total: int):
+    def __init__(self, spec: EnvSpec, total: int, storage: Storage):
         self.spec = spec
-        # NumPy's zeros are taken from the system when they are first written, so room that is never used costs nothing.
-        self.frames = np.zeros((total, *SHAPE), np.uint8)
+        self.frames = storage.zeros("frames", (total, *SHAPE), np.uint8)
         self.states = catalogue.make(spec.name, 1).get_state().shape[1]
-        self.scene = torch.zeros(total, self.states + spec.context_dim, dtype=torch.float64)  # state and physics
+        scene = storage.zeros("scene", (total, self.states + spec.context_dim), np.float64)  # state and physics
+        self.scene = torch.from_numpy(scene)
 
     def add(self, at: np.ndarray, frames: np.ndarray, states: np.ndarray, physics: np.ndarray) -> None:
         """Puts pictures (M, 64, 64, 3), their states (M, S) and physics (M, F) at records (M,)."""

@@ -19,10 +19,14 @@ from torch import Tensor
 
 from dali.config import ModelConfig, TrainConfig
 from dali.envs.spec import EnvSpec
+from dali.errors import DaliError
 from dali.model.agent import observed
 from dali.model.batch import Batch
 from dali.model.conv import Autoencoder, with_change
 from dali.train.pictures import Pictures
+from dali.train.storage import Storage
+
+SLACK = 4  # a replay on the disk has room for 1 / SLACK more records than it draws from
 
 
 @dataclass
@@ -52,18 +56,39 @@ class _Episodes:
 class Replay:
     """Stores records (an observation with the action and reward that led to it) and draws batches."""
 
-    def __init__(self, spec: EnvSpec, model: ModelConfig, train: TrainConfig, rng: np.random.Generator):
-        self.rng, self.train, self.window = rng, train, model.context_window
-        self.size = max(train.length, -(-min(train.capacity, 2 * train.steps) // train.envs))  # records a ring
-        total = train.envs * self.size
-        self.obs = torch.zeros(total, observed(model, spec))
-        self.action = torch.zeros(total, spec.action_dim)
-        self.context = torch.zeros(total, spec.context_dim)
-        self.reward = torch.zeros(total)
-        self.terminal = torch.zeros(total, dtype=torch.bool)
-        self.first = torch.zeros(total, dtype=torch.bool)
-        self.pictures = Pictures(spec, total) if model.observation == "pixels" else None
+    def __init__(
+        self,
+        spec: EnvSpec,
+        model: ModelConfig,
+        train: TrainConfig,
+        rng: np.random.Generator,
+        storage: Storage | None = None,
+    ):
+        """``storage``: where the records lie; in memory where None."""
+        self.rng, self.train, self.window, self.storage = rng, train, model.context_window, storage or Storage()
+        self.size = max(train.length, -(-min(train.capacity, 2 * train.steps) // train.envs))  # records drawn from
+        # Records a ring has room for. A state that is saved without them needs those that it drew from to outlive it.
+        self.room = self.size + (-(-self.size // SLACK) + 2 if self.storage.on_disk else 0)
+        if self.storage.on_disk and model.observation == "pixels" and self.size * train.envs < 2 * train.prefill:
+            # The scales of an agent of pixels are set by what a ring in memory would have kept of the prefill.
+            raise DaliError(
+                f"Config field 'capacity' is {train.capacity}; expected at least {2 * train.prefill}, twice the "
+                "prefill, for an agent of pixels whose replay lies on the disk."
+            )
+        total = train.envs * self.room
+
+        def zeros(name: str, *shape: int, dtype: type = np.float32) -> Tensor:
+            return torch.from_numpy(self.storage.zeros(name, (total, *shape), dtype))
+
+        self.obs = zeros("obs", observed(model, spec))
+        self.action = zeros("action", spec.action_dim)
+        self.context = zeros("context", spec.context_dim)
+        self.reward = zeros("reward")
+        self.terminal = zeros("terminal", dtype=np.bool_)
+        self.first = zeros("first", dtype=np.bool_)
+        self.pictures = Pictures(spec, total, self.storage) if model.observation == "pixels" else None
         self.written = np.zeros(train.envs, np.int64)
+        self.saved = np.zeros(train.envs, np.int64)  # ``written`` of the last state
         self.episodes = _Episodes.empty()
         self.current = np.full(train.envs, -1)
         # Where each row of the batch stands: its episode, the next record in it, and the sequences left to follow.
@@ -87,9 +112,11 @@ class Replay:
         Args:
             scene: for an agent of pixels its pictures, and the states and the physics in units that they show.
         """
+        if self.storage.awaits_state:
+            return  # what copies start with before a run is taken up is none of its records
         for copy in copies[first]:
             self.current[copy] = self.episodes.append(int(copy), int(self.written[copy]))
-        at = torch.from_numpy(copies * self.size + self.written[copies] % self.size)
+        at = torch.from_numpy(copies * self.room + self.written[copies] % self.room)
         self.obs[at] = torch.from_numpy(obs)
         self.action[at] = torch.from_numpy(prev_action)
         self.context[at] = torch.from_numpy(context)
@@ -173,11 +200,11 @@ class Replay:
 
     def latest(self) -> Tensor:
         """The newest observation of every copy, (N, O)."""
-        return self.obs[torch.from_numpy(np.arange(self.train.envs) * self.size + (self.written - 1) % self.size)]
+        return self.obs[torch.from_numpy(np.arange(self.train.envs) * self.room + (self.written - 1) % self.room)]
 
     def _written(self, ring: int) -> slice:
         """The records of a ring that hold something."""
-        return slice(ring * self.size, ring * self.size + min(int(self.written[ring]), self.size))
+        return slice(ring * self.room, ring * self.room + min(int(self.written[ring]), self.room))
 
     def whole_windows(self, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """A window of K transitions from the middle of each of the latest episodes that have room for one.
@@ -248,23 +275,35 @@ class Replay:
     def _flat(self, episode: np.ndarray, record: np.ndarray) -> Tensor:
         """Flat indices (B, n) of records (B, n) counted from each episode's first."""
         ring = self.episodes.ring[episode][:, None]
-        return torch.from_numpy(ring * self.size + (self.episodes.start[episode][:, None] + record) % self.size)
+        return torch.from_numpy(ring * self.room + (self.episodes.start[episode][:, None] + record) % self.room)
+
+    def awaits_save(self) -> bool:
+        """True where a further step would overwrite what the last state needs: records on the disk are not in it."""
+        # A step writes up to two records a ring: where it led to, and where the next episode starts.
+        after = self.written + 2
+        comes_round = (after > self.room) & (after > self.saved + self.room - self.size)
+        return self.storage.on_disk and bool(comes_round.any())
 
     def state(self) -> dict[str, Tensor]:
-        """Everything but the random generator, for an exact resume. Rings are cut to what has been written."""
-        filled = min(int(self.written.max()), self.size)
-        rings = {k: v.view(self.train.envs, self.size, -1)[:, :filled].contiguous() for k, v in self._rings().items()}
+        """Everything but the random generator, for an exact resume. Rings are cut to what has been written.
+
+        Those on the disk are left there.
+        """
+        filled = 0 if self.storage.on_disk else min(int(self.written.max()), self.room)
+        rings = {k: v.view(self.train.envs, self.room, -1)[:, :filled].contiguous() for k, v in self._rings().items()}
         numbers = {k: torch.from_numpy(getattr(self, k).copy()) for k in _NUMBERS}
         table = torch.from_numpy(np.stack([a[: self.episodes.used] for a in self.episodes.arrays()]))
         return {**rings, **numbers, "episodes": table}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
+        self.storage.awaits_state = False
         for key, ring in self._rings().items():
             saved = state[key]
-            ring.view(self.train.envs, self.size, -1)[:, : saved.shape[1]] = saved
+            ring.view(self.train.envs, self.room, -1)[:, : saved.shape[1]] = saved
         for key in _NUMBERS:
             setattr(self, key, state[key].numpy().copy())
-        if self.pictures is not None:
+        self.saved = self.written.copy()
+        if self.pictures is not None and not self.storage.on_disk:
             for copy in range(self.train.envs):
                 written = self._written(copy)
                 self.pictures.draw_anew(np.arange(written.start, written.stop))

@@ -29,6 +29,7 @@ from dali.train.log import Log
 from dali.train.monitor import Films, probe_scores
 from dali.train.record import Part, write_record
 from dali.train.replay import Replay
+from dali.train.storage import DISK, open_storage
 
 KEPT = "kept"  # folder of a run for agents on the way
 UPDATES_AT_ONCE = 50  # between two looks at the clock and at signals
@@ -37,10 +38,18 @@ UPDATES_AT_ONCE = 50  # between two looks at the clock and at signals
 class Trainer:
     """One run in one folder."""
 
-    def __init__(self, config: RunConfig, folder: Path, keep_every: int = 0, films: Films | None = None):
+    def __init__(
+        self,
+        config: RunConfig,
+        folder: Path,
+        keep_every: int = 0,
+        films: Films | None = None,
+        replay_on_disk: bool = False,
+    ):
         """Args:
         keep_every: environment steps between agents that are kept in ``kept/step-N``; 0: none.
         films: makes films of dreams on the way; none are made where None.
+        replay_on_disk: keeps the replay in files of the folder until the run has finished; a run goes on as it began.
         """
         self.config, self.folder, self.keep_every, self.films = config, folder, keep_every, films
         if config.train.threads:
@@ -53,7 +62,7 @@ class Trainer:
         self.noise = torch.Generator(device=config.train.device).manual_seed(config.seed)
         spec = catalogue.spec(config.env)
         self.agent = Agent(config, spec).to(config.train.device)
-        self.replay = Replay(spec, config.model, config.train, self.rng)
+        self.replay = Replay(spec, config.model, config.train, self.rng, open_storage(folder, replay_on_disk))
         self.collector = Collector(self.agent, config, self.replay, self.rng)
         self.learner = Learner(self.agent, config.train, planned_updates(config), self.noise)
         self.env_steps = 0
@@ -111,6 +120,8 @@ class Trainer:
                         saved = time.monotonic()
                     bar.update(self.env_steps - bar.n)
             self.save()
+            if self._complete(total):
+                self.replay.storage.remove()
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
@@ -120,6 +131,8 @@ class Trainer:
         return self.env_steps >= self.config.train.steps and self._updates_due(total) == 0
 
     def _collect(self) -> None:
+        if self.replay.awaits_save():
+            self.save()
         finished = self.collector.step(self.env_steps < self.config.train.prefill, self.noise)
         self.env_steps += self.config.train.envs
         self.episodes.extend(e.episode_return for e in finished if not e.explored)
@@ -179,8 +192,10 @@ class Trainer:
             "rng": self.rng.bit_generator.state,
             "wall_seconds": self._elapsed(),
             "parts": [asdict(part) for part in self.parts],
+            **({"replay": DISK} if self.replay.storage.on_disk else {}),
         }
         save_trainer_state(self.folder, tensors, numbers)
+        self.replay.saved = self.replay.written.copy()
         save_agent(self.folder, self.agent)
         self._write_record(self.folder)
 
