@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from dali.dreams.counterfactual import dream, held_context, infer_start, recorded_actions
+from dali.dreams.observation import observer_of
 from dali.envs import catalogue
 from dali.envs.contexts import sample_contexts
-from dali.envs.frames import draw_frames
+from dali.envs.frames import SHAPE, draw_frames
 from dali.episodes import Episodes, collect, recorded_states
 from dali.files.text import plain, shorten
 from dali.model.agent import Agent
@@ -98,10 +99,11 @@ def _draw(agent: Agent, episode: Episodes, records: np.ndarray, dreamed: np.ndar
     from dali.video import enlarge
 
     spec, context = agent.spec, episode.context[0]
-    if agent.world_model.autoencoder is not None:
+    observer = observer_of(agent)
+    if observer.pictures:
         states = recorded_states(catalogue.make(spec.name, 1), episode, 0, records[-1] + 1)[0, records]
         real = draw_frames(spec, states, np.tile(context, (len(states), 1)))
-        imagined = agent.world_model.picture(torch.from_numpy(dreamed)).numpy()
+        imagined = observer.dreamed(dreamed[None])[0].reshape(-1, *SHAPE)
         return enlarge(real, SIZE), enlarge(imagined, SIZE)
     simulator = catalogue.simulator_class(spec.name)
     real, imagined = (
