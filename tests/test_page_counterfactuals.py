@@ -12,10 +12,12 @@ from streamlit.runtime.caching import clear_session_resource_cache
 from streamlit.testing.v1 import AppTest
 
 from dali.dreams.request import Request
+from dali.envs import catalogue
 from dali.jobs import Status, write_status
 from dali.runs.film_source import open_film_source
 from dali.studio import jobs
 from dali.studio.film import state as film_state
+from dali.studio.film.controls import _train_range_bar
 from dali.studio.film.defaults import default_request
 from dali.studio.film.sweep import FOLDER
 from dali.studio.film.url import PageState, from_url, to_url
@@ -194,6 +196,15 @@ def test_chips_name_multiples_of_the_episode_s_physics_and_the_planets(open_page
     assert "Gravity 24.79 m/s² is out of range" in unescaped(page.warning[0].value)
     chips(page, "film_g_chip").set_value("1×").run()
     assert "g" not in url_of(page)
+
+
+def test_the_strip_under_a_slider_leaves_the_gap_out():
+    strip = _train_range_bar(catalogue.spec("pendulum_inverted_motor").features[0], 1.0)
+    assert "Train range -1.50× to -0.50× and 0.50× to 1.50×" in strip
+    assert strip.count("#0072B2") == 2
+    whole = _train_range_bar(catalogue.spec("pendulum").features[0], 9.0)
+    assert whole.count("#0072B2") == 1
+    assert "Train range 5.00 m/s² to 15.00 m/s²" in whole
 
 
 def test_too_small_a_change_is_not_judged(open_page, make_run):

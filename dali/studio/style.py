@@ -93,9 +93,8 @@ def number(value: float | None, digits: int = 2, unit: str = "") -> str:
 
 
 def train_range(feature: ContextFeature) -> str:
-    """The range that agents are trained in: "5 to 15 m/s²"."""
-    low, high = feature.train
-    return units.measured(f"{low:g} to {high:g}", feature.unit)
+    """The range that agents are trained in: "5 to 15 m/s²"; both parts where a gap is left out."""
+    return units.measured(" or ".join(f"{low:g} to {high:g}" for low, high in feature.train_intervals), feature.unit)
 
 
 def listed(parts: Sequence[str]) -> str:

@@ -226,15 +226,22 @@ def _episode_titles(key: Stamp, _stage: FilmSource) -> list[str]:
 
 
 def _train_range_bar(feature: ContextFeature, own: float) -> str:
-    """A strip under a slider: the train range in blue, a mark at the episode's own value."""
+    """A strip under a slider: the train range in blue, without its gap, and a mark at the episode's own value."""
     low, high = feature.limits
-    left, right, mark = (100 * (v - low) / (high - low) for v in (*feature.train, own))
-    title = f"Train range {quantity(feature, feature.train[0])} to {quantity(feature, feature.train[1])}"
+
+    def place(value: float) -> float:
+        return 100 * (value - low) / (high - low)
+
+    ranges = (f"{quantity(feature, a)} to {quantity(feature, b)}" for a, b in feature.train_intervals)
+    title = f"Train range {' and '.join(ranges)}"
+    trained = "".join(
+        f'<div style="position:absolute;left:{place(a):.1f}%;width:{place(b) - place(a):.1f}%;height:6px;'
+        'background:#0072B2;opacity:.55;border-radius:3px"></div>'
+        for a, b in feature.train_intervals
+    )
     return (
         f'<div title="{title}" role="img" aria-label="{title}" style="position:relative;height:6px;margin:-14px 8px 0;'
         'background:color-mix(in srgb, currentColor 14%, transparent);border-radius:3px">'
-        f'<div style="position:absolute;left:{left:.1f}%;width:{right - left:.1f}%;height:6px;background:#0072B2;'
-        'opacity:.55;border-radius:3px"></div>'
-        f'<div style="position:absolute;left:calc({mark:.1f}% - 1px);width:2px;top:-3px;height:12px;'
+        f'{trained}<div style="position:absolute;left:calc({place(own):.1f}% - 1px);width:2px;top:-3px;height:12px;'
         'background:currentColor"></div></div>'
     )
