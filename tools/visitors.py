@@ -85,7 +85,8 @@ def move(pages: list[Page], index: int, seen: Seen) -> None:
         before.append(film(page))
         slider(page).press("ArrowLeft" if (i + turns) % 2 == 0 else "ArrowRight")
     for page, digest in zip(pages, before, strict=True):
-        page.get_by_test_id("dali-player").evaluate(UNTIL_NEW, digest)
+        while film(page) == digest:  # a player that was replaced is looked for anew
+            page.get_by_test_id("dali-player").evaluate(UNTIL_NEW, [digest, PATIENCE / 1000])
         seen[asked(page)].append(film(page))
 
 
