@@ -19,7 +19,7 @@ from dali.export.manifest import episode_digest
 from dali.export.pictures import draw_pictures, draw_rollout, physics_text, tile_pictures
 from dali.export.sweep import make_sweep, plan_sweep, request_at, sweep_frames, sweep_table
 from dali.runs.film_source import open_film_source
-from dali.video import probe
+from dali.video import difference, probe
 
 REQUEST = Request(episode=1, t=40, horizon=6, physics=(("g", 4.9),), code=((3, 1.5),))
 SIZE = 64
@@ -64,25 +64,21 @@ def test_no_change_shows_identical_frames_drawn_once(source, monkeypatch):
     draw = simulator.draw
     monkeypatch.setattr(simulator, "draw", staticmethod(lambda *args: (drawn.append(1), draw(*args))[1]))
     real, other, dreamed, changed = pictures_of(source, replace(REQUEST, physics=(), code=()))
+    assert not drawn  # before anyone looks
     np.testing.assert_array_equal(dreamed.frames, changed.frames)
     np.testing.assert_array_equal(real.frames, other.frames)
     assert real.digest == other.digest
     assert len(drawn) == 2 * 7
 
 
-def test_only_factual_panes_are_offered_for_keeping(source, film):
-    asked = []
-
-    def keep(digest, make):
-        asked.append(digest)
-        return make()
-
-    panes = draw_pictures(film, source.agent.spec, source.agent.method, SIZE, ("ghost", "difference"), keep)
+def test_extra_panes_stand_behind_their_pairs(source, film):
+    panes = draw_pictures(film, source.agent.spec, source.agent.method, SIZE, ("ghost", "difference"))
     titles = [p.title for p in panes]
     assert titles[4:] == [
         f"{kind}, {name}" for kind in ("Ghost", "Difference") for name in ("factual", "counterfactual")
     ]
-    assert asked == [p.digest for p in panes if p.title.endswith(", factual")]
+    np.testing.assert_array_equal(panes[6].frames, difference(panes[0].frames, panes[2].frames))
+    np.testing.assert_array_equal(panes[7].frames, difference(panes[1].frames, panes[3].frames))
     assert tile_pictures(panes).shape[2] == 4 * SIZE + 3 * 8
     with pytest.raises(DaliError, match="Unknown extra pane 'x-ray'"):
         draw_pictures(film, source.agent.spec, source.agent.method, SIZE, ("x-ray",))

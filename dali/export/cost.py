@@ -8,14 +8,14 @@ import numpy as np
 
 from dali.dreams.film import FilmSource, make_factual, make_film
 from dali.dreams.request import Request
-from dali.export.pictures import SIZE, draw_pictures
+from dali.export.pictures import draw_pictures
 from dali.video import SHEET_FRAMES, sprite
 
 
 def bench_film(source: FilmSource, horizon: int = 50, changes: int = 20) -> dict[str, Any]:
     """Milliseconds of each part of a new film (median, 95th percentile), as the dashboard makes it.
 
-    The factual half is kept, so two of four panes are drawn and encoded anew. ``all`` is what a person waits for; the
+    The factual half stands, so two of four panes are drawn and encoded anew. ``all`` is what a person waits for; the
     physics that the dream follows are sought when the film is shown.
     """
     spec, episodes = source.agent.spec, source.episodes
@@ -24,24 +24,19 @@ def bench_film(source: FilmSource, horizon: int = 50, changes: int = 20) -> dict
     feature = spec.features[0]
     request = Request(episode, t, horizon)
     factual = make_factual(source, request)
-    kept: dict[str, np.ndarray] = {}
-
-    def keep(digest, make):
-        if digest not in kept:
-            kept[digest] = make()
-        return kept[digest]
-
+    encoded: set[str] = set()
     times: dict[str, list[float]] = {"film": [], "draw": [], "encode": [], "all": [], "effective": []}
     for value in np.linspace(*feature.limits, changes + 1):
         began = time.perf_counter()
         film = make_film(source, replace(request, physics=((feature.name, float(value)),)), factual)
         made = time.perf_counter()
-        panes = draw_pictures(film, spec, source.agent.method, SIZE, (), keep)
+        new = [p for p in draw_pictures(film, spec, source.agent.method) if p.digest not in encoded]
+        frames = [pane.frames for pane in new]
         drawn = time.perf_counter()
-        for pane in panes:
-            if pane.digest not in kept:
-                for first in range(0, horizon + 1, SHEET_FRAMES):
-                    sprite(pane.frames[first : first + SHEET_FRAMES])
+        for shown in frames:
+            for first in range(0, horizon + 1, SHEET_FRAMES):
+                sprite(shown[first : first + SHEET_FRAMES])
+        encoded |= {pane.digest for pane in new}
         ended = time.perf_counter()
         _ = film.effective
         sought = time.perf_counter() - ended

@@ -5,13 +5,13 @@ Shapes: T frames of a film.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from dali.errors import DaliError
-from dali.export.pictures import Picture, tile_columns, tile_pictures
-from dali.video import PAPER, caption_height, footer, footer_height
+from dali.export.pictures import Picture, tile_columns
+from dali.video import PAPER, caption, caption_height, footer, footer_height, tile
 
 WIDTHS = {720: 1280, 1080: 1920}  # of a picture of 16:9, by its height
 GAP = 8  # pixels between panes
@@ -92,7 +92,7 @@ class Look:
             notes: what stands under the panes of each frame, where the clock is asked for.
         """
         for t, note in enumerate(notes):
-            frame = tile_pictures([replace(p, frames=p.frames[t : t + 1]) for p in pictures], columns)[0]
+            frame = tile([caption(p.frames[t : t + 1], p.title, p.caption) for p in pictures], columns)[0]
             if self.clock:
                 frame = footer(frame, note, pictures[0].frames.shape[2])
             yield frame if self.height is None else _centred(frame, self.height)

@@ -8,7 +8,8 @@ Shapes: T = H + 1 frames, P pixels, S simulator state, F context features.
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
@@ -27,8 +28,6 @@ Extra = Literal["ghost", "difference"]
 EXTRAS: tuple[Extra, ...] = ("ghost", "difference")
 SIZE = 256  # P, pixels a side
 
-Keep = Callable[[str, Callable[[], np.ndarray]], np.ndarray]  # digest, how to make the frames -> the frames
-
 
 @dataclass(frozen=True, eq=False)
 class Picture:
@@ -36,9 +35,14 @@ class Picture:
 
     title: str
     caption: str
-    frames: np.ndarray  # (T, P, P, 3) uint8
+    draw: Callable[[], np.ndarray]  # makes the frames
     digest: str
     style: str = ""
+
+    @cached_property
+    def frames(self) -> np.ndarray:
+        """(T, P, P, 3) uint8, drawn when they are first looked at: a film of 50 steps takes 10 MB."""
+        return self.draw()
 
 
 def physics_text(spec: EnvSpec, context: np.ndarray) -> str:
@@ -51,19 +55,12 @@ def code_text(film: Film) -> str:
     return ", ".join(f"z{j} {k:+.1f} σ" for j, k in film.request.code if k)
 
 
-def make_afresh(digest: str, make: Callable[[], np.ndarray]) -> np.ndarray:
-    """Keeps nothing."""
-    del digest
-    return make()
-
-
 def draw_pictures(
     film: Film,
     spec: EnvSpec,
     method: Method,
     size: int = SIZE,
     extras: Sequence[Extra] = (),
-    keep: Keep = make_afresh,
 ) -> list[Picture]:
     """The panes of a film: real and dreamed, factual and counterfactual, then those asked for besides.
 
@@ -71,45 +68,32 @@ def draw_pictures(
 
     Args:
         extras: "ghost" lays the dream over the real run, "difference" shows where their pixels differ.
-        keep: may return kept frames for a digest; it is asked for the factual panes alone.
     """
     for extra in extras:
         if extra not in EXTRAS:
             raise unknown_name("extra pane", extra, EXTRAS)
-    real = draw_pane("Real, factual", "real_factual", film.real, film.context, spec, size, keep)
-    dreamed = draw_pane("Dream, factual", "dream_factual", film.dream, film.context, spec, size, keep)
-    drawn = {real.digest: real.frames, dreamed.digest: dreamed.frames}
+    panes: list[Picture] = []
 
-    def reuse(digest: str, make: Callable[[], np.ndarray]) -> np.ndarray:
-        return drawn[digest] if digest in drawn else make()
+    def add(title: str, style: str, run: Rollout, context: np.ndarray, note: str = "") -> Picture:
+        pane = draw_pane(title, style, run, context, spec, size, note)
+        same = next((other for other in panes if other.digest == pane.digest), None)
+        panes.append(pane if same is None else replace(pane, draw=lambda: same.frames))
+        return panes[-1]
 
-    other = draw_pane(
-        "Real, counterfactual", "real_counterfactual", film.real_counterfactual, film.context_to, spec, size, reuse
-    )
-    pairs = [(real, dreamed, "factual", keep)]
-    panes = [real, other, dreamed]
+    real = add("Real, factual", "real_factual", film.real, film.context)
+    other = add("Real, counterfactual", "real_counterfactual", film.real_counterfactual, film.context_to)
+    pairs = [("factual", real, add("Dream, factual", "dream_factual", film.dream, film.context))]
     if method.source != "none":
-        changed = draw_pane(
-            "Dream, counterfactual",
-            "dream_counterfactual",
-            film.dream_counterfactual,
-            film.context_to,
-            spec,
-            size,
-            reuse,
-            code_text(film),
-        )
-        panes.append(changed)
-        pairs.append((other, changed, "counterfactual", make_afresh))
-    for extra in extras:
-        panes += [_combine(extra, first, second, name, kept) for first, second, name, kept in pairs]
-    return panes
+        run, note = film.dream_counterfactual, code_text(film)
+        changed = add("Dream, counterfactual", "dream_counterfactual", run, film.context_to, note)
+        pairs.append(("counterfactual", other, changed))
+    return panes + [_combine(extra, *pair) for extra in extras for pair in pairs]
 
 
-def draw_pinned(film: Film, spec: EnvSpec, size: int = SIZE, keep: Keep = make_afresh) -> Picture:
+def draw_pinned(film: Film, spec: EnvSpec, size: int = SIZE) -> Picture:
     """The counterfactual dream of a film that is kept for comparison."""
     run = film.dream_counterfactual
-    return draw_pane("Dream, pinned", "pinned", run, film.context_to, spec, size, keep, code_text(film))
+    return draw_pane("Dream, pinned", "pinned", run, film.context_to, spec, size, code_text(film))
 
 
 def tile_columns(panes: int) -> int:
@@ -141,25 +125,25 @@ def draw_run(run: Rollout, spec: EnvSpec, context: np.ndarray, size: int) -> np.
 
 
 def draw_pane(
-    title: str, style: str, run: Rollout, context: np.ndarray, spec: EnvSpec, size: int, keep: Keep, note: str = ""
+    title: str, style: str, run: Rollout, context: np.ndarray, spec: EnvSpec, size: int, note: str = ""
 ) -> Picture:
     """The pane of one run under physics (F,). ``note`` stands behind the physics in its caption."""
     shown = run.frames if run.state is None else run.state
     assert shown is not None
     parts = (spec.name.encode(), np.int64(size).tobytes(), context.tobytes(), shown.tobytes())
     digest = hashlib.blake2b(b"".join(parts), digest_size=16).hexdigest()
-    frames = keep(digest, lambda: draw_run(run, spec, context, size))
     text = physics_text(spec, context)
     if run.state is None:
         note = ", ".join(part for part in (f"decoded {FRAME} × {FRAME}", note) if part)
-    return Picture(title, f"{text}; {note}" if note else text, frames, digest, style)
+    text = f"{text}; {note}" if note else text
+    return Picture(title, text, partial(draw_run, run, spec, context, size), digest, style)
 
 
-def _combine(extra: Extra, real: Picture, dreamed: Picture, name: str, keep: Keep) -> Picture:
+def _combine(extra: Extra, name: str, real: Picture, dreamed: Picture) -> Picture:
     kinds = {
         "ghost": ("Ghost", ghost, "dream in ink over the faded real run"),
         "difference": ("Difference", difference, "real minus dream: dark 0, bright 255"),
     }
     title, combine, note = kinds[extra]
     digest = f"{extra}-{real.digest}-{dreamed.digest}"
-    return Picture(f"{title}, {name}", note, keep(digest, lambda: combine(real.frames, dreamed.frames)), digest)
+    return Picture(f"{title}, {name}", note, lambda: combine(real.frames, dreamed.frames), digest)

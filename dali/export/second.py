@@ -10,7 +10,7 @@ import numpy as np
 from dali.dreams.film import Film
 from dali.envs.spec import EnvSpec
 from dali.envs.units import quantity
-from dali.export.pictures import Keep, Picture, draw_pane, make_afresh
+from dali.export.pictures import Picture, draw_pane
 from dali.export.verdict import can_be_judged
 from dali.methods import Method
 
@@ -31,15 +31,14 @@ class Second:
         return self.run.name
 
 
-def draw_second(second: Second, spec: EnvSpec, size: int, keep: Keep = make_afresh) -> list[Picture]:
+def draw_second(second: Second, spec: EnvSpec, size: int) -> list[Picture]:
     """The second agent's dreams: factual and counterfactual, or the one dream of a method that reads no context."""
     film = second.film
-    panes = [("factual", film.dream, film.context, keep)]
+    panes = [("factual", film.dream, film.context)]
     if second.method.source != "none":
-        panes.append(("counterfactual", film.dream_counterfactual, film.context_to, make_afresh))
+        panes.append(("counterfactual", film.dream_counterfactual, film.context_to))
     drawn = [
-        draw_pane(f"Second dream, {kind}", f"second_{kind}", run, context, spec, size, kept)
-        for kind, run, context, kept in panes
+        draw_pane(f"Second dream, {kind}", f"second_{kind}", run, context, spec, size) for kind, run, context in panes
     ]
     return [replace(pane, caption=f"{second.name}; {pane.caption}") for pane in drawn]
 

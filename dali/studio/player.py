@@ -7,7 +7,7 @@ seeking never reruns the script. Position, speed and hidden traces belong to the
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -37,15 +37,15 @@ _FRONTEND = Path(__file__).parent / "frontend"
 class Pane:
     """One film with its labels.
 
-    `digest`, if given, names the frames: panes with the same digest are encoded once. `style`, if given, tints the pane
-    and shows the line style of the traces that belong to the film beside its title. `gravity`, from 0 to 1, is drawn as
-    an arrow of that share of the longest one. `drawn` frames are ink on paper, which a dark page turns round; others,
-    whose brightness means something, it leaves as they are.
+    `digest`, if given, names the frames: panes with one digest are drawn and encoded once. `style`, if given, tints
+    the pane and shows the line style of the traces that belong to the film beside its title. `gravity`, from 0 to 1, is
+    drawn as an arrow of that share of the longest one. `drawn` frames are ink on paper, which a dark page turns round;
+    others, whose brightness means something, it leaves as they are.
     """
 
     title: str
     caption: str  # the physics, with units
-    frames: np.ndarray  # (T, H, W, 3) uint8
+    frames: np.ndarray | Callable[[], np.ndarray]  # (T, H, W, 3) uint8, or what draws them
     digest: str = ""
     style: str = ""
     gravity: float = 0.0
@@ -80,16 +80,43 @@ class PlayerFilm:
     timestep: float = 0.02  # s
 
 
-def check(film: PlayerFilm) -> int:
-    """Returns the number of frames T that all panes and series share, or raises DaliError."""
+def sheets(frames: np.ndarray) -> list[tuple[bytes, int]]:
+    """A film's frames (T, H, W, 3) as PNG sheets of SHEET_FRAMES, the last one shorter, each with its columns."""
+    return [sprite(frames[i : i + SHEET_FRAMES]) for i in range(0, len(frames), SHEET_FRAMES)]
+
+
+@dataclass(frozen=True)
+class EncodedPane:
+    """What is sent of a pane's frames (T, H, W, 3)."""
+
+    frames: int  # T
+    height: int
+    width: int
+    sheets: list[tuple[bytes, int]]  # of `sheets`
+
+
+def _encode(pane: Pane) -> EncodedPane:
+    frames = check_film(pane.frames() if callable(pane.frames) else pane.frames, f"pane {pane.title!r}")
+    time, height, width = frames.shape[:3]
+    return EncodedPane(time, height, width, sheets(frames))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _encode_once(digest: str, _pane: Pane) -> EncodedPane:
+    return _encode(_pane)
+
+
+def encode_panes(film: PlayerFilm) -> list[EncodedPane]:
+    """The panes of a film, drawn where they were not before; DaliError where panes and series do not fit together."""
     if not film.panes:
         raise DaliError("The film has no pane; expected at least one.")
     if not (math.isfinite(film.timestep) and film.timestep > 0):
         raise DaliError(f"The film has a timestep of {film.timestep} s; expected a number above 0.")
-    time = len(check_film(film.panes[0].frames, f"pane {film.panes[0].title!r}"))
-    for pane in film.panes:
-        if len(check_film(pane.frames, f"pane {pane.title!r}")) != time:
-            raise DaliError(f"Pane {pane.title!r} has {len(pane.frames)} frames; expected {time} as in the first.")
+    encoded = [_encode_once(pane.digest, pane) if pane.digest else _encode(pane) for pane in film.panes]
+    time = encoded[0].frames
+    for pane, drawn in zip(film.panes, encoded, strict=True):
+        if drawn.frames != time:
+            raise DaliError(f"Pane {pane.title!r} has {drawn.frames} frames; expected {time} as in the first.")
         if pane.style and pane.style not in STYLES:
             raise unknown_name("line style", pane.style, STYLES)
         if not 0.0 <= pane.gravity <= 1.0:
@@ -104,17 +131,34 @@ def check(film: PlayerFilm) -> int:
                 raise DaliError(f"Series {series.label!r} of {trace.name!r} has shape {shape}; expected ({time},).")
             if series.style not in STYLES:
                 raise unknown_name("line style", series.style, STYLES)
-    return time
+    return encoded
 
 
-def sheets(frames: np.ndarray) -> list[tuple[bytes, int]]:
-    """A film's frames (T, H, W, 3) as sheets of SHEET_FRAMES, the last one shorter, each with its columns."""
-    return [sprite(frames[i : i + SHEET_FRAMES]) for i in range(0, len(frames), SHEET_FRAMES)]
+@dataclass(frozen=True)
+class Sheets:
+    """A film as PNG sheets of SHEET_FRAMES, the last one shorter, each with its columns."""
+
+    frames: int  # T
+    height: int
+    width: int
+    sheets: Sequence[tuple[bytes, int]]
 
 
-@st.cache_data(max_entries=48, show_spinner=False)
-def _cached_sheets(digest: str, _frames: np.ndarray) -> list[tuple[bytes, int]]:
-    return sheets(_frames)
+def encode(pane: Pane) -> Sheets:
+    """The sheets of a pane's frames; DaliError where they are no film."""
+    return _cached_sheets(pane.digest, pane) if pane.digest else _sheets(pane)
+
+
+def _sheets(pane: Pane) -> Sheets:
+    frames = pane.frames() if callable(pane.frames) else pane.frames
+    check_film(frames, f"pane {pane.title!r}")
+    time, height, width = frames.shape[:3]
+    return Sheets(time, height, width, [sprite(frames[i : i + SHEET_FRAMES]) for i in range(0, time, SHEET_FRAMES)])
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _cached_sheets(digest: str, _pane: Pane) -> Sheets:
+    return _sheets(_pane)
 
 
 def message(header: dict, parts: Sequence[bytes]) -> bytes:
@@ -140,7 +184,7 @@ def pack(film: PlayerFilm, key: str, frame_in_url: str = "") -> bytes:
     Layout: uint32 little-endian length of the header, the header (JSON, UTF-8), then the PNG sheets and the series as
     little-endian float32, at the offsets from the header's end and the lengths that the header lists.
     """
-    time = check(film)
+    encoded = encode_panes(film)
     body = bytearray()
 
     def add(part: bytes) -> list[int]:
@@ -148,9 +192,7 @@ def pack(film: PlayerFilm, key: str, frame_in_url: str = "") -> bytes:
         return [len(body) - len(part), len(part)]
 
     panes = []
-    for pane in film.panes:
-        drawn = _cached_sheets(pane.digest, pane.frames) if pane.digest else sheets(pane.frames)
-        height, width = pane.frames.shape[1:3]
+    for pane, drawn in zip(film.panes, encoded, strict=True):
         panes.append(
             {
                 "title": pane.title,
@@ -159,9 +201,9 @@ def pack(film: PlayerFilm, key: str, frame_in_url: str = "") -> bytes:
                 "gravity": float(pane.gravity),
                 "drawn": bool(pane.drawn),
                 "digest": pane.digest,
-                "width": width,
-                "height": height,
-                "sheets": [{"png": add(sheet), "columns": columns} for sheet, columns in drawn],
+                "width": drawn.width,
+                "height": drawn.height,
+                "sheets": [{"png": add(sheet), "columns": columns} for sheet, columns in drawn.sheets],
             }
         )
     traces = [
@@ -180,13 +222,13 @@ def pack(film: PlayerFilm, key: str, frame_in_url: str = "") -> bytes:
         }
         for trace in film.traces
     ]
-    header = {"key": key, "frames": time, "timestep": float(film.timestep), "sheet_frames": SHEET_FRAMES}
+    header = {"key": key, "frames": encoded[0].frames, "timestep": float(film.timestep), "sheet_frames": SHEET_FRAMES}
     header |= {"panes": panes, "traces": traces, "frame_in_url": frame_in_url}
     # Streamlit hands the message over at every rerun; by the digest the browser knows an unchanged film.
     described = json.dumps(header, allow_nan=False).encode()
     header["digest"] = hashlib.blake2b(described + body, digest_size=16).hexdigest()
-    encoded = json.dumps(header, allow_nan=False).encode()
-    return len(encoded).to_bytes(4, "little") + encoded + bytes(body)
+    head = json.dumps(header, allow_nan=False).encode()
+    return len(head).to_bytes(4, "little") + head + bytes(body)
 
 
 def asset(name: str) -> str:

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -13,7 +13,7 @@ from dali.dreams.request import Request
 from dali.dreams.surprise import film_surprise
 from dali.envs.spec import EnvSpec
 from dali.envs.units import quantity
-from dali.export.pictures import SIZE, Extra, Picture, code_text, draw_pictures, draw_pinned, physics_text
+from dali.export.pictures import SIZE, Picture, code_text, draw_pictures, draw_pinned, physics_text
 from dali.export.second import draw_second
 from dali.export.tables import runs
 from dali.export.verdict import can_be_judged, verdict
@@ -122,37 +122,23 @@ def _factual(key: Stamp, unchanged: Request, _stage: FilmSource) -> Factual:
     return make_factual(_stage, unchanged)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _kept_frames(digest: str, _make) -> np.ndarray:
-    """Frames of panes that no slider changes: few, since each is 10 MB for 50 steps."""
-    frames = _make()
-    frames.setflags(write=False)
-    return frames
-
-
 @st.cache_data(max_entries=8, show_spinner=False)
 def checkpoint_digest(key: Stamp) -> str:
     """SHA-256 of the checkpoint whose files are stamped."""
     return digest(Path(key[0][0]).parent)
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _pictures(key: Stamp, request: Request, extras: Sequence[Extra], _source: FilmSource, _film: Film) -> list[Picture]:
-    """The panes of a film, which are drawn once however often the page is: few, since each is 10 MB for 50 steps."""
-    return draw_pictures(_film, _source.agent.spec, _source.agent.method, SIZE, extras, _kept_frames)
-
-
 def show_player(source: FilmSource, key: Stamp, state: PageState, film: Film, second: SecondRun | None) -> None:
     """The panes and traces of a film, with the pinned dream and a second agent's beside them."""
     spec, method = source.agent.spec, source.agent.method
-    pictures = list(_pictures(key, film.request, state.extras, source, film))
+    pictures = draw_pictures(film, spec, method, SIZE, state.extras)
     pinned = pinned_film(source, key, state)
     if pinned:
-        pictures.append(draw_pinned(pinned, spec, SIZE, _kept_frames))
+        pictures.append(draw_pinned(pinned, spec))
     elif state.pinned:
         st.caption(":material/keep_off: The pinned dream's episode is too short for this horizon.")
     if second:
-        pictures += draw_second(second.exported, spec, SIZE, _kept_frames)
+        pictures += draw_second(second.exported, spec, SIZE)
     panes = [_pane(picture, spec, film, pinned) for picture in pictures]
     traces = _traces(film, pinned, second, spec, method.source != "none", state.dimensions)
     if source.steering is not None:
@@ -170,7 +156,8 @@ def _pane(picture: Picture, spec: EnvSpec, film: Film, pinned: Film | None) -> P
         if feature.unit == "m/s²" and picture.style:
             gravity = float(contexts.get(picture.style, film.context_to)[i]) / feature.limits[1]
     drawn = not picture.digest.startswith("difference-")  # its brightness is a number
-    return Pane(picture.title, picture.caption, picture.frames, picture.digest, picture.style, gravity, drawn)
+    frames = partial(getattr, picture, "frames")  # drawn where the player has no sheets of that digest
+    return Pane(picture.title, picture.caption, frames, picture.digest, picture.style, gravity, drawn)
 
 
 def pinned_film(source: FilmSource, key: Stamp, state: PageState) -> Film | None:
