@@ -34,8 +34,7 @@ try:
     with physics:
         places = film_controls.show_physics(source)
     with rest:
-        moves, figures = st.container(), st.container()
-        film_controls.show_codes(source)
+        moves, figures, codes = st.container(), st.container(), st.container()
     state = film_state.read_widgets(source)
     film = film_view.film_of(source, key, state.request)
     film_state.write_url(state, source)
@@ -44,6 +43,8 @@ try:
     with left:
         film_view.show_player(source, key, state, film, second)
     # What is below takes longer than the film, which the browser has by now.
+    with codes:
+        film_controls.show_codes(source)
     with verdict:
         film_view.show_verdict(source, film)
     with moves:

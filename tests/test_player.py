@@ -87,14 +87,14 @@ def test_the_message_is_the_same_for_the_same_film_alone():
 def test_panes_with_one_digest_are_drawn_and_encoded_once(monkeypatch):
     encoded, drawn = [], []
     monkeypatch.setattr(module, "sprite", lambda frames: (encoded.append(len(frames)), (b"png", 1))[1])
-    module._encode_once.clear()
+    module._encoding.clear()
     pack(with_pane(digest="a"), "k")
     pack(with_pane(digest="a"), "k")
     pack(with_pane(digest="b"), "k")
     frames = film().panes[0].frames
     for _ in range(2):
         pack(with_pane(digest="c", frames=lambda: (drawn.append(1), frames)[1]), "k")
-    module._encode_once.clear()
+    module._encoding.clear()
     assert len(encoded) == 5 + 3  # the pane without a digest each time, the other once per digest
     assert len(drawn) == 1
 

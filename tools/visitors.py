@@ -29,7 +29,7 @@ HIGH, LOW = 14.0, 8.0  # m/s², ends of the values that the slider is moved thro
 STEP = 0.1
 WARM_UP = 10  # moves of everyone before the server's memory is looked at
 MOST_MB = 100.0
-PATIENCE = 300_000  # ms for a film while many are asked for
+PATIENCE = 60_000  # ms for a film while many are asked for
 
 Asked = tuple[str, str]  # run, value of the slider
 Seen = dict[Asked, list[str]]  # the digests of the films that were shown for it
@@ -86,7 +86,10 @@ def move(pages: list[Page], index: int, seen: Seen) -> None:
         slider(page).press("ArrowLeft" if (i + turns) % 2 == 0 else "ArrowRight")
     for page, digest in zip(pages, before, strict=True):
         while film(page) == digest:  # a player that was replaced is looked for anew
-            page.get_by_test_id("dali-player").evaluate(UNTIL_NEW, [digest, PATIENCE / 1000])
+            if page.get_by_test_id("dali-player").evaluate(UNTIL_NEW, [digest, PATIENCE / 1000]) == "late":
+                page.screenshot(path="late.png")
+                told = f"{index} moves, at {slider(page).input_value()} by the slider, {page.url}"
+                sys.exit(f"No new film within {PATIENCE / 1000:g} s after {told}; see late.png.")
         seen[asked(page)].append(film(page))
 
 

@@ -7,7 +7,9 @@ seeking never reruns the script. Position, speed and hidden traces belong to the
 import hashlib
 import json
 import math
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -101,9 +103,22 @@ def _encode(pane: Pane) -> EncodedPane:
     return EncodedPane(time, height, width, sheets(frames))
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _encode_once(digest: str, _pane: Pane) -> EncodedPane:
-    return _encode(_pane)
+_encoders = ThreadPoolExecutor(os.cpu_count(), "encode")  # compression holds no lock of the interpreter
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _encoding(digest: str, _pane: Pane) -> "Future[EncodedPane]":
+    return _encoders.submit(_encode, _pane)
+
+
+def _start_encoding(pane: Pane) -> "Future[EncodedPane]":
+    if not pane.digest:
+        return _encoders.submit(_encode, pane)
+    encoding = _encoding(pane.digest, pane)
+    if encoding.done() and encoding.exception():  # of an earlier try
+        _encoding.clear(pane.digest, pane)
+        return _encoding(pane.digest, pane)
+    return encoding
 
 
 def encode_panes(film: PlayerFilm) -> list[EncodedPane]:
@@ -112,7 +127,7 @@ def encode_panes(film: PlayerFilm) -> list[EncodedPane]:
         raise DaliError("The film has no pane; expected at least one.")
     if not (math.isfinite(film.timestep) and film.timestep > 0):
         raise DaliError(f"The film has a timestep of {film.timestep} s; expected a number above 0.")
-    encoded = [_encode_once(pane.digest, pane) if pane.digest else _encode(pane) for pane in film.panes]
+    encoded = [encoding.result() for encoding in [_start_encoding(pane) for pane in film.panes]]
     time = encoded[0].frames
     for pane, drawn in zip(film.panes, encoded, strict=True):
         if drawn.frames != time:
