@@ -14,24 +14,26 @@ import re
 import sys
 import time
 from collections import defaultdict
+from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Browser, Page, expect
 from screenshots import dashboard
 from studio_speed import UNTIL_NEW, memory
 
-RUNS = (  # with recorded episodes, which others would have to record first
-    "pendulum-dali_d_chi-s0",
-    "ball_in_cup-dali_d_chi-s0",
-    "cartpole_friction-dali_d_chi-s0",
-    "walker_friction-dali_d_chi-s0",
-)
+RUNS = {  # with recorded episodes, which others would have to record first; what each calls its gravity
+    "pendulum-dali_d_chi-s0": "g",
+    "ball_in_cup-dali_d_chi-s0": "gravity",
+    "cartpole_friction-dali_d_chi-s0": "gravity",
+    "walker_friction-dali_d_chi-s0": "gravity",
+}
 HIGH, LOW = 14.0, 8.0  # m/s², ends of the values that the slider is moved through
 STEP = 0.1
+OWN = ""  # the gravity of a page that asks for the episode's own
 WARM_UP = 10  # moves of everyone before the server's memory is looked at
 MOST_MB = 100.0
 PATIENCE = 60_000  # ms for a film while many are asked for
 
-Asked = tuple[str, str]  # run, value of the slider
+Asked = tuple[str, str]  # run, gravity
 Seen = dict[Asked, list[str]]  # the digests of the films that were shown for it
 
 
@@ -42,7 +44,8 @@ def main() -> None:
     arguments = parser.parse_args()
     began = time.perf_counter()
     with dashboard() as (url, browser, server):
-        pages = [visit(browser, url, RUNS[i // 2 % len(RUNS)], i % 2 == 0) for i in range(arguments.browsers)]
+        runs = [list(RUNS)[i // 2 % len(RUNS)] for i in range(arguments.browsers)]
+        pages = [visit(browser, url, run, i % 2 == 0) for i, run in enumerate(runs)]
         seen: Seen = defaultdict(list)
         for i in range(WARM_UP):
             move(pages, i, seen)
@@ -72,7 +75,7 @@ def main() -> None:
 def visit(browser: Browser, url: str, run: str, falling: bool) -> Page:
     """A session of its own on a run, at one end of the values."""
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    page.goto(f"{url}/counterfactuals?run={run}&h=50&g={HIGH if falling else LOW}")
+    page.goto(f"{url}/counterfactuals?run={run}&h=50&{RUNS[run]}={HIGH if falling else LOW}")
     film(page)
     return page
 
@@ -88,7 +91,7 @@ def move(pages: list[Page], index: int, seen: Seen) -> None:
         while film(page) == digest:  # a player that was replaced is looked for anew
             if page.get_by_test_id("dali-player").evaluate(UNTIL_NEW, [digest, PATIENCE / 1000]) == "late":
                 page.screenshot(path="late.png")
-                told = f"{index} moves, at {slider(page).input_value()} by the slider, {page.url}"
+                told = f"{index} moves at {slider(page).input_value()} by the slider, {page.url}"
                 sys.exit(f"No new film within {PATIENCE / 1000:g} s after {told}; see late.png.")
         seen[asked(page)].append(film(page))
 
@@ -96,7 +99,7 @@ def move(pages: list[Page], index: int, seen: Seen) -> None:
 def alone(browser: Browser, url: str, run: str, value: str) -> str:
     """The film that a new visitor is shown, when nobody else is there."""
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    page.goto(f"{url}/counterfactuals?run={run}&h=50&g={float(value):g}")
+    page.goto(f"{url}/counterfactuals?run={run}&h=50&{RUNS[run]}={value}")
     digest = film(page)
     page.context.close()
     return digest
@@ -121,9 +124,10 @@ def film(page: Page) -> str:
 
 
 def asked(page: Page) -> Asked:
-    """The run and the value that a page stands at."""
-    run = page.url.split("run=")[1].split("&")[0]
-    return run, slider(page).input_value()
+    """The run and the gravity that a page stands at, as its URL tells it."""
+    query = parse_qs(urlsplit(page.url).query)
+    run = query["run"][0]
+    return run, query.get(RUNS[run], [OWN])[0]
 
 
 def slider(page: Page):
