@@ -23,6 +23,7 @@ show_damaged(damaged)
 overview.show_folders()
 overview.show_run(run)
 
-tables.read_evaluations(runs)
 if without_film is not None:
     overview.make_film(without_film)
+
+overview.import_for_other_pages()

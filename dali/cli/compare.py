@@ -11,7 +11,7 @@ from dali.errors import DaliError
 
 if TYPE_CHECKING:
     from dali.config import RunConfig
-    from dali.returns.play import Evaluation
+    from dali.returns.evaluation import Evaluation
 
     Runs = dict[str, list[tuple[int, Evaluation]]]  # by method: training seed and evaluation
 

@@ -10,7 +10,7 @@ from dali.config import MAX_SEED
 
 if TYPE_CHECKING:
     from dali.envs.spec import EnvSpec
-    from dali.returns.play import Evaluation
+    from dali.returns.evaluation import Evaluation
 
 
 def evaluate(

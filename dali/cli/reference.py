@@ -23,7 +23,8 @@ def reference(
     from tqdm import tqdm
 
     from dali.files.writing import write_text
-    from dali.returns.reference import compute_references, reference_path, render_references
+    from dali.returns.expert import compute_references, render_references
+    from dali.returns.reference import reference_path
 
     path = output or reference_path(env)
     with tqdm(unit="context") as bar:

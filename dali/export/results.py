@@ -19,8 +19,8 @@ from dali.export.comparison import render, render_memory
 from dali.methods import METHODS
 from dali.returns.comparison import compare_methods, setting, setting_text
 from dali.returns.differences import SEEDS_TO_TELL
+from dali.returns.evaluation import Evaluation
 from dali.returns.memory import memory_rows
-from dali.returns.play import Evaluation
 from dali.returns.scoring import by_regime, score
 from dali.runs.folder import ANALYSIS_FILE, exists, list_runs
 from dali.runs.run import open_run

@@ -18,7 +18,7 @@ from dali.errors import DaliError
 from dali.methods import METHODS
 from dali.returns.differences import Difference, paired_difference, unpaired_difference, verdict
 from dali.returns.estimators import Estimate, aggregate, probability_of_improvement, resampling
-from dali.returns.play import EARLY, EARLY_COLUMNS, Evaluation
+from dali.returns.evaluation import EARLY, EARLY_COLUMNS, Evaluation
 from dali.returns.scoring import NORMALISED, Scores, compare, context_table
 
 Runs = Mapping[str, Sequence[tuple[int, Evaluation]]]  # by method: training seed and evaluation

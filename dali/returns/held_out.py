@@ -6,9 +6,8 @@ import numpy as np
 
 from dali.envs.contexts import evaluation_grid
 from dali.envs.spec import EnvSpec
-from dali.returns.play import Evaluation
+from dali.returns.evaluation import Evaluation
 from dali.returns.reference import load_references
-from dali.returns.scoring import score
 
 
 @dataclass(frozen=True)
@@ -30,12 +29,11 @@ def held_out_returns(spec: EnvSpec, evaluation: Evaluation) -> HeldOutReturns | 
     """Returns on the protocol's contexts inside the train range; None where the evaluation lacks any of them."""
     contexts, regimes, _ = evaluation_grid(spec, "paper")
     wanted = contexts[np.array(regimes) == "interpolation"]
-    scores = score(spec, [evaluation], normalised=False)
-    places = {tuple(c): i for i, c in enumerate(scores.contexts.tolist())}
+    places = {tuple(c): i for i, c in enumerate(evaluation.contexts.tolist())}
     if any(tuple(c) not in places for c in wanted.tolist()):
         return None
-    rows = [places[tuple(c)] for c in wanted.tolist()]
-    agent, random = scores.runs[0, rows], scores.random[rows]
+    played = evaluation.by_context.iloc[[places[tuple(c)] for c in wanted.tolist()]]
+    agent, random = played["return"].to_numpy(float), played["random_return"].to_numpy(float)
     references = load_references(spec.name)
     reference = np.nan if references is None else references.at(wanted)[1].mean()
     if references is None or np.isnan(reference):

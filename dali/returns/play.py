@@ -12,9 +12,7 @@ networks read it.
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,21 +26,13 @@ from dali.envs.spec import EnvSpec
 from dali.envs.trajectory import rollout
 from dali.errors import DaliError
 from dali.model.agent import Agent, AgentState
+from dali.returns.evaluation import EARLY, RESULTS, Evaluation, Memory
 
 BATCH = 64  # rows of every network call, hence episodes played together
 RANDOM_STREAM = 1  # parts the actions of the random policy from the start state of the same seed
-EARLY = (10, 25)  # steps whose return shows how fast an agent finds out
-
-# "none": at every step h and s are made anew as at an episode's first, so that the policy knows of the past what its
-# context tells, and no more.
-Memory = Literal["kept", "none"]
 
 # Contexts (N, X) to act on in place of those found, for a step and a slice of the episodes.
 ContextHook = Callable[[int, slice, Tensor], Tensor]
-
-LABELS = ("regime", "grid", "episode", "start_seed")
-EARLY_COLUMNS = tuple(f"return_{steps}" for steps in EARLY)
-RESULTS = ("return", *EARLY_COLUMNS, "steps", "random_return")
 
 
 class Played(NamedTuple):
@@ -51,37 +41,6 @@ class Played(NamedTuple):
     returns: np.ndarray  # (N,) undiscounted sum of rewards
     lengths: np.ndarray  # (N,) steps
     early: np.ndarray  # (N, 2) returns of the first EARLY steps
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Episodes of an agent and of the random policy from the same start states, one row each.
-
-    Attributes:
-        features: names of the context features, in the catalogue's order.
-        episodes: a column for each feature (the true physics, in its unit), then LABELS and RESULTS. An episode is the
-            ``episode``-th of its context, from the state of ``start_seed``. Returns of the first steps are NaN where
-            an older file lacks them.
-        seed: of the start states.
-    """
-
-    features: tuple[str, ...]
-    episodes: pd.DataFrame
-    seed: int
-    memory: Memory = "kept"
-
-    @cached_property
-    def by_context(self) -> pd.DataFrame:
-        """A row for each context, in order of first appearance: features, regime, grid, mean results, `episodes`."""
-        grouped = self.episodes.groupby(list(self.features), sort=False)
-        means = grouped[list(RESULTS)].mean()
-        labels = grouped[["regime", "grid"]].first()
-        return pd.concat([labels, means, grouped.size().rename("episodes")], axis=1).reset_index()
-
-    @property
-    def contexts(self) -> np.ndarray:
-        """(M, F) true physics."""
-        return self.by_context[list(self.features)].to_numpy(float)
 
 
 def evaluate(

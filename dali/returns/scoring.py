@@ -12,7 +12,7 @@ import pandas as pd
 from dali.envs.contexts import REGIMES, evaluation_grid
 from dali.envs.spec import EnvSpec
 from dali.returns.estimators import Estimate, aggregate, normalise, resampling
-from dali.returns.play import Evaluation
+from dali.returns.evaluation import Evaluation
 from dali.returns.reference import load_references
 
 NORMALISED, RETURN = "normalised score", "return"

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from dali.dreams.effects import DimensionEffect
     from dali.episodes import Episodes
     from dali.model.agent import Agent
-    from dali.returns.play import Evaluation
+    from dali.returns.evaluation import Evaluation
     from dali.runs.artifacts import Readout
     from dali.runs.cache import MapRequest
 

@@ -1,18 +1,21 @@
 """The evaluation beside a checkpoint's weights: eval.json, and the reference scores that ship with the package."""
 
 import json
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from dali.envs import catalogue
+from dali.envs.contexts import REGIMES
 from dali.errors import CheckpointError
 from dali.files.reading import read_object
 from dali.files.text import quote
 from dali.files.writing import write_text
-from dali.returns.play import EARLY_COLUMNS, LABELS, RESULTS, Evaluation, Memory
-from dali.runs.episodes_check import REGIMES
+from dali.returns.evaluation import EARLY_COLUMNS, LABELS, RESULTS, Evaluation, Memory
 from dali.runs.folder import EVAL_FILE as EVAL_FILE  # of the interface of an evaluation
 from dali.runs.folder import digest, load_config, made_from
 
@@ -85,18 +88,33 @@ def _parse(record: dict, env: str, memory: Memory) -> Evaluation:
         raise ValueError("it does not tell its seed and its weights")
     if record.get("memory", "kept") != memory:
         raise ValueError(f"its memory is {record['memory']!r}, expected {memory!r}")
-    parts = []
     for row in rows:
         _check_row(row, features)
-        kinds = {column: int if column == "start_seed" else float for column in _FIELDS}
-        results = {column: np.array(row[field], kinds[column]) for column, field in _FIELDS.items()}
-        early = {name: np.array(row.get(name, [np.nan] * len(row["episode"])), float) for name in EARLY_COLUMNS}
-        labels = {"regime": row["regime"], "grid": row["grid"], "episode": row["episode"]}
-        physics = {name: float(row["context"][name]) for name in features}
-        parts.append(pd.DataFrame({**physics, **labels, **results, **early}))
-    columns = [*features, *LABELS, *RESULTS]
-    table = pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
-    return Evaluation(features, table, record["seed"], memory)
+    counts = [len(row["episode"]) for row in rows]
+    columns: dict[str, Any] = {f: np.repeat([float(row["context"][f]) for row in rows], counts) for f in features}
+    for label in ("regime", "grid"):
+        columns[label] = np.repeat(np.array([row[label] for row in rows], object), counts)
+    columns["episode"] = _in_turn(row["episode"] for row in rows)
+    for column, field in _FIELDS.items():
+        kind = int if column == "start_seed" else float
+        columns[column] = np.array(_in_turn(row[field] for row in rows), kind)
+    for name in EARLY_COLUMNS:
+        columns[name] = np.concatenate([_early(row, name) for row in rows]) if rows else []
+    return Evaluation(features, pd.DataFrame(columns)[[*features, *LABELS, *RESULTS]], record["seed"], memory)
+
+
+def _in_turn(lists: Iterable[list]) -> list:
+    return list(chain.from_iterable(lists))
+
+
+def _early(row: dict, name: str) -> np.ndarray:
+    """Returns (E,) of the first steps of a context's episodes; NaN where they were not recorded."""
+    if name not in row:
+        return np.full(len(row["episode"]), np.nan)
+    values = np.array(row[name], float)
+    if values.shape != (len(row["episode"]),):
+        raise ValueError(f"{name!r} is not a list of as many numbers as episodes")
+    return values
 
 
 def _check_row(row: dict, names: tuple[str, ...]) -> None:

@@ -165,6 +165,11 @@ def make_film(place: FilmPlace) -> None:
     _show_film(place, film)
 
 
+def import_for_other_pages() -> None:
+    """Imports what takes seconds and most other pages need, while a person reads this one."""
+    import dali.studio.film.view  # noqa: F401
+
+
 def _show_film(place: FilmPlace, film: Preview) -> None:
     with place.film.container():
         if dark_theme():  # the film is kept once, on light ground

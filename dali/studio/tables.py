@@ -1,6 +1,5 @@
 """The tables of checkpoints on the overview, one an environment, and the figures that they and a run's summary show."""
 
-import sys
 from typing import Any
 
 import streamlit as st
@@ -8,9 +7,10 @@ import streamlit as st
 from dali.envs.spec import EnvSpec
 from dali.envs.units import MISSING, quantity
 from dali.errors import CheckpointError
-from dali.runs.folder import EVAL_FILE, exists
+from dali.returns.held_out import held_out_returns
 from dali.studio.folders import names_of
 from dali.studio.loaders import CHOSEN, Run, figures_are_current, first_choice, load_analysis
+from dali.studio.returns.evaluations import load_evaluation
 from dali.studio.style import train_range
 
 SHOWN = "overview_shown"  # session state: the run whose row was clicked
@@ -44,14 +44,12 @@ def table(runs: list[Run], names: list[str] | None = None) -> list[dict[str, Any
     Args:
         names: what the runs are called, where others are shown beside them.
     """
-    # Evaluations need an import of seconds, for which the first screen does not wait.
-    returns = {run.folder: held_out_return(run) for run in runs} if evaluations_readable() else {}
     rows = []
     for run, name in zip(runs, names or names_of(runs), strict=True):
         record, state = analysis_of(run)
         summary = record["summary"] if record else None
         config = run.config
-        agent, random = returns.get(run.folder) or (None, None)
+        agent, random = held_out_return(run) or (None, None)
         row: dict[str, Any] = {"Checkpoint": name, "Method": config.method.title, "Return": agent, "Random": random}
         for title, part, key in FIGURES:
             for feature in run.spec.features:
@@ -92,8 +90,6 @@ def show_tables(runs: list[Run]) -> None:
             selection_mode="single-cell",
             placeholder=MISSING,
         )
-    if not evaluations_readable() and any(is_evaluated(run) for run in runs):
-        return
     st.caption(
         "R²: how well a linear probe reads the physics off the code, on contexts never trained on. Skill: how much "
         "less a dream errs for being moved to another physics, over 25 steps; 1 is ideal, 0 useless. Return: "
@@ -149,32 +145,11 @@ def factor_table(run: Run, summary: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def is_evaluated(run: Run) -> bool:
-    """True where returns were recorded, of whatever weights."""
-    return exists(run.folder / EVAL_FILE)
-
-
-def evaluations_readable() -> bool:
-    """False until something has imported torch, which evaluations need."""
-    return "dali.returns.play" in sys.modules
-
-
-def read_evaluations(runs: list[Run]) -> None:
-    """Draws the page again with returns, once what reads evaluations has been imported."""
-    if not evaluations_readable() and any(is_evaluated(run) for run in runs):
-        import dali.returns.play  # noqa: F401
-
-        st.rerun()
-
-
 def held_out_return(run: Run) -> tuple[float, float] | None:
     """Mean return on the protocol's contexts inside the train range, of the agent and of random actions.
 
     None where it was not evaluated on all of them.
     """
-    from dali.returns.held_out import held_out_returns  # torch takes seconds to import
-    from dali.studio.returns.evaluations import load_evaluation
-
     try:
         found = held_out_returns(run.spec, load_evaluation(run))
     except CheckpointError:

@@ -10,7 +10,7 @@ from dali.errors import CheckpointError
 from dali.files.text import markdown
 from dali.methods import METHODS
 from dali.returns.comparison import setting, setting_changes
-from dali.returns.play import Evaluation
+from dali.returns.evaluation import Evaluation
 from dali.returns.scoring import Scores, compare
 from dali.runs.folder import CONFIG, weights_name
 from dali.runs.scores import EVAL_FILE

@@ -8,8 +8,8 @@ from dali.envs.spec import EnvSpec
 from dali.errors import CheckpointError
 from dali.export.comparison import memory_table
 from dali.files.text import markdown
+from dali.returns.evaluation import Evaluation
 from dali.returns.memory import MemoryRow, memory_rows
-from dali.returns.play import Evaluation
 from dali.returns.scoring import NORMALISED
 from dali.runs.folder import CONFIG, exists, weights_name
 from dali.runs.scores import FILES, load_evaluation
