@@ -10,7 +10,18 @@ from dali.envs import catalogue
 from dali.errors import CheckpointError
 from dali.methods import METHODS
 from dali.model.agent import Agent
-from dali.runs.checkpoint import CONFIG, WEIGHTS, compact_agent, digest, list_runs, load_agent, load_config, save_agent
+from dali.runs.checkpoint import (
+    CONFIG,
+    METRICS,
+    WEIGHTS,
+    compact_agent,
+    digest,
+    leave_out_weights,
+    list_runs,
+    load_agent,
+    load_config,
+    save_agent,
+)
 
 
 def saved(folder, method="dali_d_chi"):
@@ -31,6 +42,17 @@ def test_a_loaded_agent_acts_as_the_saved_one(method, tmp_path):
         action, state, _ = agent.act(obs, first, state, context, torch.manual_seed(step))
         again, other, _ = loaded.act(obs, first, other, context, torch.manual_seed(step))
         assert torch.equal(action, again)
+
+
+def test_a_compact_run_s_log_keeps_the_digits_of_its_numbers(tmp_path):
+    saved(tmp_path)
+    (tmp_path / METRICS).write_text('{"env_steps": 123456789, "update": 2, "loss": 0.05462722142537435}\n')
+    compact_agent(tmp_path)
+    assert (tmp_path / METRICS).read_text() == '{"env_steps": 123456789, "update": 2, "loss": 0.05462722}\n'
+    odd = '{"env_steps": 1, "update": 2, "loss": 0.05462722142537435}\nno row\n'
+    (tmp_path / METRICS).write_text(odd)
+    leave_out_weights(tmp_path)
+    assert (tmp_path / METRICS).read_text() == odd
 
 
 def test_a_compact_agent_is_half_the_size_and_nearly_the_same(tmp_path):

@@ -30,6 +30,7 @@ from dali.runs.folder import METRICS as METRICS  # of the interface of a checkpo
 from dali.runs.folder import TRAINER_STATE as TRAINER_STATE
 from dali.runs.folder import digest as digest
 from dali.runs.folder import list_runs as list_runs
+from dali.runs.metrics import shorten_log
 
 WIDENED = (torch.float16, torch.bfloat16, torch.float32)  # kinds of numbers that weights may be stored as
 
@@ -135,6 +136,7 @@ def leave_out_weights(folder: Path) -> int:
 
 
 def _drop_what_training_left(folder: Path) -> None:
+    shorten_log(folder)
     for left in (TRAINER_STATE.parent, FILMS):
         shutil.rmtree(folder / left, ignore_errors=True)
 

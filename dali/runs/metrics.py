@@ -1,13 +1,16 @@
 """The log of a training, metrics.jsonl: one JSON object a line, written while it trains."""
 
+import json
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
 from dali.errors import DaliError
 from dali.files.reading import MAX_LOG_BYTES, parse_json, read_bytes
+from dali.files.writing import write_text
 from dali.runs.folder import METRICS
 
 TAIL = 2**16  # bytes at the end of a log that its last row is looked for in
+DIGITS = 7  # significant, of a 32-bit float
 COUNTS = ("env_steps", "update")  # of every row
 
 Row = dict[str, float]
@@ -40,6 +43,18 @@ def read_log(folder: Path) -> MetricsLog:
         except DaliError as error:
             problems.append(f"{error} It is left out.")
     return MetricsLog(rows, problems)
+
+
+def shorten_log(folder: Path) -> None:
+    """Writes a run's log with the digits that 32-bit floats have. A log with lines that are no rows stays as it is.
+
+    Raises:
+        CheckpointError: as of ``read_log``.
+    """
+    log = read_log(folder)
+    if log.rows and not log.problems:
+        rows = [{k: v if isinstance(v, int) else float(f"{v:.{DIGITS}g}") for k, v in row.items()} for row in log.rows]
+        write_text(folder / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 def last_row(folder: Path) -> Row | None:
