@@ -1,4 +1,4 @@
-"""What all tests share: one thread a process, and the grouping of tests over processes."""
+"""What all tests share: one thread a process, checked shapes, and the grouping of tests over processes."""
 
 import os
 import shutil
@@ -9,6 +9,12 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from jaxtyping import install_import_hook
+
+# Before anything imports dali: each call into the model is checked against the shapes that its signature states, in
+# this process and in every worker of xdist. A command that a test starts runs as it does for users, unchecked. Where a
+# float is asked for an int will do, as for mypy.
+install_import_hook("dali.model", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
 REPO = Path(__file__).resolve().parent.parent
 

@@ -14,6 +14,8 @@ PROJECT = {"dali", "pages", "app", "tests"}
 TOOLS = {"ipykernel", "matplotlib", "mypy", "pdoc", "pre-commit", "pytest-xdist", "ruff"}
 # CARL's environments are gymnasium's, so that its version is ours to choose.
 INTERFACES = {"gymnasium"}
+# Checks the shapes of tensors in tests; dali.model.shapes does without it where it is not installed.
+CHECKS = {"jaxtyping"}
 # Extras of their own, imported where they are asked for.
 OPTIONAL = {"ray"}
 
@@ -60,7 +62,7 @@ def distributions(modules: set[str]) -> set[str]:
 
 
 def test_runtime_requirements_are_what_the_project_imports():
-    needed = distributions(imported("dali/**/*.py", "pages/*.py", "app.py"))
+    needed = distributions(imported("dali/**/*.py", "pages/*.py", "app.py") - CHECKS)
     assert set(pins("requirements.txt")) == needed | INTERFACES
 
 

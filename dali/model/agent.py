@@ -2,8 +2,6 @@
 
 What an agent is shown (dali.envs.frames) and what its networks read differ for one of pixels: ``view`` turns pictures
 into observations (N, O) of its own. Everything else reads those, and knows nothing of pictures.
-
-Shapes: N copies, T time, O observation, A action, F context features, K context window.
 """
 
 from collections.abc import Callable
@@ -19,6 +17,7 @@ from dali.model.behavior import Behavior
 from dali.model.context import Kept
 from dali.model.conv import with_change
 from dali.model.rssm import LatentState
+from dali.model.shapes import Bool, Float, UInt8
 from dali.model.world_model import WorldModel
 
 
@@ -26,12 +25,14 @@ from dali.model.world_model import WorldModel
 class History:
     """The last K + 1 records of N running episodes: a code of them is of the weights of the day."""
 
-    obs: Tensor  # (N, K + 1, O) raw, newest last
-    action: Tensor  # (N, K + 1, A), the action that led to each observation
-    first: Tensor  # (N, K + 1) bool: an episode's start, or nothing remembered yet
+    obs: Float[Tensor, "N records O"]  # raw, newest last
+    action: Float[Tensor, "N records A"]  # the action that led to each observation
+    first: Bool[Tensor, "N records"]  # an episode's start, or nothing remembered yet
 
-    def with_record(self, obs: Tensor, action: Tensor, first: Tensor) -> "History":
-        """The history one record, (N, O), (N, A) and (N,), later."""
+    def with_record(
+        self, obs: Float[Tensor, "N O"], action: Float[Tensor, "N A"], first: Bool[Tensor, "N"]
+    ) -> "History":
+        """The history one record later."""
         return History(
             obs=torch.cat([self.obs[:, 1:], obs[:, None]], 1),
             action=torch.cat([self.action[:, 1:], action[:, None]], 1),
@@ -44,8 +45,8 @@ class AgentState:
     """What an agent remembers of N running episodes."""
 
     latent: LatentState  # (N, ...)
-    obs: Tensor  # (N, O) raw, the last one seen
-    action: Tensor  # (N, A), the last one taken
+    obs: Float[Tensor, "N O"]  # raw, the last one seen
+    action: Float[Tensor, "N A"]  # the last one taken
     window: History | Kept | None  # what the code is inferred from: records, or, of frozen weights, their projections
 
 
@@ -90,13 +91,18 @@ class Agent(nn.Module):
         )
 
     @torch.inference_mode()
-    def view(self, shown: np.ndarray, first: Tensor, before: Tensor) -> Tensor:
-        """Observations (N, O) as the networks read them, of what N copies show.
+    def view(
+        self,
+        shown: Float[np.ndarray, "N V"] | UInt8[np.ndarray, "N 64 64 3"],
+        first: Bool[Tensor, "N"],
+        before: Float[Tensor, "N O"],
+    ) -> Float[Tensor, "N O"]:
+        """Observations as the networks read them, of what N copies show.
 
         Args:
-            shown: (N, O) float32, or uint8 pictures (N, 64, 64, 3) where the agent reads pixels.
-            first: (N,) bool, where an episode starts.
-            before: (N, O) the observations of the step before, of which an agent of pixels needs the embeddings.
+            shown: numbers, or pictures where the agent reads pixels.
+            first: where an episode starts.
+            before: the observations of the step before, of which an agent of pixels needs the embeddings.
         """
         given = torch.from_numpy(shown).to(self.device)
         autoencoder = self.world_model.autoencoder
@@ -107,25 +113,25 @@ class Agent(nn.Module):
     @torch.inference_mode()
     def act(
         self,
-        obs: Tensor,
-        first: Tensor,
+        obs: Float[Tensor, "N O"],
+        first: Bool[Tensor, "N"],
         state: AgentState,
-        true_context: Tensor,
+        true_context: Float[Tensor, "N F"],
         generator: torch.Generator | None,
-        change: Callable[[Tensor], Tensor] | None = None,
+        change: Callable[[Float[Tensor, "N X"]], Float[Tensor, "N X"]] | None = None,
         forget: bool = False,
-    ) -> tuple[Tensor, AgentState, Tensor]:
+    ) -> tuple[Float[Tensor, "N A"], AgentState, Float[Tensor, "N X"]]:
         """Takes in N observations and chooses N actions.
 
         Args:
-            obs: (N, O) of ``view``. first: (N,) bool, where an episode starts and memory is dropped.
-            true_context: (N, F) scaled; only methods whose source is "given" read it.
+            obs: of ``view``. first: where an episode starts and memory is dropped.
+            true_context: scaled; only methods whose source is "given" read it.
             generator: draws latents and actions; None takes their modes.
-            change: gives the context (N, X) that the networks read in place of the one found; None leaves it.
+            change: gives the context that the networks read in place of the one found; None leaves it.
             forget: the world model's state is that of an episode's first step; the window of the context stays.
 
         Returns:
-            Actions (N, A), the new memory, and the context (N, X) that was used, as the networks read it.
+            Actions, the new memory, and the context that was used, as the networks read it.
         """
         keep = ~first
         before, prev_action = state.latent.masked(keep), state.action * keep.unsqueeze(-1)
@@ -153,20 +159,20 @@ class Agent(nn.Module):
         action = self.behavior.act(self.world_model.features(latent, context), action_noise)
         return action, AgentState(latent, obs, action, window), context
 
-    def acted(self, state: AgentState, latent: LatentState, action: Tensor) -> AgentState:
-        """The memory after the actions (N, A) really taken, which may differ from those ``act`` chose."""
+    def acted(self, state: AgentState, latent: LatentState, action: Float[Tensor, "N A"]) -> AgentState:
+        """The memory after the actions really taken, which may differ from those ``act`` chose."""
         return replace(state, latent=latent, action=action)
 
-    def _context(self, code: Tensor | None, true_context: Tensor) -> Tensor:
-        """The context (N, X) of N episodes as the networks read it: none, the true one, or the inferred code."""
+    def _context(self, code: Float[Tensor, "N Z"] | None, true_context: Float[Tensor, "N F"]) -> Float[Tensor, "N X"]:
+        """The context of N episodes as the networks read it: none, the true one, or the inferred code."""
         if self.method.source == "none":
             return true_context[:, :0]
         return true_context if code is None else self.world_model.condition(code)
 
     def _infer(
-        self, obs: Tensor, prev_action: Tensor, first: Tensor, state: AgentState
-    ) -> tuple[Tensor | None, History | Kept | None]:
-        """z (N, Z) with the transitions up to observations (N, O), and what is remembered of them."""
+        self, obs: Float[Tensor, "N O"], prev_action: Float[Tensor, "N A"], first: Bool[Tensor, "N"], state: AgentState
+    ) -> tuple[Float[Tensor, "N Z"] | None, History | Kept | None]:
+        """z with the transitions up to observations, and what is remembered of them."""
         window = state.window
         if window is None:
             return None, None
@@ -177,8 +183,8 @@ class Agent(nn.Module):
         token = self.world_model.tokens(pair, actions, torch.stack([first, first], 1))[:, 1]
         return self.world_model.context_encoder.step(token, first, window)
 
-    def _code(self, window: History) -> Tensor:
-        """z (N, Z) of the last K transitions remembered."""
+    def _code(self, window: History) -> Float[Tensor, "N Z"]:
+        """z of the last K transitions remembered."""
         tokens = self.world_model.tokens(window.obs, window.action, window.first)
         # The oldest record only gives the first transition its start; without it the K tokens fill one block.
         last = torch.full((len(tokens), 1), tokens.shape[1] - 2, device=tokens.device)

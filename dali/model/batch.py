@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from dali.model.shapes import Bool, Float, Int, UInt8
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -14,26 +16,26 @@ class Batch:
     shares no record with the sequence; with "same" it runs from K records before the sequence to its end.
     """
 
-    obs: Tensor  # (B, T, O) of Agent.view
-    prev_action: Tensor  # (B, T, A), a_{t-1} at index t, zero at an episode's first record
-    reward: Tensor  # (B, T), received on arriving
-    terminal: Tensor  # (B, T) bool: no return follows
-    first: Tensor  # (B, T) bool: an episode's first record
-    mask: Tensor  # (B, T) bool: False is padding behind an episode's end
-    fresh: Tensor  # (B,) bool: the sequence does not go on from the one before it in its row
-    context: Tensor  # (B, F) true context, scaled; read by methods whose source is "given" alone
-    window_obs: Tensor  # (B, K', O)
-    window_action: Tensor  # (B, K', A)
-    window_first: Tensor  # (B, K') bool
-    window_length: Tensor  # (B,) transitions in the window, 0 where the episode has no room for one
-    window_offset: Tensor  # (B,) index of the sequence's first record in the window (pairing "same")
-    target_obs: Tensor  # (B, M, O) o_t of transitions of the episode that lie outside the window (pairing "across")
-    target_action: Tensor  # (B, M, A) a_t
-    target_next: Tensor  # (B, M, O) o_{t+1}
-    target_mask: Tensor  # (B,) bool: False where the episode has no window, or nothing outside it
-    frames: Tensor  # (M', 64, 64, 3) uint8 pictures of some records, three in a row each; none for vectors
-    frame_row: Tensor  # (M',) their rows
-    frame_step: Tensor  # (M',) their steps in the sequence
+    obs: Float[Tensor, "B T O"]  # of Agent.view
+    prev_action: Float[Tensor, "B T A"]  # a_{t-1} at index t, zero at an episode's first record
+    reward: Float[Tensor, "B T"]  # received on arriving
+    terminal: Bool[Tensor, "B T"]  # no return follows
+    first: Bool[Tensor, "B T"]  # an episode's first record
+    mask: Bool[Tensor, "B T"]  # False is padding behind an episode's end
+    fresh: Bool[Tensor, "B"]  # the sequence does not go on from the one before it in its row
+    context: Float[Tensor, "B F"]  # true context, scaled; read by methods whose source is "given" alone
+    window_obs: Float[Tensor, "B records O"]  # of the window's transitions, one more than those
+    window_action: Float[Tensor, "B records A"]
+    window_first: Bool[Tensor, "B records"]
+    window_length: Int[Tensor, "B"]  # transitions in the window, 0 where the episode has no room for one
+    window_offset: Int[Tensor, "B"]  # index of the sequence's first record in the window (pairing "same")
+    target_obs: Float[Tensor, "B J O"]  # o_t of transitions of the episode outside the window (pairing "across")
+    target_action: Float[Tensor, "B J A"]  # a_t
+    target_next: Float[Tensor, "B J O"]  # o_{t+1}
+    target_mask: Bool[Tensor, "B"]  # False where the episode has no window, or nothing outside it
+    frames: UInt8[Tensor, "P 64 64 3"] | UInt8[Tensor, "0"]  # of some records, three in a row each; none for vectors
+    frame_row: Int[Tensor, "P"]  # their rows
+    frame_step: Int[Tensor, "P"]  # their steps in the sequence
 
     def to(self, device: torch.device | str) -> "Batch":
         return Batch(**{f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)})

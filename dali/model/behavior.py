@@ -1,7 +1,4 @@
-"""Actor and critic, trained on imagined states alone (DreamerV3).
-
-Shapes: B batch, H horizon, A action.
-"""
+"""Actor and critic, trained on imagined states alone (DreamerV3)."""
 
 import torch
 from torch import Tensor, nn
@@ -18,14 +15,15 @@ from dali.model.dists import (
     unimix_probs,
 )
 from dali.model.nets import MLP, Features
+from dali.model.shapes import Float
 
 
 class Behavior(nn.Module):
     """The policy, its critic, the critic's slow copy, and the running range of returns."""
 
-    support: Tensor
-    return_low: Tensor
-    return_high: Tensor
+    support: Float[Tensor, "bins"]
+    return_low: Float[Tensor, ""]
+    return_high: Float[Tensor, ""]
 
     def __init__(self, config: ModelConfig, feature_dim: int, action_dim: int, discrete: bool):
         super().__init__()
@@ -40,43 +38,51 @@ class Behavior(nn.Module):
         self.register_buffer("return_low", torch.zeros(()))
         self.register_buffer("return_high", torch.zeros(()))
 
-    def sample(self, raw: Tensor, noise: Tensor | None) -> Tensor:
-        """Actions (..., A) as drawn from the policy: one-hot, or a normal sample that may leave [-1, 1].
+    def sample(self, raw: Float[Tensor, "*B U"], noise: Float[Tensor, "*B noise"] | None) -> Float[Tensor, "*B A"]:
+        """Actions as drawn from the policy: one-hot, or a normal sample that may leave [-1, 1].
 
         Args:
-            raw: (..., A or 2 A) outputs of the actor.
-            noise: (..., 1) uniform (discrete) or (..., A) standard normal (continuous); None takes the mode.
+            raw: outputs of the actor, A or 2 A.
+            noise: one uniform number (discrete) or A standard normal ones (continuous); None takes the mode.
         """
         if self.discrete:
             return sample_onehot(unimix_probs(raw, self.unimix), None if noise is None else noise.squeeze(-1))
         mean, std = bounded_normal(raw)
         return mean if noise is None else mean + std * noise
 
-    def act(self, features: Features, noise: Tensor | None) -> Tensor:
-        """Actions (..., A) as the environment takes them: one-hot, or in [-1, 1]. Noise as in ``sample``."""
+    def act(self, features: Features, noise: Float[Tensor, "*B noise"] | None) -> Float[Tensor, "*B A"]:
+        """Actions as the environment takes them: one-hot, or in [-1, 1]. Noise as in ``sample``."""
         return self.sample(self.actor(features), noise).clamp(-1.0, 1.0)
 
-    def noise(self, *shape: int, action_dim: int, generator: torch.Generator, device: torch.device | str) -> Tensor:
+    def noise(
+        self, *shape: int, action_dim: int, generator: torch.Generator, device: torch.device | str
+    ) -> Float[Tensor, "*B noise"]:
         """The random numbers that ``act`` takes, for actions of shape (*shape, A)."""
         if self.discrete:
             return torch.rand(*shape, 1, generator=generator, device=device)
         return torch.randn(*shape, action_dim, generator=generator, device=device)
 
-    def value(self, features: Features) -> Tensor:
+    def value(self, features: Features) -> Float[Tensor, "*B"]:
         return twohot_mean(self.critic(features), self.support)
 
     def loss(
-        self, features: Features, raw: Tensor, action: Tensor, reward: Tensor, cont: Tensor, train: TrainConfig
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+        self,
+        features: Features,
+        raw: Float[Tensor, "B H U"],
+        action: Float[Tensor, "B H A"],
+        reward: Float[Tensor, "B H"],
+        cont: Float[Tensor, "B H"],
+        train: TrainConfig,
+    ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
         """Actor and critic losses on imagined trajectories that carry no gradient.
 
         Args:
-            features: (B, H + 1, .). raw: (B, H, .) outputs of the actor at the first H of them, with gradient.
-            action: (B, H, A) samples of the policy, before any clipping.
-            reward, cont: (B, H) predictions at the state that each action leads to.
+            features: (B, H + 1, I). raw: outputs of the actor at the first H of them, with gradient.
+            action: samples of the policy, before any clipping.
+            reward, cont: predictions at the state that each action leads to.
         """
         in_time = features.transpose(0, 1)  # the order in which dreams lie, so that nothing is copied
-        acted = in_time[:-1].flatten(0, 1)  # (H * B, .)
+        acted = in_time[:-1].flatten(0, 1)  # (H * B, I)
         logits = self.critic(acted)
         with torch.no_grad():
             discount = train.discount * cont
@@ -101,15 +107,17 @@ class Behavior(nn.Module):
         }
         return actor + critic, metrics
 
-    def _log_prob(self, raw: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probability and entropy (B, H) of the actions (B, H, A) drawn from outputs of the actor (B, H, .)."""
+    def _log_prob(
+        self, raw: Float[Tensor, "B H U"], action: Float[Tensor, "B H A"]
+    ) -> tuple[Float[Tensor, "B H"], Float[Tensor, "B H"]]:
+        """Log-probability and entropy of the actions drawn from outputs of the actor."""
         if self.discrete:
             log_probs = unimix_probs(raw, self.unimix).log()
             return (log_probs * action).sum(-1), -(log_probs.exp() * log_probs).sum(-1)
         mean, std = bounded_normal(raw)
         return normal_log_prob(action, mean, std), normal_entropy(std)
 
-    def _track_return_range(self, returns: Tensor, decay: float) -> Tensor:
+    def _track_return_range(self, returns: Float[Tensor, "B H"], decay: float) -> Float[Tensor, ""]:
         """max(1, P95 - P5) of returns, both percentiles as moving averages (DreamerV3 eq. 7)."""
         low, high = torch.quantile(returns.flatten(), returns.new_tensor([0.05, 0.95]))
         self.return_low.lerp_(low, 1.0 - decay)
@@ -123,16 +131,15 @@ class Behavior(nn.Module):
         torch._foreach_lerp_(slow, fast, 1.0 - decay)
 
 
-def lambda_return(reward: Tensor, value: Tensor, discount: Tensor, lambda_: float) -> Tensor:
-    """Bootstrapped lambda-returns of H steps (DreamerV3 eq. 7).
+def lambda_return(
+    reward: Float[Tensor, "B H"], value: Float[Tensor, "B H"], discount: Float[Tensor, "B H"], lambda_: float
+) -> Float[Tensor, "B H"]:
+    """Bootstrapped lambda-returns of H steps (DreamerV3 eq. 7), one for each action.
 
     R_t = r_{t+1} + d_{t+1} ((1 - lambda) v_{t+1} + lambda R_{t+1}), R_H = v_H.
 
     Args:
-        reward, value, discount: (B, H), at the state that each action leads to.
-
-    Returns:
-        (B, H), the return of each action.
+        reward, value, discount: at the state that each action leads to.
     """
     out = torch.empty_like(reward)
     following = value[:, -1]

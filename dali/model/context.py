@@ -11,8 +11,6 @@ computes the windowed function for every t at once, in O(T K), and sees no futur
 A token may hold besides its innovation: the part of the change that f_w does not expect under the mean code. Where
 contacts make most of a change, physics adds little to it, and an encoder that must learn contacts before it can see
 the physics takes far longer (docs/experiments.md).
-
-Shapes: B batch, T time, O observation, A action, Z code, W block width, K window.
 """
 
 from dataclasses import dataclass
@@ -23,13 +21,14 @@ from torch import Tensor, nn
 
 from dali.model.nets import MLP, init_weights
 from dali.model.normalizer import Normalizer
+from dali.model.shapes import Bool, Float, Int, Shaped
 
 
 @dataclass
 class _Projections:
     """Room for the keys and values of 2 K tokens of N episodes, filled from the front."""
 
-    key_value: Tensor  # (N, heads, 2 K, 2 W / heads)
+    key_value: Float[Tensor, "N heads room kv"]  # room for 2 K, kv = 2 W / heads
     filled: int
 
 
@@ -37,12 +36,14 @@ class _Projections:
 class Kept:
     """What is kept of N episodes so that a step need not encode the window's tokens again."""
 
-    seen: Tensor  # (N, K) bool: tokens of the running episode that are not blank, newest last
+    seen: Bool[Tensor, "N K"]  # tokens of the running episode that are not blank, newest last
     projections: _Projections
     end: int  # of the window among them
 
-    def with_token(self, key_value: Tensor, before: Tensor, blank: Tensor) -> "Kept":
-        """What is kept one token later: its keys and values (N, heads, 2 W / heads), and who has seen what (N, .)."""
+    def with_token(
+        self, key_value: Float[Tensor, "N heads kv"], before: Bool[Tensor, "N seen"], blank: Bool[Tensor, "N 1"]
+    ) -> "Kept":
+        """What is kept one token later: its keys and values, and who has seen what before it."""
         room, end, window = self.projections, self.end, self.seen.shape[1]
         # Moved to the front once in K steps. What another future of this state has written stays its own.
         if end == room.key_value.shape[2] or room.filled != end:
@@ -53,8 +54,8 @@ class Kept:
         room.filled = end + 1
         return Kept(torch.cat([before, ~blank], 1), room, end + 1)
 
-    def keys_and_values(self) -> tuple[Tensor, Tensor]:
-        """Of the window: (N, heads, K, W / heads) each."""
+    def keys_and_values(self) -> tuple[Float[Tensor, "N heads K each"], Float[Tensor, "N heads K each"]]:
+        """Of the window, for each head its share of W."""
         keys, values = self.projections.key_value[:, :, self.end - self.seen.shape[1] : self.end].chunk(2, -1)
         return keys, values
 
@@ -83,15 +84,20 @@ class ContextEncoder(nn.Module):
         init_weights(self)
 
     def tokens(
-        self, obs: Tensor, prev_action: Tensor, first: Tensor, scales: Normalizer, expected: Tensor | None = None
-    ) -> Tensor:
-        """(B, T, 2 O + A + 1) inputs, or (B, T, 3 O + A + 1) with innovations.
+        self,
+        obs: Float[Tensor, "B T O"],
+        prev_action: Float[Tensor, "B T A"],
+        first: Bool[Tensor, "B T"],
+        scales: Normalizer,
+        expected: Float[Tensor, "B T O"] | None = None,
+    ) -> Float[Tensor, "B T I"]:
+        """2 O + A + 1 inputs a token, or 3 O + A + 1 with innovations.
 
         Args:
-            obs: (B, T, O) raw observations.
-            prev_action: (B, T, A), the action that led to each observation.
-            first: (B, T) bool, where an episode starts; such a token is blank.
-            expected: (B, T, O), of an encoder of innovations: the change that f_w expects, in sigma_Delta.
+            obs: raw observations.
+            prev_action: the action that led to each observation.
+            first: where an episode starts; such a token is blank.
+            expected: of an encoder of innovations, the change that f_w expects, in sigma_Delta.
         """
         before = previous(obs)
         change = (obs - before) / scales.delta_std
@@ -102,28 +108,30 @@ class ContextEncoder(nn.Module):
         parts = torch.cat([scales.normalize(before), prev_action, change, *surprise], -1) * known
         return torch.cat([parts, (~known).to(parts.dtype)], -1)
 
-    def forward(self, tokens: Tensor, first: Tensor) -> Tensor:
-        """Codes (B, T, Z) for every step, each from its own window.
+    def forward(self, tokens: Float[Tensor, "B T I"], first: Bool[Tensor, "B T"]) -> Float[Tensor, "B T Z"]:
+        """Codes for every step, each from its own window.
 
         Args:
-            tokens: (B, T, .) of ``tokens``.
-            first: (B, T) bool, where an episode starts.
+            tokens: of ``tokens``.
+            first: where an episode starts.
         """
         x = self.project(tokens)  # (B, T, W)
         return self._read(x, self._attend(self.norm_in(x), tokens[..., -1] > 0.5, first))
 
-    def at(self, tokens: Tensor, first: Tensor, steps: Tensor) -> Tensor:
-        """The codes (B, N, Z) of ``forward`` at some steps (B, N) alone, for less than it costs to have them all."""
+    def at(
+        self, tokens: Float[Tensor, "B T I"], first: Bool[Tensor, "B T"], steps: Int[Tensor, "B L"]
+    ) -> Float[Tensor, "B L Z"]:
+        """The codes of ``forward`` at some steps alone, for less than it costs to have them all."""
         x = self.project(tokens)  # (B, T, W)
         chosen = steps.unsqueeze(-1).expand(-1, -1, x.shape[-1])
         blank, normed = tokens[..., -1] > 0.5, self.norm_in(x)
         query, key, value = self.query_key_value.weight.chunk(3)
-        lag = steps.unsqueeze(-1) - torch.arange(x.shape[1], device=x.device)  # (B, N, T)
+        lag = steps.unsqueeze(-1) - torch.arange(x.shape[1], device=x.device)  # (B, L, T)
         segment = first.long().cumsum(1)
         same_episode = segment.gather(1, steps).unsqueeze(-1) == segment.unsqueeze(1)
         seen = (lag >= 0) & (lag < self.window) & same_episode & (~blank.unsqueeze(1) | (lag == 0))
         q, k, v = F.linear(normed.gather(1, chosen), query), F.linear(normed, key), F.linear(normed, value)
-        q, k, v = (y.unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in (q, k, v))  # (B, heads, N or T, .)
+        q, k, v = (y.unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in (q, k, v))  # (B, heads, L or T, .)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=seen.unsqueeze(1))
         return self._read(x.gather(1, chosen), mixed.transpose(1, 2).flatten(2))
 
@@ -135,13 +143,15 @@ class ContextEncoder(nn.Module):
         seen = torch.zeros(num, self.window, dtype=torch.bool, device=like.device)
         return Kept(seen, room, self.window)
 
-    def step(self, token: Tensor, first: Tensor, kept: Kept) -> tuple[Tensor, Kept]:
-        """The codes (N, Z) of ``forward`` at the newest step, from what was kept of those before it.
+    def step(
+        self, token: Float[Tensor, "N I"], first: Bool[Tensor, "N"], kept: Kept
+    ) -> tuple[Float[Tensor, "N Z"], Kept]:
+        """The codes of ``forward`` at the newest step, from what was kept of those before it.
 
         Holds while the weights stay as they are: keys and values are of the weights of their own step.
 
         Args:
-            token: (N, .), the newest of ``tokens``. first: (N,) bool, where an episode starts.
+            token: the newest of ``tokens``. first: where an episode starts.
         """
         x = self.project(token)  # (N, W)
         q, k, v = self.query_key_value(self.norm_in(x)).view(len(x), 3, self.heads, -1).transpose(1, 2).unbind(2)
@@ -152,14 +162,16 @@ class ContextEncoder(nn.Module):
         mixed = F.scaled_dot_product_attention(q.unsqueeze(2), keys, values, attn_mask=seen[:, None, None])
         return self._read(x, mixed.flatten(1)), kept
 
-    def _read(self, x: Tensor, mixed: Tensor) -> Tensor:
-        """Codes (B, N, Z) of tokens (B, N, W) and of what each attended to (B, N, W): the rest of the block."""
+    def _read(self, x: Float[Tensor, "*B W"], mixed: Float[Tensor, "*B W"]) -> Float[Tensor, "*B Z"]:
+        """Codes of tokens and of what each attended to: the rest of the block."""
         x = x + self.attention_out(mixed)
         x = x + self.mlp(self.norm_mlp(x))
         return self.out(self.norm_out(x))
 
-    def _attend(self, x: Tensor, blank: Tensor, first: Tensor) -> Tensor:
-        """Attention of each step over the last K tokens of its episode: (B, T, W) -> (B, T, W).
+    def _attend(
+        self, x: Float[Tensor, "B T W"], blank: Bool[Tensor, "B T"], first: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B T W"]:
+        """Attention of each step over the last K tokens of its episode.
 
         Queries in blocks of K see the keys of their own block and the one before it, which is all the band reaches.
         """
@@ -181,7 +193,7 @@ class ContextEncoder(nn.Module):
         same_episode = segment.view(batch, blocks, size, 1) == segment_k.unsqueeze(2)
         seen = in_window & same_episode & (~blank_k.unsqueeze(2) | (lag == 0))  # a blank token serves itself alone
 
-        def split(y: Tensor, length: int) -> Tensor:  # -> (B * blocks, heads, length, W / heads)
+        def split(y: Float[Tensor, "B ... W"], length: int) -> Float[Tensor, "rows heads {length} each"]:
             return y.reshape(batch * blocks, length, self.heads, width // self.heads).transpose(1, 2)
 
         out = F.scaled_dot_product_attention(
@@ -190,13 +202,15 @@ class ContextEncoder(nn.Module):
         return out.transpose(1, 2).reshape(batch, blocks * size, width)[:, :time]
 
 
-def previous(obs: Tensor) -> Tensor:
-    """The records before those of (B, T, O); before the first, itself."""
+def previous(obs: Float[Tensor, "B T O"]) -> Float[Tensor, "B T O"]:
+    """The records before those given; before the first, itself."""
     return torch.cat([obs[:, :1], obs[:, :-1]], 1)
 
 
-def _with_previous_block(x: Tensor, blocks: int, fill: float = 0) -> Tensor:
-    """(B, blocks * n, F) -> (B, blocks, 2 n, F): each block behind its predecessor; (B, 1, n, F) for one block."""
+def _with_previous_block(
+    x: Shaped[Tensor, "B T W"], blocks: int, fill: float = 0
+) -> Shaped[Tensor, "B {blocks} keys W"]:
+    """Each block of T / blocks behind its predecessor; of one block alone itself."""
     batch, time, features = x.shape
     own = x.view(batch, blocks, time // blocks, features)
     if blocks == 1:
@@ -212,15 +226,28 @@ class ForwardDynamics(nn.Module):
         super().__init__()
         self.net = MLP(obs_dim + action_dim + code, obs_dim, units, layers=2, norm=norm)
 
-    def forward(self, obs: Tensor, action: Tensor, code: Tensor, scales: Normalizer) -> Tensor:
-        """The change (..., O), in sigma_Delta, expected after o_t (..., O) and a_t (..., A) under a code (..., Z)."""
+    def forward(
+        self,
+        obs: Float[Tensor, "*B O"],
+        action: Float[Tensor, "*B A"],
+        code: Float[Tensor, "*B Z"],
+        scales: Normalizer,
+    ) -> Float[Tensor, "*B O"]:
+        """The change, in sigma_Delta, expected after raw o_t and a_t under a code."""
         return self.net(torch.cat([scales.normalize(obs), action, code], -1))
 
-    def loss(self, obs: Tensor, action: Tensor, following: Tensor, code: Tensor, scales: Normalizer) -> Tensor:
+    def loss(
+        self,
+        obs: Float[Tensor, "*B O"],
+        action: Float[Tensor, "*B A"],
+        following: Float[Tensor, "*B O"],
+        code: Float[Tensor, "*B Z"],
+        scales: Normalizer,
+    ) -> Float[Tensor, "*B"]:
         """L_FD per transition, mean over O: || (o_{t+1} - ô_{t+1}) / sigma_Delta ||^2 / O.
 
         Args:
-            obs, following: (..., O) raw o_t and o_{t+1}. action: (..., A) a_t. code: (..., Z).
+            obs, following: raw o_t and o_{t+1}. action: a_t.
         """
         change = self(obs, action, code, scales)
         return (((following - obs) / scales.delta_std - change) ** 2).mean(-1)
@@ -235,8 +262,8 @@ class CrossModal(nn.Module):
         self.to_stoch = nn.Linear(code, stoch)  # W_s
         init_weights(self)
 
-    def loss(self, code: Tensor, stoch: Tensor) -> Tensor:
-        """L_cross = ||z - W_z sg(s)||^2 + ||sg(s) - W_s z||^2 for (..., Z) codes and (..., S*C) states: (...).
+    def loss(self, code: Float[Tensor, "*B Z"], stoch: Float[Tensor, "*B SC"]) -> Float[Tensor, "*B"]:
+        """L_cross = ||z - W_z sg(s)||^2 + ||sg(s) - W_s z||^2 of codes and states.
 
         As in L_FD each norm is the mean over its own dimensions, so that its weight means the same for any width.
         """

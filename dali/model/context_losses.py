@@ -3,9 +3,6 @@
 The code of one window of an episode must predict transitions of another (L_FD, ``_codes_across``), or, with pairing
 "same", those of the very window (``_own_codes``). L_cross, which reads latent states besides, is added by
 dali.model.losses.
-
-Shapes: B batch, T time, Z code, X context as the networks read it (0, F or Z), K window, L window lengths trained per
-sequence, M targets.
 """
 
 from dataclasses import dataclass
@@ -15,6 +12,7 @@ from torch import Tensor
 
 from dali.config import TrainConfig
 from dali.model.batch import Batch
+from dali.model.shapes import Bool, Float
 from dali.model.world_model import WorldModel
 
 CODE_SCALE_DECAY = 0.99  # of the running code scale; an update moves it by 1 %
@@ -25,13 +23,13 @@ SHORTEST_WINDOW = 4  # transitions; fewer say next to nothing about the physics
 class InferredContext:
     """The context of a batch, and what it was made from."""
 
-    context: Tensor  # (B, T, X) as the networks read it
-    code: Tensor | None  # (B, T, Z), of a method that infers one
-    loss: Tensor  # () L_FD; 0 where nothing is learnt
+    context: Float[Tensor, "B T X"]  # as the networks read it
+    code: Float[Tensor, "B T Z"] | None  # of a method that infers one
+    loss: Float[Tensor, ""]  # L_FD; 0 where nothing is learnt
 
 
-def context_loss(model: WorldModel, batch: Batch, train: TrainConfig, generator: torch.Generator) -> Tensor:
-    """() L_FD alone: what trains the code before there is a world model."""
+def context_loss(model: WorldModel, batch: Batch, train: TrainConfig, generator: torch.Generator) -> Float[Tensor, ""]:
+    """L_FD alone: what trains the code before there is a world model."""
     return infer_context(model, batch, train, generator).loss
 
 
@@ -55,8 +53,8 @@ def infer_context(
 
 def _codes_across(
     model: WorldModel, batch: Batch, train: TrainConfig, generator: torch.Generator, learn: bool
-) -> tuple[Tensor, Tensor]:
-    """A code of another window of the episode, held for the sequence, (B, T, Z); and L_FD.
+) -> tuple[Float[Tensor, "B T Z"], Float[Tensor, ""]]:
+    """A code of another window of the episode, held for the sequence; and L_FD.
 
     The window is cut at L lengths, and each of their codes must predict transitions from outside the window. The
     first, which the world model gets, is mostly of the whole window: a code that is often too short to know is one to
@@ -82,14 +80,14 @@ def _codes_across(
         batch.target_next.unsqueeze(1).expand(-1, lengths, -1, -1),
         codes.unsqueeze(2).expand(-1, -1, targets, -1),
         model.normalizer,
-    )  # (B, L, M)
+    )  # (B, L, J)
     return held, masked_mean(error.mean((1, 2)), batch.target_mask)
 
 
 def _own_codes(
     model: WorldModel, batch: Batch, train: TrainConfig, generator: torch.Generator, learn: bool
-) -> tuple[Tensor, Tensor]:
-    """The paper's literal pairing: z_t of the very window that ends at t, for every step, (B, T, Z); and L_FD."""
+) -> tuple[Float[Tensor, "B T Z"], Float[Tensor, ""]]:
+    """The paper's literal pairing: z_t of the very window that ends at t, for every step; and L_FD."""
     steps = batch.window_offset.unsqueeze(1) + torch.arange(batch.mask.shape[1], device=batch.obs.device)
     tokens = model.tokens(batch.window_obs, batch.window_action, batch.window_first)
     own = model.context_encoder.at(tokens, batch.window_first, steps)
@@ -102,8 +100,8 @@ def _own_codes(
 
 
 @torch.no_grad()
-def window_context(model: WorldModel, batch: Batch) -> Tensor:
-    """(B, X) without gradient: of the whole window's code, or the given one, or none."""
+def window_context(model: WorldModel, batch: Batch) -> Float[Tensor, "B X"]:
+    """The context without gradient: of the whole window's code, or the given one, or none."""
     if not model.method.infers_context:
         return batch.context if model.method.source == "given" else batch.context[:, :0]
     tokens = model.tokens(batch.window_obs, batch.window_action, batch.window_first)
@@ -112,7 +110,7 @@ def window_context(model: WorldModel, batch: Batch) -> Tensor:
 
 
 @torch.no_grad()
-def _track_code_scale(model: WorldModel, code: Tensor) -> None:
+def _track_code_scale(model: WorldModel, code: Float[Tensor, "B T Z"]) -> None:
     if not model.training:
         return
     flat = code.reshape(-1, code.shape[-1])
@@ -120,7 +118,7 @@ def _track_code_scale(model: WorldModel, code: Tensor) -> None:
     model.code_std.lerp_(flat.std(0).clamp_min(1e-3), 1.0 - CODE_SCALE_DECAY)
 
 
-def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of values where the mask of the same shape holds; 0 where it holds nowhere."""
+def masked_mean(values: Float[Tensor, "*B"], mask: Bool[Tensor, "*B"]) -> Float[Tensor, ""]:
+    """Mean of values where the mask holds; 0 where it holds nowhere."""
     weight = mask.to(values.dtype)
     return (values * weight).sum() / weight.sum().clamp_min(1.0)

@@ -5,8 +5,6 @@ context code and the latent state are told of stays what it was. The decoder goe
 
 An embedding e of one picture knows no velocity. What an agent of pixels calls its observation is the pair
 (e_t, e_t - e_{t-1}), so that a token of the context encoder carries the change of both, and with it an acceleration.
-
-Shapes: E embedding, P = 64 pixels a side, C channels.
 """
 
 import itertools
@@ -16,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dali.model.nets import NormAct, init_weights
+from dali.model.shapes import Bool, Float, UInt8
 
 LAYERS = 4  # halvings of the picture, from 64 to 4 pixels a side
 SMALLEST = 4
@@ -23,18 +22,18 @@ CHUNK = 256  # pictures that are encoded or decoded at a time where no gradient 
 
 
 class MapNormAct(nn.Module):
-    """Layer norm over a whole feature map (B, C, P, P), a weight and a bias per channel, then SiLU."""
+    """Layer norm over a whole feature map, a weight and a bias per channel, then SiLU."""
 
     def __init__(self, channels: int):
         super().__init__()
         self.norm = nn.GroupNorm(1, channels, eps=1e-3)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "P channels side side"]) -> Float[Tensor, "P channels side side"]:
         return F.silu(self.norm(x))
 
 
 class Autoencoder(nn.Module):
-    """Convolutional encoder and decoder of pictures (..., 64, 64, 3)."""
+    """Convolutional encoder and decoder of pictures."""
 
     def __init__(self, embedding: int, depth: int):
         super().__init__()
@@ -55,17 +54,17 @@ class Autoencoder(nn.Module):
         self.decoder = nn.Sequential(*up, nn.ConvTranspose2d(depth, 3, 4, 2, 1))
         init_weights(self)
 
-    def encode(self, frames: Tensor) -> Tensor:
-        """Embeddings (B, E) of uint8 pictures (B, 64, 64, 3), normalised over E so that their scale is fixed."""
+    def encode(self, frames: UInt8[Tensor, "P 64 64 3"]) -> Float[Tensor, "P E"]:
+        """Embeddings of pictures, normalised over E so that their scale is fixed."""
         x = frames.permute(0, 3, 1, 2).to(torch.float32) / 255.0 - 0.5
         return F.layer_norm(self.encoder(x), (self.embedding,))
 
-    def decode(self, embedding: Tensor) -> Tensor:
-        """Pictures (B, 64, 64, 3) of embeddings (B, E), in units in which 0 is black and 1 is white, unclipped."""
+    def decode(self, embedding: Float[Tensor, "P E"]) -> Float[Tensor, "P 64 64 3"]:
+        """Pictures of embeddings, in units in which 0 is black and 1 is white, unclipped."""
         return (self.decoder(embedding) + 0.5).permute(0, 2, 3, 1)
 
-    def loss(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """What trains the autoencoder, on uint8 pictures (3 B, 64, 64, 3) of which each three follow one another.
+    def loss(self, frames: UInt8[Tensor, "P 64 64 3"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """What trains the autoencoder, on pictures of which each three follow one another.
 
         Returns:
             The squared error summed over pixels, and the bend of the embedding's path: the mean of
@@ -78,35 +77,33 @@ class Autoencoder(nn.Module):
         return picture_error(self.decode(embedding), frames).mean(), bend
 
     @torch.no_grad()
-    def embed(self, frames: Tensor) -> Tensor:
+    def embed(self, frames: UInt8[Tensor, "P 64 64 3"]) -> Float[Tensor, "P E"]:
         """As ``encode``, a few at a time and without a gradient."""
         return torch.cat([self.encode(part) for part in frames.split(CHUNK)])
 
-    def watch(self, frames: Tensor) -> Tensor:
-        """Observations (B, T, 2 E) of uint8 pictures (B, T, 64, 64, 3), at whose first there is no change."""
+    def watch(self, frames: UInt8[Tensor, "B T 64 64 3"]) -> Float[Tensor, "B T O"]:
+        """Observations of pictures, at whose first there is no change."""
         embedding = self.embed(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
         first = torch.zeros(frames.shape[:2], dtype=torch.bool)
         first[:, 0] = True
         return with_change(embedding, embedding.roll(1, 1), first)
 
     @torch.no_grad()
-    def picture(self, embedding: Tensor) -> Tensor:
-        """uint8 pictures (..., 64, 64, 3) of embeddings (..., E)."""
+    def picture(self, embedding: Float[Tensor, "*B E"]) -> UInt8[Tensor, "*B 64 64 3"]:
+        """Pictures of embeddings."""
         flat = embedding.reshape(-1, self.embedding)
         parts = [(self.decode(part).clamp(0.0, 1.0) * 255.0).round().to(torch.uint8) for part in flat.split(CHUNK)]
         return torch.cat(parts).unflatten(0, embedding.shape[:-1])
 
 
-def picture_error(decoded: Tensor, frames: Tensor) -> Tensor:
-    """Squared error (B,) between decoded pictures and uint8 ones (B, 64, 64, 3) in [0, 1], summed over pixels."""
+def picture_error(decoded: Float[Tensor, "P 64 64 3"], frames: UInt8[Tensor, "P 64 64 3"]) -> Float[Tensor, "P"]:
+    """Squared error between decoded pictures and given ones in [0, 1], summed over pixels."""
     return ((decoded - frames.to(decoded.dtype) / 255.0) ** 2).sum((1, 2, 3))
 
 
-def with_change(embedding: Tensor, before: Tensor, first: Tensor) -> Tensor:
-    """The pair (e_t, e_t - e_{t-1}), (..., 2 E); no change where an episode starts.
-
-    Args:
-        embedding, before: (..., E). first: (...,) bool.
-    """
+def with_change(
+    embedding: Float[Tensor, "*B E"], before: Float[Tensor, "*B E"], first: Bool[Tensor, "*B"]
+) -> Float[Tensor, "*B 2*E"]:
+    """The pair (e_t, e_t - e_{t-1}); no change where an episode is ``first``."""
     change = (embedding - before) * (~first).unsqueeze(-1)
     return torch.cat([embedding, change], -1)

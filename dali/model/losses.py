@@ -1,7 +1,4 @@
-"""What trains the world model, and with it the code's cross-modal term and the dynamics ensemble.
-
-Shapes: B batch, T time, H dreamed steps, O observation, X context as the networks read it, M' targets.
-"""
+"""What trains the world model, and with it the code's cross-modal term and the dynamics ensemble."""
 
 from dataclasses import dataclass
 
@@ -15,6 +12,7 @@ from dali.model.context_losses import infer_context, masked_mean, window_context
 from dali.model.conv import picture_error
 from dali.model.dists import twohot_loss
 from dali.model.rssm import LatentState, kl_losses
+from dali.model.shapes import Bool, Float
 from dali.model.world_model import WorldModel
 
 
@@ -22,11 +20,11 @@ from dali.model.world_model import WorldModel
 class WorldModelOutput:
     """What one update of the world model leaves for the behaviour and the log."""
 
-    loss: Tensor  # scalar, world model and context encoder together
+    loss: Float[Tensor, ""]  # world model and context encoder together
     states: LatentState  # (B, T, ...), attached
-    context: Tensor  # (B, T, X), detached
-    mask: Tensor  # (B, T) bool: records that were learnt from
-    metrics: dict[str, Tensor]  # detached scalars
+    context: Float[Tensor, "B T X"]  # detached
+    mask: Bool[Tensor, "B T"]  # records that were learnt from
+    metrics: dict[str, Float[Tensor, ""]]  # detached
 
 
 def world_model_loss(
@@ -77,14 +75,18 @@ def world_model_loss(
     return WorldModelOutput(loss, states, context.detach(), mask, metrics)
 
 
-def _continue_loss(logits: Tensor, terminal: Tensor) -> Tensor:
-    """(B, T) cross entropy of logits (B, T, 1)."""
+def _continue_loss(logits: Float[Tensor, "B T 1"], terminal: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
+    """Cross entropy of the continue head's logits."""
     return F.binary_cross_entropy_with_logits(logits.squeeze(-1), 1.0 - terminal.float(), reduction="none")
 
 
 def _swap_context(
-    model: WorldModel, context: Tensor, mask: Tensor, train: TrainConfig, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+    model: WorldModel,
+    context: Float[Tensor, "B T X"],
+    mask: Bool[Tensor, "B T"],
+    train: TrainConfig,
+    generator: torch.Generator,
+) -> tuple[Float[Tensor, "B T X"], Bool[Tensor, "B T"]]:
     """Gives the first records of some sequences the context of another row; returns it, and the mask without them.
 
     A counterfactual changes the context of a state that was filtered under another. A model that has seen each state
@@ -104,11 +106,11 @@ def dream_loss(
     model: WorldModel,
     batch: Batch,
     states: LatentState,
-    context: Tensor,
-    mask: Tensor,
+    context: Float[Tensor, "B T X"],
+    mask: Bool[Tensor, "B T"],
     train: TrainConfig,
     generator: torch.Generator,
-) -> Tensor:
+) -> Float[Tensor, ""]:
     """Imagination reconstruction: what a few steps of the prior decode to, against the data.
 
     A KL between categoricals is a poor regression loss: the posterior can hold an observation far more exactly than the
@@ -117,7 +119,7 @@ def dream_loss(
     dream starts at the last of those: the state is of one physics, the dream of another, as in a counterfactual.
 
     Returns:
-        () squared error in standard deviations, summed over O, mean over steps.
+        Squared error in standard deviations, summed over O, mean over steps.
     """
     size, time = batch.mask.shape
     horizon, rows = train.dream_steps, torch.arange(size, device=mask.device)
@@ -134,8 +136,8 @@ def dream_loss(
     return masked_mean(error, batch.mask[each])
 
 
-def ensemble_loss(model: WorldModel, batch: Batch) -> Tensor:
-    """() mean one-step error of the ensemble's members, each on its own share of the batch's target transitions.
+def ensemble_loss(model: WorldModel, batch: Batch) -> Float[Tensor, ""]:
+    """Mean one-step error of the ensemble's members, each on its own share of the batch's target transitions.
 
     The context is the whole window's code, without gradient, or the given one.
     """
@@ -143,7 +145,7 @@ def ensemble_loss(model: WorldModel, batch: Batch) -> Tensor:
     members = model.ensemble.members
     share = batch.target_obs.shape[1] // members
 
-    def shared_out(values: Tensor) -> Tensor:  # (B, M', .) -> (M, B * share, .)
+    def shared_out(values: Float[Tensor, "B J I"]) -> Float[Tensor, "{members} N I"]:  # N = B J / members
         return values[:, : share * members].unflatten(1, (members, share)).transpose(0, 1).flatten(1, 2)
 
     held = window_context(model, batch).unsqueeze(1).expand(-1, batch.target_obs.shape[1], -1)
@@ -158,15 +160,17 @@ def ensemble_loss(model: WorldModel, batch: Batch) -> Tensor:
     return masked_mean(error, usable)
 
 
-def _pixel_loss(model: WorldModel, decoded: Tensor, batch: Batch, mask: Tensor) -> Tensor:
-    """Squared error of pixels in [0, 1], summed over a picture, on some records of what (B, T, O) decode to."""
+def _pixel_loss(
+    model: WorldModel, decoded: Float[Tensor, "B T O"], batch: Batch, mask: Bool[Tensor, "B T"]
+) -> Float[Tensor, ""]:
+    """Squared error of pixels in [0, 1], summed over a picture, on some of the decoded records."""
     assert model.autoencoder is not None
     chosen = model.normalizer.denormalize(decoded[batch.frame_row, batch.frame_step])[:, : model.autoencoder.embedding]
     error = picture_error(model.autoencoder.decode(chosen), batch.frames)
     return masked_mean(error, mask[batch.frame_row, batch.frame_step])
 
 
-def autoencoder_loss(model: WorldModel, batch: Batch) -> tuple[Tensor, Tensor]:
+def autoencoder_loss(model: WorldModel, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """What trains the autoencoder, before anything else: squared error of pixels, and bend."""
     assert model.autoencoder is not None
     return model.autoencoder.loss(batch.frames)

@@ -1,12 +1,14 @@
 """Building blocks: a dense layer with norm and activation, an MLP, and their initialisation."""
 
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+from dali.model.shapes import Float, Int
 
 CACHED = 2**21  # bytes of a core's second-level cache, about
 NORM_EPS = 1e-3  # of all layer norms but the context encoder's
@@ -29,19 +31,19 @@ def init_weights(module: nn.Module, scale: float = 1.0) -> None:
 
 @dataclass(frozen=True)
 class Picked:
-    """Features (..., F) without gradient, S C of which are one-hot latents of S groups: the columns of the ones.
+    """Features (*B, I) without gradient, SC of which are one-hot latents of S groups: the columns of the ones.
 
-    A layer then adds up S columns of its weight instead of multiplying by S C numbers of which S are not zero.
+    A layer then adds up S columns of its weight instead of multiplying by SC numbers of which S are not zero.
     """
 
-    rest: Tensor  # (..., F - S C): what lies before and behind the latents, side by side
-    columns: Tensor  # (..., S), counted from the first of the latents
+    rest: Float[Tensor, "*B rest"]  # what lies before and behind the latents, side by side: I - SC
+    columns: Int[Tensor, "*B S"]  # counted from the first of the latents
     before: int  # features that lie before the latents
 
     def __len__(self) -> int:
         return len(self.rest)
 
-    def __getitem__(self, where) -> "Picked":
+    def __getitem__(self, where: int | slice | tuple[slice, ...]) -> "Picked":
         return Picked(self.rest[where], self.columns[where], self.before)
 
     def transpose(self, first: int, second: int) -> "Picked":
@@ -51,19 +53,19 @@ class Picked:
         """Leading axes as one."""
         return Picked(self.rest.flatten(first, last), self.columns.flatten(first, last), self.before)
 
-    def times(self, weight: "SplitWeight") -> Tensor:
-        """What F.linear makes of features (N, F): (N, units)."""
+    def times(self, weight: "SplitWeight") -> Float[Tensor, "N U"]:
+        """What F.linear makes of features (N, I)."""
         looked_up = F.embedding_bag(self.columns, weight.latents, mode="sum")
         return torch.addmm(looked_up, self.rest, weight.rest.t())
 
-    def split(self, weight: Tensor) -> "SplitWeight":
-        """A weight (units, F) as ``times`` takes it."""
+    def split(self, weight: Float[Tensor, "U I"]) -> "SplitWeight":
+        """A weight as ``times`` takes it."""
         behind = self._behind(weight.shape[1])
         rest = torch.cat([weight[:, : self.before], weight[:, behind:]], 1)
         return SplitWeight(rest, weight[:, self.before : behind].t().contiguous())
 
-    def weight_gradient(self, grad: Tensor, width: int) -> Tensor:
-        """The gradient (units, width) of the weight of ``times``, of that (N, units) of its result."""
+    def weight_gradient(self, grad: Float[Tensor, "N U"], width: int) -> Float[Tensor, "U {width}"]:
+        """The gradient of the weight of ``times``, of that of its result, for ``width`` features."""
         behind = self._behind(width)
         latents = grad.new_zeros(behind - self.before, grad.shape[1])
         # In parts that stay in the cache, since each row is read S times.
@@ -82,15 +84,15 @@ class Picked:
 class SplitWeight(NamedTuple):
     """A layer's weight, taken apart for ``Picked``."""
 
-    rest: Tensor  # (units, F - S C)
-    latents: Tensor  # (S C, units)
+    rest: Float[Tensor, "U rest"]
+    latents: Float[Tensor, "SC U"]
 
 
-Features = Tensor | Picked
+Features = Float[Tensor, "*B I"] | Picked
 
 
 def stack_in_time(features: list[Features]) -> Features:
-    """(B, T, F) of T features (B, F). They lie in the order of time, so that those of a span of it are a view."""
+    """(B, T, I) of T features (B, I). They lie in the order of time, so that those of a span of it are a view."""
     if isinstance(features[0], Tensor):
         return torch.stack(cast(list[Tensor], features)).transpose(0, 1)
     picked = cast(list[Picked], features)
@@ -100,39 +102,43 @@ def stack_in_time(features: list[Features]) -> Features:
 
 class _PickedProduct(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, features: Picked, weight: Tensor) -> Tensor:
+    def forward(ctx: Any, features: Picked, weight: Float[Tensor, "U I"]) -> Float[Tensor, "N U"]:
         ctx.features, ctx.width = features, weight.shape[1]
         return features.times(features.split(weight))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Float[Tensor, "N U"]) -> tuple[None, Float[Tensor, "U I"]]:
         return None, ctx.features.weight_gradient(grad, ctx.width)
 
 
 class Normed(NamedTuple):
-    """A layer norm's input (N, W), its statistics, its output, and SiLU of that."""
+    """A layer norm's input, its statistics, its output, and SiLU of that."""
 
-    x: Tensor
-    mean: Tensor
-    rstd: Tensor
-    y: Tensor
-    active: Tensor
+    x: Float[Tensor, "*B W"]
+    mean: Float[Tensor, "*B 1"]
+    rstd: Float[Tensor, "*B 1"]
+    y: Float[Tensor, "*B W"]
+    active: Float[Tensor, "*B W"]
 
 
-def norm_act(x: Tensor, weight: Tensor, bias: Tensor) -> Normed:
-    """Layer norm and SiLU of (..., W), for no gradient."""
+def norm_act(x: Float[Tensor, "*B W"], weight: Float[Tensor, "W"], bias: Float[Tensor, "W"]) -> Normed:
+    """Layer norm and SiLU over W, for no gradient."""
     y, mean, rstd = torch.ops.aten.native_layer_norm(x, weight.shape, weight, bias, NORM_EPS)
     return Normed(x, mean, rstd, y, torch.sigmoid(y).mul_(y))  # in two thirds of the time that F.silu takes
 
 
-def norm_act_backward(grad: Tensor, normed: Normed, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def norm_act_backward(
+    grad: Float[Tensor, "*B W"], normed: Normed, weight: Float[Tensor, "W"], bias: Float[Tensor, "W"]
+) -> tuple[Float[Tensor, "*B W"], Float[Tensor, "W"], Float[Tensor, "W"]]:
     """Gradients of input, weight and bias, of that of ``active``."""
     d_y = torch.ops.aten.silu_backward(grad, normed.y)
     return norm_backward(d_y, normed, weight, bias)
 
 
-def norm_backward(grad: Tensor, normed: Normed, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def norm_backward(
+    grad: Float[Tensor, "*B W"], normed: Normed, weight: Float[Tensor, "W"], bias: Float[Tensor, "W"]
+) -> tuple[Float[Tensor, "*B W"], Float[Tensor, "W"], Float[Tensor, "W"]]:
     """Gradients of a layer norm's input, weight and bias, of that of its output."""
     return torch.ops.aten.native_layer_norm_backward(
         grad, normed.x, weight.shape, normed.mean, normed.rstd, weight, bias, (True, True, True)
@@ -141,32 +147,36 @@ def norm_backward(grad: Tensor, normed: Normed, weight: Tensor, bias: Tensor) ->
 
 class _NormAct(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, x: Float[Tensor, "*B W"], weight: Float[Tensor, "W"], bias: Float[Tensor, "W"]
+    ) -> Float[Tensor, "*B W"]:
         normed = norm_act(x, weight, bias)
         ctx.save_for_backward(*normed[:4], weight, bias)
         return normed.active
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor):
+    def backward(
+        ctx: Any, grad: Float[Tensor, "*B W"]
+    ) -> tuple[Float[Tensor, "*B W"], Float[Tensor, "W"], Float[Tensor, "W"]]:
         x, mean, rstd, y, weight, bias = ctx.saved_tensors
         return norm_act_backward(grad, Normed(x, mean, rstd, y, y), weight, bias)
 
 
 class NormAct(nn.Module):
-    """Layer norm followed by SiLU, for (..., width)."""
+    """Layer norm followed by SiLU, over the last axis."""
 
     def __init__(self, width: int):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(width))
         self.bias = nn.Parameter(torch.zeros(width))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "*B W"]) -> Float[Tensor, "*B W"]:
         return _NormAct.apply(x, self.weight, self.bias)
 
 
 def trunk(width_in: int, units: int, layers: int, norm: bool = True) -> nn.Sequential:
-    """Dense layers with SiLU, and layer norm unless told otherwise: (..., in) -> (..., units)."""
+    """Dense layers with SiLU, and layer norm unless told otherwise: (*B, I) -> (*B, U)."""
     body: list[nn.Module] = []
     for i in range(layers):
         body.append(nn.Linear(width_in if i == 0 else units, units, bias=not norm))
@@ -177,7 +187,7 @@ def trunk(width_in: int, units: int, layers: int, norm: bool = True) -> nn.Seque
 
 
 class MLP(nn.Module):
-    """A trunk and a linear output: (..., in) -> (..., out)."""
+    """A trunk and a linear output."""
 
     def __init__(
         self, width_in: int, width_out: int, units: int, layers: int, out_scale: float = 1.0, norm: bool = True
@@ -187,7 +197,7 @@ class MLP(nn.Module):
         self.out = nn.Linear(units, width_out)
         init_weights(self.out, out_scale)
 
-    def forward(self, x: Features) -> Tensor:
+    def forward(self, x: Features) -> Float[Tensor, "*B U"]:
         if isinstance(x, Tensor):
             return self.out(self.body(x))
         first = cast(nn.Linear, self.body[0])
@@ -215,8 +225,8 @@ class Evaluation:
         self.first: SplitWeight | None = None
 
     @torch.no_grad()
-    def step(self, t: int, x: Features) -> Tensor:
-        """Outputs (N, out) of the features (N, in) of step t."""
+    def step(self, t: int, x: Float[Tensor, "N I"] | Picked) -> Float[Tensor, "N U"]:
+        """Outputs of the features (N, I) of step t."""
         for (linear, norm), products, active in zip(self.layers, self.products, self.active, strict=True):
             if isinstance(x, Tensor):
                 torch.mm(x, linear.weight.t(), out=products[t])
@@ -227,22 +237,24 @@ class Evaluation:
             x = torch.mul(torch.sigmoid(y), y, out=active[t])
         return torch.addmm(self.net.out.bias, cast(Tensor, x), self.net.out.weight.t(), out=self.out[t])
 
-    def with_gradient(self, x: Features) -> Tensor:
-        """All outputs (T * N, out) of the features (T * N, in), with the gradient of the weights."""
+    def with_gradient(self, x: Float[Tensor, "TN I"] | Picked) -> Float[Tensor, "TN U"]:
+        """All outputs of the features (TN, I) of all steps, with the gradient of the weights."""
         weights = [p for linear, norm in self.layers for p in (linear.weight, norm.weight, norm.bias)]
         return _Evaluated.apply(self, x, *weights, self.net.out.weight, self.net.out.bias)
 
 
 class _Evaluated(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, evaluation: Evaluation, x: Features, *weights: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, evaluation: Evaluation, x: Float[Tensor, "TN I"] | Picked, *weights: Float[Tensor, "..."]
+    ) -> Float[Tensor, "TN U"]:
         ctx.evaluation, ctx.x = evaluation, x
         ctx.save_for_backward(*weights)
         return evaluation.out.flatten(0, 1)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Float[Tensor, "TN U"]) -> tuple[Float[Tensor, "..."] | None, ...]:
         *layers, out_weight, _ = ctx.saved_tensors
         products, active = ([x.flatten(0, 1) for x in xs] for xs in (ctx.evaluation.products, ctx.evaluation.active))
         grads = [grad.t() @ active[-1], grad.sum(0)]

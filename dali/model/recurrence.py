@@ -9,13 +9,11 @@ One step, of h_{t-1}, s_{t-1}, what was projected of action and context, and, of
 
 Left to autograd, each weight's gradient would be one product and one sum a step. Here it is one product for all steps
 together, over tensors that lie in the order of time, and a step leaves 12 tensors behind in place of some 60 nodes.
-
-Shapes: B batch, T time, D deterministic state, O expectation (0: none), S x C groups x classes, W hidden width.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -24,28 +22,29 @@ from torch.autograd.function import once_differentiable
 
 from dali.model.dists import Draw, draw_at, sample_onehot
 from dali.model.nets import NORM_EPS, Normed, norm_act, norm_act_backward, norm_backward
+from dali.model.shapes import Float
 
 WORTH_LAYING_OUT = 8  # steps
 
-# (step, deter (B, D + O), stoch (B, S C)) -> e_t (B, O), which hands no gradient on.
-Expectation = Callable[[int, Tensor, Tensor], Tensor]
+# (step, deter, stoch) -> e_t, which hands no gradient on.
+Expectation = Callable[[int, Float[Tensor, "B DO"], Float[Tensor, "B SC"]], Float[Tensor, "B O"]]
 
 
 class Weights(NamedTuple):
     """What a step multiplies by; ``head`` is of the posterior or of the prior."""
 
-    stoch: Tensor  # (W, S C)
-    expected: Tensor | None  # (W, O)
-    norm: Tensor  # (W,), and its bias
-    norm_bias: Tensor
-    gru: Tensor  # (3 D, W + D)
-    gru_norm: Tensor  # (3 D,)
-    gru_bias: Tensor
-    head: Tensor  # (W, D + O)
-    head_norm: Tensor  # (W,)
-    head_bias: Tensor
-    out: Tensor  # (S C, W)
-    out_bias: Tensor
+    stoch: Float[Tensor, "W SC"]
+    expected: Float[Tensor, "W O"] | None
+    norm: Float[Tensor, "W"]
+    norm_bias: Float[Tensor, "W"]
+    gru: Float[Tensor, "G WD"]
+    gru_norm: Float[Tensor, "G"]
+    gru_bias: Float[Tensor, "G"]
+    head: Float[Tensor, "W DO"]
+    head_norm: Float[Tensor, "W"]
+    head_bias: Float[Tensor, "W"]
+    out: Float[Tensor, "SC W"]
+    out_bias: Float[Tensor, "SC"]
 
     def laid_out(self) -> "Weights":
         """The same numbers in the order of their transposes, in which small products are up to a fifth faster."""
@@ -58,31 +57,35 @@ class Plan:
 
     groups: int
     unimix: float
-    noise: Draw  # (B, T, S) uniform, None for the mode, or "mean"
+    noise: Draw  # (B, T, S) for a sequence
     expectation: Expectation | None
 
 
 class Step(NamedTuple):
     """What one step leaves; all but the two states is for its gradient."""
 
-    deter: Tensor
-    stoch: Tensor
-    joined: Tensor  # (B, W + D): x and h_{t-1}
+    deter: Float[Tensor, "B DO"]
+    stoch: Float[Tensor, "B SC"]
+    joined: Float[Tensor, "B WD"]  # x and h_{t-1}
     input: Normed
     gru: Normed
-    gates: tuple[Tensor, Tensor, Tensor, Tensor]  # reset, candidate, what is proposed of both, update
+    gates: tuple[Float[Tensor, "B D"], ...]  # reset, candidate, what is proposed of both, update
     head: Normed
-    soft: Tensor  # (B, S, C) before unimix
-    prob: Tensor  # (B, S, C)
+    soft: Float[Tensor, "B S C"]  # before unimix
+    prob: Float[Tensor, "B S C"]
 
 
 def advance(
-    weights: Weights, plan: Plan, deter: Tensor, entering: Tensor, expected: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """h_t (B, D + O) and p_t (B, S, C) of one step of the prior, for no gradient.
+    weights: Weights,
+    plan: Plan,
+    deter: Float[Tensor, "B DO"],
+    entering: Float[Tensor, "B W"],
+    expected: Float[Tensor, "B O"] | None,
+) -> tuple[Float[Tensor, "B DO"], Float[Tensor, "B S C"]]:
+    """h_t and p_t of one step of the prior, for no gradient.
 
     Args:
-        entering: (B, W), what s_{t-1}, action and context come to.
+        entering: what s_{t-1}, action and context come to.
     """
     taken = _step(weights, plan, None, deter, entering, expected, None)
     return taken.deter, taken.prob
@@ -92,12 +95,12 @@ def _step(
     weights: Weights,
     plan: Plan,
     t: int | None,
-    deter: Tensor,
-    entering: Tensor,
-    expected: Tensor | None,
-    seen: Tensor | None,
+    deter: Float[Tensor, "B DO"],
+    entering: Float[Tensor, "B W"],
+    expected: Float[Tensor, "B O"] | None,
+    seen: Float[Tensor, "B W"] | None,
 ) -> Step:
-    """One step, from deter (B, D + O) and what s_{t-1}, action and context come to, (B, W); no draw without a ``t``."""
+    """One step, from h_{t-1} and what s_{t-1}, action and context come to; no draw without a ``t``."""
     w, size = weights, weights.gru.shape[0] // 3
     if expected is not None and w.expected is not None:
         entering = torch.addmm(entering, expected, w.expected.t())
@@ -117,27 +120,41 @@ def _step(
     headed = norm_act(head, w.head_norm, w.head_bias)
     soft = F.softmax(torch.addmm(w.out_bias, headed.active, w.out.t()).unflatten(-1, (plan.groups, -1)), -1)
     prob = (soft * (1.0 - plan.unimix)).add_(plan.unimix / soft.shape[-1])
-    stoch = prob if t is None else sample_onehot(prob, draw_at(plan.noise, t)).flatten(-2)
-    return Step(after, stoch, joined, entered, mixed, (reset, candidate, proposed, update), headed, soft, prob)
+    drawn = prob if t is None else sample_onehot(prob, draw_at(plan.noise, t))
+    gates = (reset, candidate, proposed, update)
+    return Step(after, drawn.flatten(-2), joined, entered, mixed, gates, headed, soft, prob)
 
 
 def roll(
-    weights: Weights, plan: Plan, given: Tensor, seen: Tensor | None, deter: Tensor, stoch: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """T steps from deter (B, D + O) and stoch (B, S C).
+    weights: Weights,
+    plan: Plan,
+    given: Float[Tensor, "B T W"],
+    seen: Float[Tensor, "B T W"] | None,
+    deter: Float[Tensor, "B DO"],
+    stoch: Float[Tensor, "B SC"],
+) -> tuple[Float[Tensor, "B T DO"], Float[Tensor, "B T SC"], Float[Tensor, "B T S C"]]:
+    """T steps from the state before them.
 
     Args:
-        given: (B, T, W) of actions and contexts. seen: (B, T, W) of observations, for a posterior.
+        given: what actions and contexts come to. seen: what observations come to, for a posterior.
 
     Returns:
-        deter (B, T, D + O), stoch (B, T, S C) and probabilities (B, T, S, C).
+        h_t, s_t and their probabilities.
     """
     return _Roll.apply(plan, given, seen, deter, stoch, *weights)
 
 
 class _Roll(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, plan: Plan, given: Tensor, seen: Tensor | None, deter: Tensor, stoch: Tensor, *tensors):
+    def forward(
+        ctx: Any,
+        plan: Plan,
+        given: Float[Tensor, "B T W"],
+        seen: Float[Tensor, "B T W"] | None,
+        deter: Float[Tensor, "B DO"],
+        stoch: Float[Tensor, "B SC"],
+        *tensors: Any,  # the fields of Weights, since autograd watches no tuple
+    ) -> tuple[Float[Tensor, "B T DO"], Float[Tensor, "B T SC"], Float[Tensor, "B T S C"]]:
         w = Weights(*tensors)
         if given.shape[1] >= WORTH_LAYING_OUT:
             w = w.laid_out()
@@ -156,7 +173,9 @@ class _Roll(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, d_deter: Tensor, d_stoch: Tensor, d_prob: Tensor):
+    def backward(
+        ctx: Any, d_deter: Float[Tensor, "B T DO"], d_stoch: Float[Tensor, "B T SC"], d_prob: Float[Tensor, "B T S C"]
+    ) -> tuple[Float[Tensor, "..."] | None, ...]:
         deters, stochs, first, *tensors = ctx.saved_tensors
         back, of_start = _Backward(Weights(*tensors), ctx.unimix), any(ctx.needs_input_grad[3:5])
         d_soft = (d_prob + d_stoch.view_as(d_prob)).mul_(1.0 - ctx.unimix)
@@ -176,16 +195,22 @@ class _Backward:
 
     def __init__(self, weights: Weights, unimix: float):
         self.w, self.unimix = weights, unimix
-        self.d_given: list[Tensor] = []  # (B, W) a step, the last step first; so are the others
-        self.d_gru: list[Tensor] = []
-        self.d_seen: list[Tensor] = []
-        self.d_logits: list[Tensor] = []
+        self.d_given: list[Float[Tensor, "B W"]] = []  # one a step, the last step first; so are the others
+        self.d_gru: list[Float[Tensor, "B G"]] = []
+        self.d_seen: list[Float[Tensor, "B W"]] = []
+        self.d_logits: list[Float[Tensor, "B SC"]] = []
         self.norms: list[tuple[Tensor, ...]] = []  # of a step: of the weights and biases of its three norms
 
     def step(
-        self, s: Step, d_deter: Tensor, d_soft: Tensor, later_h: Tensor | None, later_s: Tensor | None, further: bool
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """Gradients of h_{t-1} (B, D) and s_{t-1} (B, S C), of those of a step's results and of the step after it."""
+        self,
+        s: Step,
+        d_deter: Float[Tensor, "B DO"],
+        d_soft: Float[Tensor, "B S C"],
+        later_h: Float[Tensor, "B D"] | None,
+        later_s: Float[Tensor, "B SC"] | None,
+        further: bool,
+    ) -> tuple[Float[Tensor, "B D"] | None, Float[Tensor, "B SC"] | None]:
+        """Gradients of h_{t-1} and s_{t-1}, of those of a step's results and of the step after it."""
         w, size = self.w, self.w.gru.shape[0] // 3
         if later_s is not None:
             d_soft = torch.add(d_soft, later_s.view_as(d_soft), alpha=1.0 - self.unimix)
@@ -217,11 +242,13 @@ class _Backward:
         d_before = torch.addcmul(d_joined[:, hidden:] + d_h, d_h, update, value=-1.0)
         return d_before, d_given @ w.stoch
 
-    def gathered(self, steps: list[Step], deter: Tensor, before: Tensor) -> tuple[Tensor, Tensor, Weights]:
-        """Gradients of ``given`` and ``seen`` (B, T, W), and of all weights, each one product over all steps.
+    def gathered(
+        self, steps: list[Step], deter: Float[Tensor, "B T DO"], before: Float[Tensor, "B T SC"]
+    ) -> tuple[Float[Tensor, "B T W"], Float[Tensor, "B T W"], Weights]:
+        """Gradients of ``given`` and ``seen``, and of all weights, each one product over all steps.
 
         Args:
-            deter: (B, T, D + O) of the steps. before: (B, T, S C), s_{t-1} at index t.
+            deter: of the steps. before: s_{t-1} at index t.
         """
         size = self.w.gru.shape[0] // 3
         d_given, d_gru, d_seen, d_logits = (

@@ -5,48 +5,48 @@ ensemble expects after the one before: in a dream after what (h_{t-1}, s_{t-1}) 
 observation o_{t-1} itself. GRU, prior, posterior and all heads read it; the posterior also reads the innovation
 o_t - e_t, and what the decoder says is added to e_t. At a first record, before which nothing is known, e_t = o_t.
 
-Shapes: B batch, T time, D deterministic state, S x C stochastic groups x classes, A action, E embedding, X context,
-O observation. A context of width 0 is a method that does not use it there; so is an expectation.
+A context of width 0, deep or shallow, is a method that does not use it there; so is an expectation.
 """
 
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import Literal, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dali.config import ModelConfig
-from dali.model.dists import Draw, categorical_kl, sample_class, sample_onehot, unimix_probs
+from dali.model.dists import categorical_kl, sample_class, sample_onehot, unimix_probs
 from dali.model.nets import NormAct, init_weights
 from dali.model.recurrence import Expectation, Plan, Weights, advance, roll
+from dali.model.shapes import Bool, Float, Int
 
 
 @dataclass(frozen=True)
 class LatentState:
     """Deterministic and stochastic state of a batch; leading axes are (B,) or (B, T)."""
 
-    deter: Tensor  # (..., D), or (..., D + O) with the expectation behind it
-    stoch: Tensor  # (..., S * C), concatenated one-hot groups
+    deter: Float[Tensor, "*B DO"]  # with the expectation, where there is one, behind it
+    stoch: Float[Tensor, "*B SC"]  # concatenated one-hot groups
 
     def detach(self) -> "LatentState":
         return LatentState(self.deter.detach(), self.stoch.detach())
 
-    def masked(self, keep: Tensor) -> "LatentState":
-        """Zeros the states where keep (...,) is 0: the state before an episode."""
-        keep = keep.unsqueeze(-1).to(self.deter.dtype)
-        return LatentState(self.deter * keep, self.stoch * keep)
+    def masked(self, keep: Bool[Tensor, "*B"]) -> "LatentState":
+        """Zeros the states where ``keep`` does not hold: the state before an episode."""
+        kept = keep.unsqueeze(-1).to(self.deter.dtype)
+        return LatentState(self.deter * kept, self.stoch * kept)
 
-    def index(self, *where) -> "LatentState":
+    def index(self, *where: int | slice | Int[Tensor, "..."]) -> "LatentState":
         return LatentState(self.deter[where], self.stoch[where])
 
 
 @dataclass(frozen=True)
 class PickedState:
-    """A state without gradient whose latents are one-hot: the columns (..., S) of the ones in place of them."""
+    """A state without gradient whose latents are one-hot: the columns of the ones in place of them."""
 
-    deter: Tensor
-    columns: Tensor
+    deter: Float[Tensor, "*B DO"]
+    columns: Int[Tensor, "*B S"]
 
 
 State = TypeVar("State", bound=LatentState | PickedState)
@@ -88,25 +88,25 @@ class RSSM(nn.Module):
 
     def observe(
         self,
-        embed: Tensor,
-        prev_action: Tensor,
-        deep: Tensor,
-        shallow: Tensor,
+        embed: Float[Tensor, "B T E"],
+        prev_action: Float[Tensor, "B T A"],
+        deep: Float[Tensor, "B T deep"],
+        shallow: Float[Tensor, "B T shallow"],
         state: LatentState,
-        noise: Draw,
-        expected: Tensor | None = None,
-        innovation: Tensor | None = None,
-    ) -> tuple[LatentState, Tensor]:
+        noise: Float[Tensor, "B T S"] | Literal["mean"] | None,
+        expected: Float[Tensor, "B T O"] | None = None,
+        innovation: Float[Tensor, "B T O"] | None = None,
+    ) -> tuple[LatentState, Float[Tensor, "B T S C"]]:
         """Filters a sequence.
 
         Args:
-            embed: (B, T, E). prev_action: (B, T, A), a_{t-1} at index t. deep, shallow: (B, T, X), X may be 0.
-            state: the posterior before the first step.
-            noise: (B, T, S) uniform, None for the mode, or "mean".
-            expected, innovation: (B, T, O) e_t, and o_t - e_t in sigma_Delta, of a model with an expectation.
+            prev_action: a_{t-1} at index t.
+            state: (B, ...), the posterior before the first step.
+            noise: uniform, None for the mode, or "mean".
+            expected, innovation: e_t, and o_t - e_t in sigma_Delta, of a model with an expectation.
 
         Returns:
-            Posterior states (B, T, ...) and posterior probabilities (B, T, S, C).
+            Posterior states (B, T, ...) and posterior probabilities.
         """
         # Everything that does not depend on the recurrence is projected for all steps at once.
         seen = self.posterior_given(torch.cat([embed, shallow], -1))
@@ -119,12 +119,17 @@ class RSSM(nn.Module):
         return LatentState(deter, stoch), prob
 
     def imagine(
-        self, state: LatentState, action: Tensor, deep: Tensor, noise: Draw, expectation: Expectation | None = None
+        self,
+        state: LatentState,
+        action: Float[Tensor, "B T A"],
+        deep: Float[Tensor, "B T deep"],
+        noise: Float[Tensor, "B T S"] | Literal["mean"] | None,
+        expectation: Expectation | None = None,
     ) -> LatentState:
-        """T steps of the prior: states (B, T, ...) from (B, ...) under actions (B, T, A) and contexts (B, T, X).
+        """T steps of the prior: states (B, T, ...) from (B, ...) under actions and contexts.
 
         Args:
-            noise: (B, T, S) uniform, None for the mode, or "mean".
+            noise: uniform, None for the mode, or "mean".
             expectation: gives e_t of the state before it, in a model with an expectation.
         """
         given = self.input_given(torch.cat([action, deep], -1))
@@ -133,9 +138,15 @@ class RSSM(nn.Module):
         return LatentState(deter, stoch)
 
     def imagine_step(
-        self, state: State, action: Tensor, deep: Tensor, noise: Draw, expected: Tensor | None, weights: Weights
+        self,
+        state: State,
+        action: Float[Tensor, "B A"],
+        deep: Float[Tensor, "B deep"],
+        noise: Float[Tensor, "B S"] | Literal["mean"] | None,
+        expected: Float[Tensor, "B O"] | None,
+        weights: Weights,
     ) -> State:
-        """One step of the prior: (B, ...) states under actions (B, A) and a context (B, X); noise is (B, S) here.
+        """One step of the prior: (B, ...) states under actions and a context.
 
         It hands no gradient on; ``imagine`` does. The weights are those of ``prior_weights``.
         """
@@ -159,12 +170,12 @@ class RSSM(nn.Module):
         """States whose latents are one-hot, with their columns in place of them."""
         return PickedState(state.deter, self._columns(state.stoch.unflatten(-1, (self.groups, -1)).argmax(-1)))
 
-    def _columns(self, classes: Tensor) -> Tensor:
-        """Columns (..., S) of the concatenated groups, of a class in each (..., S)."""
+    def _columns(self, classes: Int[Tensor, "*B S"]) -> Int[Tensor, "*B S"]:
+        """Columns of the concatenated groups, of a class in each."""
         return classes + torch.arange(self.groups, device=classes.device) * self.classes
 
-    def prior(self, deter: Tensor) -> Tensor:
-        """Prior probabilities (..., S, C) for (..., D)."""
+    def prior(self, deter: Float[Tensor, "*B DO"]) -> Float[Tensor, "*B S C"]:
+        """Prior probabilities of the latents."""
         return self._probs(self.prior_out(self.prior_norm(self.prior_deter(deter))))
 
     def prior_weights(self) -> Weights:
@@ -194,12 +205,14 @@ class RSSM(nn.Module):
             out_bias=out.bias,
         )
 
-    def _probs(self, logits: Tensor) -> Tensor:
+    def _probs(self, logits: Float[Tensor, "*B SC"]) -> Float[Tensor, "*B S C"]:
         return unimix_probs(logits.unflatten(-1, (self.groups, self.classes)), self.unimix)
 
 
-def kl_losses(posterior: Tensor, prior: Tensor, free_nats: float) -> tuple[Tensor, Tensor]:
-    """Dynamics and representation losses (...,) of probabilities (..., S, C), each clipped below at free_nats [V3]."""
+def kl_losses(
+    posterior: Float[Tensor, "*B S C"], prior: Float[Tensor, "*B S C"], free_nats: float
+) -> tuple[Float[Tensor, "*B"], Float[Tensor, "*B"]]:
+    """Dynamics and representation losses of probabilities, in nats, each clipped below at ``free_nats`` [V3]."""
     dyn = categorical_kl(posterior.detach(), prior)
     rep = categorical_kl(posterior, prior.detach())
     return dyn.clamp_min(free_nats), rep.clamp_min(free_nats)

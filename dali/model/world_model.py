@@ -2,11 +2,9 @@
 
 What trains it is in dali.model.losses, what trains the code in dali.model.context_losses. An agent of pixels has the
 same world model, of observations (e, change of e) that its autoencoder makes of pictures.
-
-Shapes: B batch, T time, O observation, A action, Z code, X context as the networks read it (0, F or Z), K window.
 """
 
-from typing import overload
+from typing import Literal, overload
 
 import torch
 from torch import Tensor, nn
@@ -21,14 +19,15 @@ from dali.model.nets import MLP, Features, Picked, trunk
 from dali.model.normalizer import Normalizer
 from dali.model.recurrence import Weights
 from dali.model.rssm import RSSM, LatentState, PickedState, State
+from dali.model.shapes import Bool, Float
 
 
 class WorldModel(nn.Module):
     """p(o, r, continue | h, s), its dynamics, and the context encoder of methods that infer a code."""
 
-    support: Tensor
-    code_mean: Tensor
-    code_std: Tensor
+    support: Float[Tensor, "bins"]
+    code_mean: Float[Tensor, "Z"]
+    code_std: Float[Tensor, "Z"]
 
     def __init__(self, config: ModelConfig, method: Method, obs_dim: int, action_dim: int, context_dim: int):
         super().__init__()
@@ -73,17 +72,23 @@ class WorldModel(nn.Module):
 
     # Context ---------------------------------------------------------------------------------------------------
 
-    def codes(self, obs: Tensor, prev_action: Tensor, first: Tensor) -> Tensor:
-        """z at every step of raw sequences (B, T, O), each from the K transitions before it: (B, T, Z)."""
+    def codes(
+        self, obs: Float[Tensor, "B T O"], prev_action: Float[Tensor, "B T A"], first: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B T Z"]:
+        """z at every step of raw sequences, each from the K transitions before it."""
         return self.context_encoder(self.tokens(obs, prev_action, first), first)
 
-    def codes_after(self, obs: Tensor, prev_action: Tensor, first: Tensor) -> Tensor:
-        """z at the last step of raw sequences (B, T, O) alone: (B, Z)."""
+    def codes_after(
+        self, obs: Float[Tensor, "B T O"], prev_action: Float[Tensor, "B T A"], first: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B Z"]:
+        """z at the last step of raw sequences alone."""
         last = torch.full((len(obs), 1), obs.shape[1] - 1, device=obs.device)
         return self.context_encoder.at(self.tokens(obs, prev_action, first), first, last).squeeze(1)
 
-    def tokens(self, obs: Tensor, prev_action: Tensor, first: Tensor) -> Tensor:
-        """What the context encoder reads (B, T, .) of raw sequences (B, T, O); no gradient reaches f_w from there."""
+    def tokens(
+        self, obs: Float[Tensor, "B T O"], prev_action: Float[Tensor, "B T A"], first: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B T I"]:
+        """What the context encoder reads of raw sequences; no gradient reaches f_w from there."""
         expected = None
         if self.config.context_tokens == "innovations":
             with torch.no_grad():
@@ -91,7 +96,7 @@ class WorldModel(nn.Module):
                 expected = self.forward_dynamics(previous(obs), prev_action, mean_code, self.normalizer)
         return self.context_encoder.tokens(obs, prev_action, first, self.normalizer, expected)
 
-    def condition(self, code: Tensor) -> Tensor:
+    def condition(self, code: Float[Tensor, "*B Z"]) -> Float[Tensor, "*B Z"]:
         """The code as the networks read it: whitened per dimension by its running scale.
 
         L_cross rewards a small code, and L_FD does not mind one; without this the world model would be handed
@@ -99,8 +104,10 @@ class WorldModel(nn.Module):
         """
         return (code - self.code_mean) / self.code_std
 
-    def split_context(self, context: Tensor) -> tuple[Tensor, Tensor]:
-        """(deep, shallow) views of a context (..., X): each is the context, or empty where it is not read."""
+    def split_context(
+        self, context: Float[Tensor, "*B X"]
+    ) -> tuple[Float[Tensor, "*B deep"], Float[Tensor, "*B shallow"]]:
+        """(deep, shallow) views of a context: each is the context, or empty where it is not read."""
         empty = context[..., :0]
         return (context if self.deep else empty), (context if self.shallow else empty)
 
@@ -108,18 +115,19 @@ class WorldModel(nn.Module):
 
     def observe(
         self,
-        obs: Tensor,
-        prev_action: Tensor,
-        context: Tensor,
+        obs: Float[Tensor, "B T O"],
+        prev_action: Float[Tensor, "B T A"],
+        context: Float[Tensor, "B T X"],
         state: LatentState,
-        noise: Draw,
-        prev_obs: Tensor | None = None,
-    ) -> tuple[LatentState, Tensor]:
-        """Posterior states (B, T, ...) and probabilities (B, T, S, C) of raw observations (B, T, O).
+        noise: Float[Tensor, "B T S"] | Literal["mean"] | None,
+        prev_obs: Float[Tensor, "B O"] | None = None,
+    ) -> tuple[LatentState, Float[Tensor, "B T S C"]]:
+        """Posterior states (B, T, ...) and probabilities of raw observations.
 
         Args:
-            context: (B, T, X), already conditioned.
-            prev_obs: (B, O) raw, the observation of ``state``; None where it is only known from what that decodes to.
+            context: already conditioned.
+            state: (B, ...), before the first observation.
+            prev_obs: raw, the observation of ``state``; None where it is only known from what that decodes to.
         """
         deep, shallow = self.split_context(context)
         normalized = self.normalizer.normalize(obs)
@@ -132,17 +140,24 @@ class WorldModel(nn.Module):
 
     @torch.no_grad()
     def _expected(
-        self, obs: Tensor, prev_action: Tensor, deep: Tensor, state: LatentState, prev_obs: Tensor | None
-    ) -> Tensor:
-        """e_t (B, T, O) of a filtered sequence of normalized observations (B, T, O); no gradient is handed on."""
+        self,
+        obs: Float[Tensor, "B T O"],
+        prev_action: Float[Tensor, "B T A"],
+        deep: Float[Tensor, "B T deep"],
+        state: LatentState,
+        prev_obs: Float[Tensor, "B O"] | None,
+    ) -> Float[Tensor, "B T O"]:
+        """e_t of a filtered sequence of normalized observations; no gradient is handed on."""
         before = self._decode_state(state, deep[:, 0]) if prev_obs is None else self.normalizer.normalize(prev_obs)
         expected = self._expect(torch.cat([before.unsqueeze(1), obs[:, :-1]], 1), prev_action, deep)
         known = state.stoch.sum(-1, keepdim=True) > 0  # of the initial state alone the latents are all zero
         return torch.cat([torch.where(known, expected[:, 0], obs[:, 0]).unsqueeze(1), expected[:, 1:]], 1)
 
     @torch.no_grad()
-    def _expect(self, obs: Tensor, action: Tensor, deep: Tensor) -> Tensor:
-        """(..., O), normalized: what the ensemble's first member expects after observations (..., O).
+    def _expect(
+        self, obs: Float[Tensor, "*B O"], action: Float[Tensor, "*B A"], deep: Float[Tensor, "*B deep"]
+    ) -> Float[Tensor, "*B O"]:
+        """What the ensemble's first member expects after observations; both are normalized.
 
         It hands no gradient on, so that the ensemble learns from L_FD alone.
         """
@@ -150,28 +165,39 @@ class WorldModel(nn.Module):
         return obs + self.ensemble.first_change(obs, action, deep) * self._step_scale()
 
     @torch.no_grad()
-    def _decode_state(self, state: LatentState | PickedState, deep: Tensor) -> Tensor:
-        """Normalized observations (B, O) that states (B, ...) decode to, for no gradient."""
+    def _decode_state(self, state: LatentState | PickedState, deep: Float[Tensor, "B deep"]) -> Float[Tensor, "B O"]:
+        """Normalized observations that states (B, ...) decode to, for no gradient."""
         return self.decode_normalized(self._joined(state, deep))
 
-    def _step_scale(self) -> Tensor:
-        """(O,) sigma_Delta in normalized observations."""
+    def _step_scale(self) -> Float[Tensor, "O"]:
+        """sigma_Delta in normalized observations."""
         return self.normalizer.delta_std / self.normalizer.obs_std
 
-    def imagine(self, state: LatentState, action: Tensor, context: Tensor, noise: Draw) -> LatentState:
-        """Dreamed states (B, T, ...) from (B, ...) under actions (B, T, A) and a held context (B, X), with gradient."""
+    def imagine(
+        self,
+        state: LatentState,
+        action: Float[Tensor, "B T A"],
+        context: Float[Tensor, "B X"],
+        noise: Float[Tensor, "B T S"] | Literal["mean"] | None,
+    ) -> LatentState:
+        """Dreamed states (B, T, ...) from (B, ...) under actions and a held context, with gradient."""
         deep = self.split_context(context)[0]
 
-        def expectation(t: int, deter: Tensor, stoch: Tensor) -> Tensor:
+        def expectation(t: int, deter: Float[Tensor, "B DO"], stoch: Float[Tensor, "B SC"]) -> Float[Tensor, "B O"]:
             return self._expect(self._decode_state(LatentState(deter, stoch), deep), action[:, t], deep)
 
         held = deep.unsqueeze(1).expand(-1, action.shape[1], -1)
         return self.rssm.imagine(state, action, held, noise, expectation if self.rssm.expected else None)
 
     def imagine_step(
-        self, state: State, action: Tensor, context: Tensor, noise: Draw, weights: Weights | None = None
+        self,
+        state: State,
+        action: Float[Tensor, "B A"],
+        context: Float[Tensor, "B X"],
+        noise: Float[Tensor, "B S"] | Literal["mean"] | None,
+        weights: Weights | None = None,
     ) -> State:
-        """One dreamed step of (B, ...) states under a held context (B, X), for no gradient.
+        """One dreamed step of (B, ...) states under a held context, for no gradient.
 
         Args:
             weights: of ``rssm.prior_weights``, where there are many steps.
@@ -183,26 +209,26 @@ class WorldModel(nn.Module):
         return self.rssm.imagine_step(state, action, deep, noise, expected, weights or self.rssm.prior_weights())
 
     @overload
-    def features(self, state: LatentState, context: Tensor) -> Tensor: ...
+    def features(self, state: LatentState, context: Float[Tensor, "*B X"]) -> Float[Tensor, "*B I"]: ...
 
     @overload
-    def features(self, state: PickedState, context: Tensor) -> Picked: ...
+    def features(self, state: PickedState, context: Float[Tensor, "*B X"]) -> Picked: ...
 
-    def features(self, state: LatentState | PickedState, context: Tensor) -> Features:
+    def features(self, state: LatentState | PickedState, context: Float[Tensor, "*B X"]) -> Features:
         """(h, s), and the context where the method is deep: what heads, actor and critic read."""
         return self._joined(state, self.split_context(context)[0])
 
-    def _joined(self, state: LatentState | PickedState, deep: Tensor) -> Features:
+    def _joined(self, state: LatentState | PickedState, deep: Float[Tensor, "*B deep"]) -> Features:
         if isinstance(state, PickedState):
             return Picked(torch.cat([state.deter, deep], -1), state.columns, state.deter.shape[-1])
         return torch.cat([state.deter, state.stoch, deep], -1)
 
-    def decode(self, features: Features) -> Tensor:
-        """Observations (..., O) in their own units."""
+    def decode(self, features: Features) -> Float[Tensor, "*B O"]:
+        """Observations in their own units."""
         return self.normalizer.denormalize(self.decode_normalized(features))
 
-    def decode_normalized(self, features: Features) -> Tensor:
-        """Normalized observations (..., O): the decoder's output, or the expectation corrected by it in sigma_Delta."""
+    def decode_normalized(self, features: Features) -> Float[Tensor, "*B O"]:
+        """Normalized observations: the decoder's output, or the expectation corrected by it in sigma_Delta."""
         decoded = self.decoder(features)
         if not self.rssm.expected:
             return decoded
@@ -210,12 +236,12 @@ class WorldModel(nn.Module):
         expected = dense[..., self.rssm.deter : self.rssm.deter + self.rssm.expected]
         return expected + decoded * self._step_scale()
 
-    def predict_reward(self, features: Features) -> Tensor:
-        """Expected reward (...,) on arriving at the state."""
+    def predict_reward(self, features: Features) -> Float[Tensor, "*B"]:
+        """Expected reward on arriving at the state."""
         return twohot_mean(self.reward(features), self.support)
 
-    def predict_continue(self, features: Features) -> Tensor:
-        """Probability (...,) that the episode goes on after the state."""
+    def predict_continue(self, features: Features) -> Float[Tensor, "*B"]:
+        """Probability that the episode goes on after the state."""
         return torch.sigmoid(self.cont(features).squeeze(-1))
 
     def latent_noise(self, *shape: int, generator: torch.Generator | None) -> Draw:
