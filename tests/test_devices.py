@@ -88,7 +88,7 @@ def test_all_updates_stay_on_one_device(env, method, changes, tmp_path, monkeypa
     with second_device() as mode:
         agent = there(agent)
         fake = Batch(**{f.name: mode.from_tensor(getattr(batch, f.name)) for f in fields(batch)})
-        learner = Learner(agent, config.train, 10, None)
+        learner = Learner(agent, config.train, 10, torch.Generator())
         seen = set()
         for _ in range(4):  # the code alone, the ensemble alone, everything
             metrics = learner.update(fake)

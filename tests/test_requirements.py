@@ -14,7 +14,7 @@ PROJECT = {"dali", "pages", "app", "tests"}
 TOOLS = {"ipykernel", "matplotlib", "mypy", "pdoc", "pre-commit", "pytest-xdist", "ruff"}
 # CARL's environments are gymnasium's, so that its version is ours to choose.
 INTERFACES = {"gymnasium"}
-# Checks the shapes of tensors in tests; dali.model.shapes does without it where it is not installed.
+# Checks the shapes of tensors in tests; dali.model.shapes does without it elsewhere.
 CHECKS = {"jaxtyping"}
 # Extras of their own, imported where they are asked for.
 OPTIONAL = {"ray"}

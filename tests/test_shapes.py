@@ -149,12 +149,17 @@ def test_every_letter_is_in_the_table():
     assert letters <= explained, letters - explained
 
 
-def test_the_model_runs_without_what_checks_it():
-    """As on a server that only trains; what it computes is what it computes under the checks."""
-    code = f"""
+ABSENT = """
 import sys
 sys.modules["jaxtyping"] = sys.modules["beartype"] = None  # importing one now fails, as where it is not installed
+"""
 
+
+@pytest.mark.parametrize("installed", [False, True])
+def test_the_model_runs_without_what_checks_it(installed):
+    """As on a server that only trains; what it computes is what it computes under the checks."""
+    code = f"""
+{"" if installed else ABSENT}
 {inspect.getsource(forward)}
 print(forward())
 from dali.model.rssm import RSSM

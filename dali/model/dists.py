@@ -74,7 +74,7 @@ def unimix_probs(logits: Float[Tensor, "*B C"], unimix: float) -> Float[Tensor, 
     return F.softmax(logits, -1) * (1.0 - unimix) + unimix / logits.shape[-1]
 
 
-def sample_class(probs: Float[Tensor, "*B C"], noise: Float[Tensor, "*B"] | None) -> Int[Tensor, "*B"]:
+def sample_class(probs: Float[Tensor, "*B C"], noise: Float[Tensor, "*#B"] | None) -> Int[Tensor, "*B"]:
     """The class that ``sample_onehot`` picks."""
     if noise is None:
         return probs.argmax(-1)
@@ -83,7 +83,7 @@ def sample_class(probs: Float[Tensor, "*B C"], noise: Float[Tensor, "*B"] | None
 
 
 def sample_onehot(
-    probs: Float[Tensor, "*B C"], noise: Float[Tensor, "*B"] | Literal["mean"] | None
+    probs: Float[Tensor, "*B C"], noise: Float[Tensor, "*#B"] | Literal["mean"] | None
 ) -> Float[Tensor, "*B C"]:
     """One-hot samples of probabilities, with straight-through gradients.
 

@@ -31,7 +31,7 @@ def imagine(
     context: Float[Tensor, "B X"],
     policy: Policy,
     horizon: int,
-    noise: Float[Tensor, "B {horizon} S"] | Literal["mean"] | None,
+    noise: Float[Tensor, "#B {horizon} S"] | Literal["mean"] | None,
 ) -> Imagined:
     """Dreams H steps with the context held, for no gradient of the dream; what the policy evaluates is its own affair.
 

@@ -145,7 +145,7 @@ def ensemble_loss(model: WorldModel, batch: Batch) -> Float[Tensor, ""]:
     members = model.ensemble.members
     share = batch.target_obs.shape[1] // members
 
-    def shared_out(values: Float[Tensor, "B J I"]) -> Float[Tensor, "{members} N I"]:  # N = B J / members
+    def shared_out(values: Float[Tensor, "B J I"]) -> Float[Tensor, "M N I"]:  # N = B J / M
         return values[:, : share * members].unflatten(1, (members, share)).transpose(0, 1).flatten(1, 2)
 
     held = window_context(model, batch).unsqueeze(1).expand(-1, batch.target_obs.shape[1], -1)

@@ -43,7 +43,7 @@ class Picked:
     def __len__(self) -> int:
         return len(self.rest)
 
-    def __getitem__(self, where: int | slice | tuple[slice, ...]) -> "Picked":
+    def __getitem__(self, where: int | slice | tuple[int | slice, ...]) -> "Picked":
         return Picked(self.rest[where], self.columns[where], self.before)
 
     def transpose(self, first: int, second: int) -> "Picked":
@@ -91,8 +91,8 @@ class SplitWeight(NamedTuple):
 Features = Float[Tensor, "*B I"] | Picked
 
 
-def stack_in_time(features: list[Features]) -> Features:
-    """(B, T, I) of T features (B, I). They lie in the order of time, so that those of a span of it are a view."""
+def stack_in_time(features: list[Float[Tensor, "B I"] | Picked]) -> Float[Tensor, "B T I"] | Picked:
+    """Features of T steps as one. They lie in the order of time, so that those of a span of it are a view."""
     if isinstance(features[0], Tensor):
         return torch.stack(cast(list[Tensor], features)).transpose(0, 1)
     picked = cast(list[Picked], features)

@@ -93,7 +93,7 @@ class RSSM(nn.Module):
         deep: Float[Tensor, "B T deep"],
         shallow: Float[Tensor, "B T shallow"],
         state: LatentState,
-        noise: Float[Tensor, "B T S"] | Literal["mean"] | None,
+        noise: Float[Tensor, "#B T S"] | Literal["mean"] | None,
         expected: Float[Tensor, "B T O"] | None = None,
         innovation: Float[Tensor, "B T O"] | None = None,
     ) -> tuple[LatentState, Float[Tensor, "B T S C"]]:
@@ -123,7 +123,7 @@ class RSSM(nn.Module):
         state: LatentState,
         action: Float[Tensor, "B T A"],
         deep: Float[Tensor, "B T deep"],
-        noise: Float[Tensor, "B T S"] | Literal["mean"] | None,
+        noise: Float[Tensor, "#B T S"] | Literal["mean"] | None,
         expectation: Expectation | None = None,
     ) -> LatentState:
         """T steps of the prior: states (B, T, ...) from (B, ...) under actions and contexts.
@@ -142,7 +142,7 @@ class RSSM(nn.Module):
         state: State,
         action: Float[Tensor, "B A"],
         deep: Float[Tensor, "B deep"],
-        noise: Float[Tensor, "B S"] | Literal["mean"] | None,
+        noise: Float[Tensor, "#B S"] | Literal["mean"] | None,
         expected: Float[Tensor, "B O"] | None,
         weights: Weights,
     ) -> State:

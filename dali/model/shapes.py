@@ -5,16 +5,16 @@ with a star for any number of axes, ``...`` for axes that are not compared, and 
 annotation is read by people and mypy alone, and costs a call nothing.
 """
 
-from importlib.util import find_spec
+import sys
 from typing import TYPE_CHECKING, Any
 
 __all__ = ["Bool", "Float", "Int", "Shaped", "UInt8"]
 
-if TYPE_CHECKING or find_spec("jaxtyping") is not None:
+if TYPE_CHECKING or "jaxtyping" in sys.modules:  # whoever checks has loaded it by then: the import hook is part of it
     from jaxtyping import Bool, Float, Int, Shaped, UInt8
 else:
-    # jaxtyping checks shapes in tests alone, so what trains or serves need not have it: there a stand-in leaves of
-    # Float[Tensor, "B T O"] the type, Tensor, which any other reader of annotations understands.
+    # Nothing is checked, so jaxtyping need not be installed where one trains or serves, nor be imported where it is:
+    # a stand-in leaves of Float[Tensor, "B T O"] the type, Tensor, which any other reader of annotations understands.
 
     class _TypeAlone:
         def __class_getitem__(cls, described: tuple[Any, str]) -> Any:

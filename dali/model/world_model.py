@@ -119,7 +119,7 @@ class WorldModel(nn.Module):
         prev_action: Float[Tensor, "B T A"],
         context: Float[Tensor, "B T X"],
         state: LatentState,
-        noise: Float[Tensor, "B T S"] | Literal["mean"] | None,
+        noise: Float[Tensor, "#B T S"] | Literal["mean"] | None,
         prev_obs: Float[Tensor, "B O"] | None = None,
     ) -> tuple[LatentState, Float[Tensor, "B T S C"]]:
         """Posterior states (B, T, ...) and probabilities of raw observations.
@@ -178,7 +178,7 @@ class WorldModel(nn.Module):
         state: LatentState,
         action: Float[Tensor, "B T A"],
         context: Float[Tensor, "B X"],
-        noise: Float[Tensor, "B T S"] | Literal["mean"] | None,
+        noise: Float[Tensor, "#B T S"] | Literal["mean"] | None,
     ) -> LatentState:
         """Dreamed states (B, T, ...) from (B, ...) under actions and a held context, with gradient."""
         deep = self.split_context(context)[0]
@@ -194,7 +194,7 @@ class WorldModel(nn.Module):
         state: State,
         action: Float[Tensor, "B A"],
         context: Float[Tensor, "B X"],
-        noise: Float[Tensor, "B S"] | Literal["mean"] | None,
+        noise: Float[Tensor, "#B S"] | Literal["mean"] | None,
         weights: Weights | None = None,
     ) -> State:
         """One dreamed step of (B, ...) states under a held context, for no gradient.
