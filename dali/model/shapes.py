@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 __all__ = ["Bool", "Float", "Int", "Shaped", "UInt8"]
 
-if TYPE_CHECKING or "jaxtyping" in sys.modules:  # whoever checks has loaded it by then: the import hook is part of it
+if TYPE_CHECKING or sys.modules.get("jaxtyping"):  # whoever checks has loaded it, since the import hook is part of it
     from jaxtyping import Bool, Float, Int, Shaped, UInt8
 else:
     # Nothing is checked, so jaxtyping need not be installed where one trains or serves, nor be imported where it is:
