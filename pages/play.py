@@ -23,6 +23,6 @@ try:
     session = play_page.session_of(source, key)
     film_play.show(session)
     play_page.show_notes(source)
-    play_page.show_export(source, key, run, session)
+    play_page.show_export(key, run, session)
 except DaliError as error:
     stop_with(error)

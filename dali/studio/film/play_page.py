@@ -67,7 +67,7 @@ def show_notes(source: FilmSource) -> None:
         )
 
 
-def show_export(source: FilmSource, key: Stamp, run: Run, session: Session) -> None:
+def show_export(key: Stamp, run: Run, session: Session) -> None:
     """Downloads of the take as it stands when they are asked for."""
     name = f"{run.name}-take"
     with st.container(horizontal=True):
