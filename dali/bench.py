@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from dali.config import RunConfig
 from dali.dreams.counterfactual import dream, held_context, infer_start
 from dali.envs import catalogue
+from dali.envs.base import Simulator
 from dali.envs.contexts import sample_contexts
 from dali.episodes import collect
 from dali.model.agent import Agent
@@ -176,7 +177,7 @@ def bench_env(names: list[str], num: int = 8, steps: int = 200) -> dict[str, Any
         if spec.discrete:
             actions = np.eye(spec.action_dim)[rng.integers(0, spec.action_dim, (steps, num))]
 
-        def step_all(sim=simulator, acts=actions) -> None:
+        def step_all(sim: Simulator = simulator, acts: np.ndarray = actions) -> None:
             for action in acts:
                 sim.step(action)
 
@@ -193,7 +194,9 @@ def bench_render(names: list[str], size: int = 256, frames: int = 50) -> dict[st
         simulator.reset(np.zeros(1, int), spec.default_context[None])
         state = simulator.get_state()[0]
 
-        def draw_all(sim=simulator, s=state, context=spec.default_context) -> None:
+        def draw_all(
+            sim: Simulator = simulator, s: np.ndarray = state, context: np.ndarray = spec.default_context
+        ) -> None:
             for _ in range(frames):
                 sim.draw(s, context, size)
 

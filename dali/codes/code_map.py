@@ -61,7 +61,9 @@ class CodeMap:
         return self.predict(c_to) - self.predict(c_from)
 
 
-def fit_code_map(codes, contexts, groups, low, high) -> CodeMap:
+def fit_code_map(
+    codes: np.ndarray, contexts: np.ndarray, groups: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> CodeMap:
     """Fits m(c) to training codes.
 
     Args:

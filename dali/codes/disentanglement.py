@@ -72,7 +72,12 @@ class Disentanglement:
 
 
 def measure_disentanglement(
-    codes, contexts, groups, names: tuple[str, ...], draws: int = 200, seed: int = 0
+    codes: np.ndarray,
+    contexts: np.ndarray,
+    groups: np.ndarray,
+    names: tuple[str, ...],
+    draws: int = 200,
+    seed: int = 0,
 ) -> Disentanglement:
     """Associations and scores of a table of codes (M, Z), contexts (M, F) and context ids (M,).
 

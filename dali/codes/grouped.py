@@ -40,7 +40,9 @@ class GroupedTable:
         return group_mean(self.codes, self.index), group_mean(self.contexts, self.index)
 
 
-def check_table(codes, contexts, groups, min_groups: int = MIN_GROUPS) -> GroupedTable:
+def check_table(
+    codes: np.ndarray, contexts: np.ndarray, groups: np.ndarray, min_groups: int = MIN_GROUPS
+) -> GroupedTable:
     """Checks shapes, finiteness, one context a group and the number of groups.
 
     Args:

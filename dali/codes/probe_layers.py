@@ -55,7 +55,7 @@ def fit_mlp(
     x, y, folds = x[rows], y[rows], folds[rows]
     state = int(rng.integers(2**31))
 
-    def layers(where, alpha):
+    def layers(where: np.ndarray, alpha: float) -> Layers:
         model = MLPRegressor(
             hidden_layer_sizes=(MLP_UNITS,),
             alpha=alpha * per_group,

@@ -97,7 +97,9 @@ class ProbeEvaluation:
         raise unknown_name("context feature", name, (f.name for f in self.factors))
 
 
-def fit_probe(codes, contexts, groups, kind: ProbeKind = "ridge", seed: int = 0) -> Probe:
+def fit_probe(
+    codes: np.ndarray, contexts: np.ndarray, groups: np.ndarray, kind: ProbeKind = "ridge", seed: int = 0
+) -> Probe:
     """Fits a probe; the penalty is chosen by cross-validation over groups.
 
     Args:
@@ -113,11 +115,11 @@ def fit_probe(codes, contexts, groups, kind: ProbeKind = "ridge", seed: int = 0)
 
 
 def evaluate_probe(
-    codes,
-    contexts,
-    groups,
-    regimes=None,
-    held_out=None,
+    codes: np.ndarray,
+    contexts: np.ndarray,
+    groups: np.ndarray,
+    regimes: np.ndarray | None = None,
+    held_out: np.ndarray | None = None,
     kind: ProbeKind = "ridge",
     names: tuple[str, ...] | None = None,
     seed: int = 0,
@@ -164,7 +166,9 @@ def evaluate_probe(
     return ProbeEvaluation(kind, factors, probe, fitted.num_groups, outside.num_groups)
 
 
-def _split(table: GroupedTable, regimes, held_out) -> tuple[np.ndarray, np.ndarray]:
+def _split(
+    table: GroupedTable, regimes: np.ndarray | None, held_out: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Which rows (M,) lie inside the train range, and which are held out."""
     size = len(table.codes)
     inside = np.ones(size, bool) if regimes is None else np.isin(np.asarray(regimes), INSIDE_REGIMES)
@@ -244,7 +248,9 @@ def _held_out_predictions(
     return predicted, np.arange(len(predicted))
 
 
-def _r2_intervals(truth, predicted, index, draws, rng) -> list[tuple[float, float] | None]:
+def _r2_intervals(
+    truth: np.ndarray, predicted: np.ndarray, index: np.ndarray, draws: int, rng: np.random.Generator
+) -> list[tuple[float, float] | None]:
     """95 % percentile intervals of R² per column, contexts drawn with replacement, predictions kept."""
     _, index = np.unique(index, return_inverse=True)
     weights = group_weights(index)[:, None]

@@ -143,7 +143,9 @@ def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return inner / d + np.exp(-np.maximum(square, 0.0) / (2.0 * d))
 
 
-def _interval(scores, positive, index, draws, rng) -> tuple[float, float]:
+def _interval(
+    scores: np.ndarray, positive: np.ndarray, index: np.ndarray, draws: int, rng: np.random.Generator
+) -> tuple[float, float]:
     values = []
     for counts in bootstrap_counts(int(index.max()) + 1, draws, rng):
         weights = counts[index]

@@ -215,7 +215,7 @@ class AdaptedSimulator(Simulator):
         self._seen[copy] = observation
 
     @classmethod
-    def states_from_observations(cls, observation: np.ndarray) -> np.ndarray:  # type: ignore[override]
+    def states_from_observations(cls, observation: np.ndarray) -> np.ndarray:
         observation = np.asarray(observation, dtype=np.float64)
         if not _overrides(cls.adapter, "state_from_observation"):
             return observation.copy()
@@ -223,7 +223,7 @@ class AdaptedSimulator(Simulator):
         return np.concatenate([observation, np.array(own)], axis=1)
 
     @classmethod
-    def draw(cls, state: np.ndarray, context: np.ndarray, size: int = 256, style: DrawStyle = "solid") -> np.ndarray:  # type: ignore[override]
+    def draw(cls, state: np.ndarray, context: np.ndarray, size: int = 256, style: DrawStyle = "solid") -> np.ndarray:
         seen, own = np.split(np.asarray(state, np.float64), [cls.entry.obs_dim])
         if not len(own) and _overrides(cls.adapter, "state_from_observation"):
             own = np.asarray(cls.adapter.state_from_observation(seen), np.float64).ravel()

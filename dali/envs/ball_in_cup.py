@@ -137,7 +137,9 @@ def draw_ball(random: np.random.RandomState, string_length: float) -> tuple[floa
 _CUP = ((-0.05, 0.0), (-0.05, -0.075), (-0.025, -0.1), (0.025, -0.1), (0.05, -0.075), (0.05, 0.0))
 
 
-def draw_ball_in_cup(position, string_length: float, size: int, style: str, viscosity: float = 0.0):
+def draw_ball_in_cup(
+    position: np.ndarray, string_length: float, size: int, style: str, viscosity: float = 0.0
+) -> np.ndarray:
     """Cup, string and ball at positions (4,): cup x, z from (0, 0.6) m, ball x, z from (0, 0.2) m.
 
     Air of a viscosity (Pa s) is tinted and full of dots, the more the thicker it is.
@@ -178,7 +180,9 @@ def _thick_air(canvas: Canvas, viscosity: float) -> None:
         canvas.disc(at, 0.007, _MOTE)
 
 
-def hanging(a, b, length: float, points: int = 20) -> list[tuple[float, float]]:
+def hanging(
+    a: tuple[float, float], b: tuple[float, float], length: float, points: int = 20
+) -> list[tuple[float, float]]:
     """The parabola from a to b, sagging downwards, whose arc length is `length`; straight where a string is taut.
 
     The arc length of P(t) = a + (b - a) t - (0, 4 s t (1 - t)) has the closed form used in `_arc`.

@@ -4,6 +4,7 @@ Colours are Okabe and Ito's, told apart under the common colour-vision deficienc
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 else:
     # Frames are small, and the callers' cores are busy: OpenCV's own threads cost more than they save.
     cv2 = Lazy("cv2", lambda module: module.setNumThreads(1))
+
+Point = Sequence[float] | np.ndarray  # (x, z) in metres
+Colour = tuple[int, int, int]
 
 BACKGROUND = (246, 247, 249)
 GRID = (226, 229, 233)
@@ -54,7 +58,7 @@ class Canvas:
             return self._pixels
         return cv2.resize(self._pixels, (self._size, self._size), interpolation=cv2.INTER_AREA)
 
-    def capsule(self, a, b, radius: float, colour) -> None:
+    def capsule(self, a: Point, b: Point, radius: float, colour: Colour) -> None:
         """Everything within `radius` metres of the segment a-b (a disc where a = b)."""
         radius = max(radius, 0.6 * self._thinnest / self.scale)  # never thinner than what can be seen
         along = math.atan2(b[1] - a[1], b[0] - a[0])
@@ -62,18 +66,18 @@ class Canvas:
         half = _HALF_CIRCLE @ turn  # from the right of the direction a -> b to its left, around b
         self.polygon(np.concatenate([half + np.asarray(b), np.asarray(a) - half]), colour)
 
-    def disc(self, centre, radius: float, colour) -> None:
+    def disc(self, centre: Point, radius: float, colour: Colour) -> None:
         """A ball."""
         at = self._pixel(centre)
         pixels = max(radius * self.scale, self._thinnest)
         thickness = self._stroke if self.outline else cv2.FILLED
         cv2.circle(self._pixels, at, round(pixels * _ONE), colour, thickness, cv2.LINE_AA, _SHIFT)
 
-    def ring(self, centre, radius: float, colour) -> None:
+    def ring(self, centre: Point, radius: float, colour: Colour) -> None:
         """A circle's line, one stroke wide."""
         cv2.circle(self._pixels, self._pixel(centre), round(radius * self.scale * _ONE), colour, 1, cv2.LINE_AA, _SHIFT)
 
-    def polygon(self, points, colour) -> None:
+    def polygon(self, points: Sequence[Point] | np.ndarray, colour: Colour) -> None:
         """A convex polygon."""
         corners = self._corners(points)
         if self.outline:
@@ -81,13 +85,13 @@ class Canvas:
         else:
             cv2.fillConvexPoly(self._pixels, corners, colour, cv2.LINE_AA, _SHIFT)
 
-    def line(self, points, colour, width: float = 0.0) -> None:
+    def line(self, points: Sequence[Point] | np.ndarray, colour: Colour, width: float = 0.0) -> None:
         """A path of `width` metres (at least one pixel), the same in both styles."""
         corners = self._corners(points)
         thickness = max(round(self._thinnest), round(width * self.scale))
         cv2.polylines(self._pixels, [corners], False, colour, thickness, cv2.LINE_AA, _SHIFT)
 
-    def _corners(self, points) -> np.ndarray:
+    def _corners(self, points: Sequence[Point] | np.ndarray) -> np.ndarray:
         """(K, 2) int32 in OpenCV's units, of K points in metres."""
         # Half a pixel off, since OpenCV's integer coordinates name the centres of pixels.
         column, row = np.asarray(points, dtype=np.float64).T
@@ -96,7 +100,7 @@ class Canvas:
         units = np.rint(np.stack([column, row], axis=1) * _ONE)
         return np.clip(np.where(np.isnan(units), -_FAR, units), -_FAR, _FAR).astype(np.int32)
 
-    def _pixel(self, point) -> tuple[int, int]:
+    def _pixel(self, point: Point) -> tuple[int, int]:
         column, row = self._corners([point])[0].tolist()
         return column, row
 
@@ -106,7 +110,7 @@ def _blank(size: int) -> np.ndarray:
     return np.full((size, size, 3), BACKGROUND, dtype=np.uint8)
 
 
-def mix(a, b, share: float) -> tuple[int, int, int]:
+def mix(a: Colour, b: Colour, share: float) -> Colour:
     """The colour that lies `share` of the way from a to b."""
     red, green, blue = (round(p + share * (q - p)) for p, q in zip(a, b, strict=True))
     return red, green, blue

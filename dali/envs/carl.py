@@ -30,7 +30,7 @@ from dm_control.suite import ball_in_cup, base, cartpole
 
 from dali.envs import catalogue
 from dali.envs.ball_in_cup import draw_ball
-from dali.envs.carl_steerable import Steerable
+from dali.envs.carl_steerable import Steerable, Stepped
 from dali.envs.cartpole_friction import adapt_model
 from dali.envs.mujoco_simulator import PhysicsFields, read_state, write_state
 from dali.envs.pendulum import MAX_TORQUE
@@ -53,7 +53,9 @@ class _ClassicControl(Steerable):
         self._bare.state = np.array(state, dtype=np.float64)
         return self._observation()
 
-    def reset(self, *, seed: int | None = None, options: dict | None = None):
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Starts an episode under the selector's next context; the start's range is the context's, not options'."""
         self._progress_instance()
         observation, info = self.env.reset(seed=seed, options=self._start_range())
@@ -75,7 +77,7 @@ class Pendulum(_ClassicControl, CARLPendulum):
     catalogue_name = "pendulum"
 
     @staticmethod
-    def get_context_features() -> dict[str, ContextFeature]:
+    def get_context_features() -> dict[str, ContextFeature[Any, Any]]:
         features = CARLPendulum.get_context_features()
         del features["gravity"]
         return features
@@ -95,7 +97,7 @@ class PendulumInvertedMotor(Pendulum):
     catalogue_name = "pendulum_inverted_motor"
 
     @staticmethod
-    def get_context_features() -> dict[str, ContextFeature]:
+    def get_context_features() -> dict[str, ContextFeature[Any, Any]]:
         feature = catalogue.spec("pendulum_inverted_motor").feature("motor_strength")
         motor = UniformFloatContextFeature(
             feature.name, lower=feature.limits[0], upper=feature.limits[1], default_value=feature.default
@@ -111,7 +113,7 @@ class PendulumInvertedMotor(Pendulum):
         super()._update_context()
         self._bare.max_torque = MAX_TORQUE * abs(self._motor_strength)
 
-    def step(self, action: np.ndarray):
+    def step(self, action: np.ndarray) -> Stepped:
         """As gymnasium's, with the torque in N m that the motor makes of the action."""
         asked = np.clip(np.asarray(action, dtype=np.float64), -MAX_TORQUE, MAX_TORQUE)
         return super().step(self._motor_strength * asked)
@@ -122,7 +124,7 @@ class CartPole(_ClassicControl, CARLCartPole):
 
     catalogue_name = "cartpole"
 
-    def set_state(self, state):
+    def set_state(self, state: np.ndarray) -> np.ndarray:
         self._bare.steps_beyond_terminated = None
         return super().set_state(state)
 
@@ -142,7 +144,7 @@ class CartPole(_ClassicControl, CARLCartPole):
 class _Dmc(Steerable, CARLDmcEnv):
     """A DMC environment whose context is written into the compiled model and whose resets follow their seed."""
 
-    def __init__(self, contexts: dict[Any, dict[str, float]] | None = None, **kwargs):
+    def __init__(self, contexts: dict[Any, dict[str, float]] | None = None, **kwargs: Any):
         self._env = self._load()
         self._physics = self._env.physics
         self._fields = PhysicsFields(self.spec_of(), self._physics.model.ptr)
@@ -150,7 +152,7 @@ class _Dmc(Steerable, CARLDmcEnv):
         CARLEnv.__init__(self, env=MujocoToGymWrapper(self._env), contexts=self._filled(contexts), **kwargs)
 
     @classmethod
-    def get_context_features(cls) -> dict[str, ContextFeature]:
+    def get_context_features(cls) -> dict[str, ContextFeature[Any, Any]]:
         return {
             f.name: UniformFloatContextFeature(f.name, lower=f.limits[0], upper=f.limits[1], default_value=f.default)
             for f in cls.spec_of().features
@@ -160,7 +162,9 @@ class _Dmc(Steerable, CARLDmcEnv):
         # An empty context leaves the model as dm_control has it.
         return load_dmc_env(self.domain, self.task, context={}, environment_kwargs={"flat_observation": True})
 
-    def reset(self, *, seed: int | None = None, options: dict | None = None):
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Starts an episode under the selector's next context, drawn from `seed` where one is given."""
         if seed is not None:
             self._env.task.random.seed(seed)
@@ -247,10 +251,10 @@ def _environment(spec: EnvSpec, physics: Any, task: base.Task) -> control.Enviro
     )
 
 
-class _Catch(ball_in_cup.BallInCup):
+class _Catch(ball_in_cup.BallInCup):  # type: ignore[misc]  # dm_control has no types
     """The task, with a first position of the ball that the string can reach."""
 
-    def initialize_episode(self, physics):
+    def initialize_episode(self, physics: ball_in_cup.Physics) -> None:
         while True:
             physics.data.qpos[2:] = draw_ball(self.random, physics.model.tendon_range[0, 1])
             physics.after_reset()
@@ -273,7 +277,7 @@ _CLASSES = (
 _ADAPTERS = {c.catalogue_name: c for c in _CLASSES}
 
 
-def make(name: str, contexts: dict[Any, dict[str, float]] | None = None, **kwargs) -> CARLEnv:
+def make(name: str, contexts: dict[Any, dict[str, float]] | None = None, **kwargs: Any) -> CARLEnv:
     """The adapter of a catalogued environment; contexts and the rest as CARL takes them.
 
     Raises:

@@ -160,7 +160,7 @@ class MountainCarContinuous(_Classic):
 
     @staticmethod
     def render(state: np.ndarray, context: dict[str, float], size: int) -> np.ndarray:
-        def height(x):
+        def height(x: float) -> float:
             return 0.45 * np.sin(3 * np.asarray(x)) + 0.55  # gymnasium's hill
 
         canvas = Canvas(size, (-0.3, 0.6), 2.0)
@@ -179,8 +179,9 @@ def _repaired_acrobot() -> Any:
     from gymnasium.envs.classic_control import AcrobotEnv
 
     class Repaired(AcrobotEnv):
-        def step(self, a):
-            start = np.append(self.state, self.AVAIL_TORQUE[a])
+        def step(self, a: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+            bare: Any = self  # gymnasium declares its state as None
+            start = np.append(bare.state, self.AVAIL_TORQUE[a])
 
             def slope(at: np.ndarray) -> np.ndarray:
                 return np.asarray(self._dsdt(at))
@@ -193,7 +194,7 @@ def _repaired_acrobot() -> Any:
             upper, lower, *speeds = (start + self.dt / 6 * (k1 + 2 * k2 + 2 * k3 + k4))[:4]
             angles = np.mod(np.array([upper, lower]) + np.pi, 2 * np.pi) - np.pi
             fastest = np.array([self.MAX_VEL_1, self.MAX_VEL_2])
-            self.state = np.array([*angles, *np.clip(speeds, -fastest, fastest)])
+            bare.state = np.array([*angles, *np.clip(speeds, -fastest, fastest)])
             terminated = self._terminal()
             return self._get_ob(), 0.0 if terminated else -1.0, terminated, False, {}
 

@@ -1,6 +1,6 @@
 """What is put right of every environment of CARL (dali.envs.carl has the list): contexts, observations, actions."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, SupportsFloat
 
 import numpy as np
 from carl.envs.carl_env import CARLEnv
@@ -11,17 +11,20 @@ from dali.envs.contexts import check_contexts
 from dali.envs.spec import EnvSpec
 from dali.errors import DaliError, unknown_name
 
+# Observation, reward, whether the task ended, whether the time limit did, and what else is known of the step.
+Stepped = tuple[dict[str, Any], SupportsFloat, bool, bool, dict[str, Any]]
+
 
 class Steerable(CARLEnv):
     """Mixed in before a CARL environment: contexts checked against the catalogue, state and physics set in place."""
 
     catalogue_name: ClassVar[str]
 
-    def __init__(self, contexts: dict[Any, dict[str, float]] | None = None, **kwargs):
+    def __init__(self, contexts: dict[Any, dict[str, float]] | None = None, **kwargs: Any):
         super().__init__(contexts=self._filled(contexts), **kwargs)
 
     @property
-    def spec(self) -> None:  # type: ignore[override]
+    def spec(self) -> None:  # type: ignore[override]  # gymnasium's may be a specification
         """None: gymnasium cannot make the adapter anew from the environment that it wraps."""
         return
 
@@ -54,7 +57,7 @@ class Steerable(CARLEnv):
         simulator = catalogue.simulator_class(self.catalogue_name)
         return simulator.draw(self.get_state(), self._context_row(self.context), size, style)
 
-    def step(self, action: Any):
+    def step(self, action: Any) -> Stepped:
         """As gymnasium's. Raises DaliError where an action holds a value that is not finite."""
         if not np.isfinite(action).all():
             raise DaliError(f"Action of {self.catalogue_name} is {action!r}; expected finite numbers.")
@@ -63,7 +66,7 @@ class Steerable(CARLEnv):
     def _add_context_to_state(self, state: np.ndarray) -> dict[str, Any]:
         # CARL hands out what is no member of its own observation space: floats where the space is a Box of (1,).
         observation = super()._add_context_to_state(state)
-        space: Any = self.observation_space["context"]  # type: ignore[index]  # it is a Dict
+        space: Any = self.observation_space["context"]  # it is a Dict
         context = observation["context"]
         if self.obs_context_as_dict:
             context = {name: np.array([context[name]], dtype=space[name].dtype) for name in space}

@@ -105,7 +105,7 @@ def _fallen(x: np.ndarray, angle: np.ndarray) -> np.ndarray:
     return (np.abs(x) > X_LIMIT) | (np.abs(angle) > ANGLE_LIMIT)
 
 
-def draw_cartpole(x: float, angle: float, half_length: float, size: int, style: str):
+def draw_cartpole(x: float, angle: float, half_length: float, size: int, style: str) -> np.ndarray:
     """A cart at x metres with a pole of twice `half_length` metres, on a track that ends at the limits."""
     canvas = Canvas(size, (0.0, 0.75), 5.4, style == "outline")
     if style == "solid":

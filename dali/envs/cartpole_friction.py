@@ -111,7 +111,7 @@ _ICE, _RUST = (176, 208, 226), (150, 78, 40)  # colours of a rail without fricti
 _FULL_FRICTION = 4.0  # N
 
 
-def draw_cartpole(x: float, angle: float, friction: float, size: int, style: str):
+def draw_cartpole(x: float, angle: float, friction: float, size: int, style: str) -> np.ndarray:
     """A cart at x metres on dm_control's rail, its pole at `angle` rad from upright, 1 m long.
 
     The rail's friction (N) is told by its colour and by the height of its teeth.

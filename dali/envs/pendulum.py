@@ -128,7 +128,7 @@ class InvertedMotorPendulum(Pendulum):
     The reward's small cost is that of the torque that acts on the rod.
     """
 
-    def _physics(self):
+    def _physics(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         motor, length = np.ascontiguousarray(self.contexts.T)
         return np.full(self.num, GRAVITY), length, motor
 
@@ -138,7 +138,7 @@ class InvertedMotorPendulum(Pendulum):
         return draw_pendulum(float(state[0]), length, size, style, motor)
 
 
-def draw_pendulum(angle: float, length: float, size: int, style: str, motor: float | None = None):
+def draw_pendulum(angle: float, length: float, size: int, style: str, motor: float | None = None) -> np.ndarray:
     """A rod of `length` metres at `angle` rad from upright, with rings 1 m and 2 m from the pivot for scale.
 
     A motor's strength is told by the size of the hub, and its sign by its colour: green, or vermilion where inverted.

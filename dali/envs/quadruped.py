@@ -219,11 +219,12 @@ _AWAY = np.cross(_UP, _RIGHT)  # from the camera into the scene
 _GRID_LINES = np.array(
     [[(k, -3), (k, 4)] for k in range(-3, 5)] + [[(-3, k), (4, k)] for k in range(-3, 5)], dtype=np.float64
 )  # (16, 2, 2): ends (x, y) of the lines about the square that the centre is in
+Solid = tuple[int, np.ndarray, np.ndarray, np.ndarray]  # MuJoCo's geom type, centre (3,), axes (3, 3), size (3,)
 _BODY_COLOURS = {2: VERMILION, 3: BLUE, 4: INK, 5: SKY}  # by MuJoCo's geom types: sphere, capsule, ellipsoid, cylinder
 
 
-def draw_bodies(shapes, centre, size: int, style: str):
-    """Solids of MuJoCo's types (type, centre (3,), axes (3, 3), size (3,)), seen from obliquely above, far ones first.
+def draw_bodies(shapes: list[Solid], centre: np.ndarray, size: int, style: str) -> np.ndarray:
+    """Solids seen from obliquely above, far ones first.
 
     The window follows `centre` (3,) along the ground, on which a grid of 1 m moves by.
     """

@@ -15,7 +15,7 @@ from dali.envs.spec import EnvSpec
 from dali.errors import DaliError
 
 
-class ContextualEnv(gymnasium.Env):
+class ContextualEnv(gymnasium.Env[np.ndarray, Any]):
     """One copy of a catalogued simulator behind gymnasium's interface."""
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012  # as gymnasium declares it
@@ -41,7 +41,9 @@ class ContextualEnv(gymnasium.Env):
         actions = self.spec_of.action_dim
         self.action_space = spaces.Discrete(actions) if self.spec_of.discrete else spaces.Box(-1.0, 1.0, (actions,))
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
         """Starts an episode.
 
         Args:
@@ -57,7 +59,7 @@ class ContextualEnv(gymnasium.Env):
         start = self.np_random.integers(2**31, size=1)
         return self.simulator.reset(start, self.context[None])[0], self._info()
 
-    def step(self, action):
+    def step(self, action: np.ndarray | int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """As gymnasium's; actions of a Box lie in [-1, 1]. Raises DaliError where one is not finite."""
         if self.spec_of.discrete:
             if not self.action_space.contains(action):

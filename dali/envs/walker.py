@@ -132,7 +132,10 @@ _LEG = (
 _BODIES = (_TORSO, *_LEG, *_LEG)
 
 
-def limbs(position: np.ndarray) -> list[tuple[tuple[float, float], tuple[float, float], float]]:
+Capsule = tuple[tuple[float, float], tuple[float, float], float]  # both ends and the radius
+
+
+def limbs(position: np.ndarray) -> list[Capsule]:
     """Forward kinematics in the plane: (end, end, radius) of the seven capsules, torso, right leg, left leg, metres.
 
     Args:
@@ -162,7 +165,7 @@ def _place(origin: tuple[float, float], angle: float, point: tuple[float, float]
     return origin[0] + cos * point[0] - sin * point[1], origin[1] + sin * point[0] + cos * point[1]
 
 
-def draw_walker(capsules, x: float, size: int, style: str):
+def draw_walker(capsules: list[Capsule], x: float, size: int, style: str) -> np.ndarray:
     """Seven capsules (end, end, radius), torso, right leg, left leg, with the window following the walker at x metres.
 
     Marks on the ground every metre, every fifth one taller, show how far it goes.

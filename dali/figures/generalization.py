@@ -21,6 +21,7 @@ from dali.figures.style import (
     PINK,
     SKY,
     VERMILION,
+    Scale,
     layout,
     translucent,
     with_unit,
@@ -44,7 +45,7 @@ def heat_map(
     values: np.ndarray,
     measure: str,
     limits: tuple[float, float],
-    colours: str | list = CONTINUOUS,
+    colours: Scale = CONTINUOUS,
     height: int = 380,
 ) -> go.Figure:
     """Values (M,) of contexts (M, 2), one cell each, with the box of train ranges drawn in.
@@ -109,7 +110,7 @@ def cell_text(value: float, digits: int) -> str:
     return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
-def legible_on(values: np.ndarray, limits: tuple[float, float], colours: str | list) -> list[str]:
+def legible_on(values: np.ndarray, limits: tuple[float, float], colours: Scale) -> list[str]:
     """Black or white for each value (M,), whichever stands out more from the value's colour (contrast of WCAG 2)."""
     width = limits[1] - limits[0]
     share = np.clip((values - limits[0]) / width, 0.0, 1.0) if width > 0 else np.full(len(values), 0.5)
@@ -120,7 +121,7 @@ def legible_on(values: np.ndarray, limits: tuple[float, float], colours: str | l
     return np.where((light + 0.05) / 0.05 > 1.05 / (light + 0.05), "#000000", "#ffffff").tolist()
 
 
-def colour_bar(limits: tuple[float, float], colours: str | list = CONTINUOUS) -> go.Figure:
+def colour_bar(limits: tuple[float, float], colours: Scale = CONTINUOUS) -> go.Figure:
     """The one colour bar of maps that share their limits, lying above them; its title is the page's."""
     values = np.linspace(*limits, 128) if limits[1] > limits[0] else np.array(limits)
     figure = go.Figure(go.Heatmap(z=[values], x=values, colorscale=colours, showscale=False, hoverinfo="skip"))

@@ -4,6 +4,7 @@ Shapes: M points, k map dimensions, Z code, T steps.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -89,7 +90,7 @@ def map_figure(
     if view.ring is not None:
         figure.add_trace(_ring(view.ring, view.dark))
     tools: Tools = "right" if colour.categories else "above"
-    titles: dict = {f"{axis}axis": {"title": title} for axis, title in zip("xyz", axes, strict=False)}
+    titles: dict[str, Any] = {f"{axis}axis": {"title": title} for axis, title in zip("xyz", axes, strict=False)}
     times = _times(view.path, spec.timestep, view.dark)
     if coordinates.shape[1] == 2:
         titles |= {"dragmode": view.drag, "annotations": times, "legend_itemsizing": "constant"}
@@ -99,7 +100,7 @@ def map_figure(
 
 
 def _cloud(
-    coordinates: np.ndarray, marker: dict, selected: np.ndarray | None, means: bool, told: dict
+    coordinates: np.ndarray, marker: dict[str, Any], selected: np.ndarray | None, means: bool, told: dict[str, Any]
 ) -> go.Scattergl | go.Scatter3d:
     """Points (M, k) of a mark, those of ``selected`` (M,) strongly; ``told`` is what hovering and legend tell."""
     places = {axis: compact(column) for axis, column in zip("xyz", coordinates.T, strict=False)}
@@ -191,7 +192,7 @@ def context_histogram(
     )
 
 
-def _marks(colour: Colouring, dark: bool) -> list[tuple[str, np.ndarray, dict]]:
+def _marks(colour: Colouring, dark: bool) -> list[tuple[str, np.ndarray, dict[str, Any]]]:
     """Name, rows and marker of each trace: one for numbers, one a category for names."""
     if not colour.categories:
         bar = {"title": {"text": with_unit(colour.label, colour.unit), "side": "right"}, "thickness": 14}
@@ -216,7 +217,7 @@ def _acted(points: Points, episodes: Episodes) -> np.ndarray:
     return np.char.add(episodes.regime, acted)[points.episode]
 
 
-def _times(path: np.ndarray | None, timestep: float, dark: bool) -> list[dict]:
+def _times(path: np.ndarray | None, timestep: float, dark: bool) -> list[dict[str, Any]]:
     """Names a few times along a path (T, k), its start and its end among them."""
     if path is None:
         return []
@@ -236,7 +237,7 @@ def _times(path: np.ndarray | None, timestep: float, dark: bool) -> list[dict]:
     ]
 
 
-def _path(path: np.ndarray, timestep: float) -> list:
+def _path(path: np.ndarray, timestep: float) -> list[go.Scattergl | go.Scatter3d]:
     """The line of a path (T, k) and its dots, darker with time."""
     seconds = np.arange(len(path)) * timestep
     common = {"x": path[:, 0], "y": path[:, 1], "name": "one episode", "showlegend": False}
@@ -257,7 +258,7 @@ def _path(path: np.ndarray, timestep: float) -> list:
     ]
 
 
-def _way(line: np.ndarray, waypoints: np.ndarray, dark: bool) -> list:
+def _way(line: np.ndarray, waypoints: np.ndarray, dark: bool) -> list[go.Scattergl | go.Scatter3d]:
     """A line (N, k) and its points (W, k), numbered in the order that they are passed; clicks go through to the map."""
     kind = go.Scatter3d if line.shape[1] == 3 else go.Scattergl  # others would lie below the points
     ink, paper = ("#ffffff", "#10151c") if dark else ("#000000", "#ffffff")

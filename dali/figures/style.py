@@ -1,12 +1,13 @@
 """What all figures share: colours that stay apart with every colour vision deficiency, axes with units, margins."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 Tools = Literal["right", "above"]
+Scale = str | list[list[float | str]]  # of colours: its name, or its points (share of the way, colour)
 # Okabe & Ito (2008).
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 SKY, VERMILION, YELLOW, GREY = "#56B4E9", "#D55E00", "#F0E442", "#7F7F7F"
@@ -31,7 +32,7 @@ REGIME_TITLES = {
 }
 
 
-def continuous(dark: bool = False) -> str | list[list]:
+def continuous(dark: bool = False) -> Scale:
     """The colour scale of numbers; on a dark page without its dark end, which would be lost there."""
     if not dark:
         return CONTINUOUS
@@ -45,7 +46,7 @@ def with_unit(label: str, unit: str) -> str:
     return f"{label} ({'×' if unit == 'x' else unit})" if unit else label
 
 
-def layout(figure: go.Figure, height: int, tools: Tools = "right", **changes) -> go.Figure:
+def layout(figure: go.Figure, height: int, tools: Tools = "right", **changes: Any) -> go.Figure:
     """Sets the common layout on a figure and returns it.
 
     Args:

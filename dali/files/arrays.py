@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -68,7 +69,7 @@ def _read_array(archive: zipfile.ZipFile, item: zipfile.ZipInfo, name: str) -> n
     return np.frombuffer(bytearray(data), kind).reshape(shape, order="F" if fortran else "C")
 
 
-def _read_header(file, name: str) -> tuple[np.dtype, bool, tuple[int, ...], int]:
+def _read_header(file: IO[bytes], name: str) -> tuple[np.dtype, bool, tuple[int, ...], int]:
     """Kind, order, shape, and bytes of the header (NumPy's format, versions 1 to 3)."""
     start = file.read(8)
     if start[:6] != MAGIC or start[6] not in (1, 2, 3):

@@ -14,6 +14,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -153,14 +154,14 @@ def check_shapes(path: Path, found: Shapes, expected: Shapes) -> None:
             )
 
 
-def save_trainer_state(folder: Path, tensors: dict[str, Tensor], numbers: dict) -> None:
+def save_trainer_state(folder: Path, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
     """Writes the trainer's state as one file, so that a kill never leaves halves of two moments."""
     contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     header = {"state": json.dumps(numbers)}
     write_atomic(folder / TRAINER_STATE, lambda temporary: save_file(contiguous, temporary, metadata=header))
 
 
-def load_trainer_state(folder: Path) -> tuple[dict[str, Tensor], dict]:
+def load_trainer_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and numbers of ``save_trainer_state``.
 
     Raises:

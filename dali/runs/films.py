@@ -8,7 +8,7 @@ Shapes: T frames, H x W pixels.
 import io
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from dali.errors import CheckpointError
 from dali.files.reading import read_bytes
 from dali.files.writing import reason, write_bytes
 from dali.runs.folder import FILMS
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 COUNT = 10  # films a run, where nobody says
 EVERY = 2  # records from one frame to the next
@@ -95,7 +98,7 @@ def read_film(path: Path) -> np.ndarray:
         raise CheckpointError(f"{path} is not a film that can be shown: it is no whole GIF.") from error
 
 
-def _decode(image, path: Path) -> np.ndarray:
+def _decode(image: "Image.Image", path: Path) -> np.ndarray:
     frames: list[np.ndarray] = []
     while True:
         width, height = image.size  # of this frame: a later one may ask for more than the first

@@ -110,9 +110,9 @@ def _estimate(data: dict[str, Any]) -> Estimate:
 
 
 def _number(value: object) -> float:
-    if type(value) not in (int, float) or not abs(value) < MOST:  # type: ignore[operator,arg-type]
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) < MOST:
         raise ValueError(f"{quote(value)} is not a figure")
-    return float(value)  # type: ignore[arg-type]
+    return float(value)
 
 
 def _count(value: object) -> int:

@@ -78,7 +78,7 @@ def load_evaluation(folder: Path, memory: Memory = "kept") -> Evaluation:
     return evaluation
 
 
-def _parse(record: dict, env: str, memory: Memory) -> Evaluation:
+def _parse(record: dict[str, Any], env: str, memory: Memory) -> Evaluation:
     """Raises ValueError, KeyError or TypeError where the record is not one of ``save_evaluation``."""
     features = tuple(f.name for f in catalogue.spec(env).features)
     rows = record["contexts"]
@@ -103,11 +103,11 @@ def _parse(record: dict, env: str, memory: Memory) -> Evaluation:
     return Evaluation(features, pd.DataFrame(columns)[[*features, *LABELS, *RESULTS]], record["seed"], memory)
 
 
-def _in_turn(lists: Iterable[list]) -> list:
+def _in_turn(lists: Iterable[list[Any]]) -> list[Any]:
     return list(chain.from_iterable(lists))
 
 
-def _early(row: dict, name: str) -> np.ndarray:
+def _early(row: dict[str, Any], name: str) -> np.ndarray:
     """Returns (E,) of the first steps of a context's episodes; NaN where they were not recorded."""
     if name not in row:
         return np.full(len(row["episode"]), np.nan)
@@ -117,7 +117,7 @@ def _early(row: dict, name: str) -> np.ndarray:
     return values
 
 
-def _check_row(row: dict, names: tuple[str, ...]) -> None:
+def _check_row(row: dict[str, Any], names: tuple[str, ...]) -> None:
     """Raises ValueError where a context's episodes, returns or labels are of another kind, length or size."""
     episodes = row["episode"]
     if not isinstance(episodes, list) or not 1 <= len(episodes) <= MOST_EPISODES:
@@ -135,4 +135,4 @@ def _check_row(row: dict, names: tuple[str, ...]) -> None:
 
 
 def _is_finite(value: object) -> bool:
-    return type(value) in (int, float) and abs(value) < 1e15  # type: ignore[operator,arg-type]
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e15

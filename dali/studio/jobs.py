@@ -27,7 +27,7 @@ ALLOW = "DALI_ALLOW_JOBS"  # environment variable of whoever starts a server tha
 AT_ONCE = 2  # jobs of all sessions
 
 # By status file; of this server, whose sessions are threads.
-_processes: dict[Path, subprocess.Popen] = {}
+_processes: dict[Path, subprocess.Popen[bytes]] = {}
 _waiting: dict[Path, list[str]] = {}  # arguments, in the order of asking
 _refused: dict[Path, Status] = {}
 _runs: dict[Path, str] = {}  # what each job works on
@@ -99,7 +99,7 @@ def _run_of(arguments: Sequence[str]) -> str:
     return arguments[1] if len(arguments) > 1 and not arguments[1].startswith("-") else shlex.join(arguments)
 
 
-def _launch(arguments: Sequence[str], status: Path) -> subprocess.Popen:
+def _launch(arguments: Sequence[str], status: Path) -> subprocess.Popen[bytes]:
     write_status(status, Status("running", text="starting"))
     root = str(Path(dali.__file__).resolve().parents[1])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
@@ -155,7 +155,7 @@ def _follow(status: Path, label: str) -> None:
         st.progress(found.share, markdown(f"{label}: {found.text}"))
 
 
-def _end(process: subprocess.Popen) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)

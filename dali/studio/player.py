@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -176,7 +177,7 @@ def _cached_sheets(digest: str, _pane: Pane) -> Sheets:
     return _sheets(_pane)
 
 
-def message(header: dict, parts: Sequence[bytes]) -> bytes:
+def message(header: dict[str, Any], parts: Sequence[bytes]) -> bytes:
     """A header and binary parts as `pack` lays them out, where the header names its parts by their indices.
 
     An integer under "png" becomes the offset and length of that part.

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import streamlit as st
 
 from dali.envs.spec import EnvSpec
@@ -74,8 +75,6 @@ def _read(files: Stamp) -> Preview | None:
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _make(files: Stamp, _run: Run) -> Preview:
     # torch takes seconds to import, and the page that asks for this has been drawn by now
-    import numpy as np
-
     from dali.dreams.film import Film
     from dali.export.pictures import draw_pictures, physics_text, tile_pictures
     from dali.studio.film.state import default_state
@@ -106,7 +105,7 @@ def _make(files: Stamp, _run: Run) -> Preview:
     )
 
 
-def offered(spec: EnvSpec, context) -> tuple[str, float]:
+def offered(spec: EnvSpec, context: np.ndarray) -> tuple[str, float]:
     """The first feature at the end of its train range that is farther from an episode's physics (F,)."""
     feature, own = spec.features[0], float(context[0])
     low, high = feature.train

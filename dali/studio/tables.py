@@ -1,5 +1,6 @@
 """The tables of checkpoints on the overview, one an environment, and the figures that they and a run's summary show."""
 
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -110,7 +111,7 @@ def _columns(spec: EnvSpec) -> dict[str, Any]:
     return columns
 
 
-def _click(env: str, names: list[str]):
+def _click(env: str, names: list[str]) -> Callable[[], None]:
     """What a click on a cell does: chooses its run and opens it."""
 
     def follow() -> None:

@@ -135,7 +135,15 @@ class Collector:
                 state[copy] = before[self.rng.choice(others)]
         return self.simulator.set_state(state, self.lengths)
 
-    def _take_in(self, copies, vectors, action, reward, terminal, first) -> None:
+    def _take_in(
+        self,
+        copies: np.ndarray,
+        vectors: np.ndarray,
+        action: np.ndarray,
+        reward: np.ndarray,
+        terminal: np.ndarray,
+        first: np.ndarray,
+    ) -> None:
         """Observes what some copies (M,) now show, of the simulator's observations (N, O), and records it."""
         physics = self.contexts[self.assigned[copies]]
         scene, seen = None, vectors[copies]

@@ -76,7 +76,7 @@ def plan(
     ]
 
 
-_running: set[subprocess.Popen] = set()  # trainings and evaluations of this process
+_running: set[subprocess.Popen[bytes]] = set()  # trainings and evaluations of this process
 _stopping = threading.Event()
 
 
@@ -150,7 +150,7 @@ def run_job(job: Job) -> Outcome:
     return Outcome("done", time.monotonic() - began)
 
 
-def _execute(arguments: list[str], folder: Path, held: IO, append: bool) -> tuple[int, str]:
+def _execute(arguments: list[str], folder: Path, held: IO[bytes], append: bool) -> tuple[int, str]:
     """Runs ``python -m dali ARGUMENTS`` on one thread; its exit status and the last line it printed."""
     root = Path(__file__).resolve().parents[2]
     path = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))

@@ -9,6 +9,8 @@ import time
 from collections import defaultdict, deque
 from dataclasses import asdict
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import numpy as np
 import torch
@@ -172,7 +174,7 @@ class Trainer:
             shown["return"] = f"{row['return']:.1f}"
         bar.set_postfix(shown)
 
-    def _interrupt(self, number: int, frame) -> None:
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
         self.interrupted = True
 
     def save(self) -> None:
@@ -249,7 +251,7 @@ class Trainer:
             path = self.folder / TRAINER_STATE
             raise CheckpointError(f"{path} does not hold the state of this training: {quote(error)}.") from error
 
-    def _take_up(self, tensors: dict[str, Tensor], numbers: dict) -> None:
+    def _take_up(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
         saved, done = saved_run(self.folder, numbers)
         check_same_run(self.folder, saved, self.config, done)
         self.parts = [Part(**part) for part in numbers.get("parts", [])]  # none in what older versions wrote

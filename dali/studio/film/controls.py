@@ -87,7 +87,7 @@ def show_setup(source: FilmSource, key: Stamp) -> None:
         row.number_input("Seed", key="film_seed", step=1, on_change=fit_times, args=(source,), width=90)
 
 
-def show_physics(source: FilmSource) -> list:
+def show_physics(source: FilmSource) -> list[DeltaGenerator]:
     """A slider, an entry and chips per context feature; returns a place under each for what its move brings."""
     places = []
     own = source.episodes.context[st.session_state["film_episode"]]
@@ -162,7 +162,7 @@ def show_view(source: FilmSource, state: PageState, others: Sequence[str]) -> No
     )  # fmt: skip
 
 
-def explain_move(source: FilmSource, film: Film, places: list) -> None:
+def explain_move(source: FilmSource, film: Film, places: list[DeltaGenerator]) -> None:
     """Under each physics slider: the episode's own value, the round-trip error; below: the codes that move."""
     for i, (feature, place) in enumerate(zip(source.agent.spec.features, places, strict=True)):
         text = f"Episode: {quantity(feature, film.context[i])}."

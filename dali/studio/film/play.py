@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from dali.dreams.counterfactual import Engine
 from dali.dreams.film import FilmSource
 from dali.dreams.take import DREAM_ASKED, REAL_ASKED, Performance, Physics, begin, perform
 from dali.envs.spec import ContextFeature
@@ -41,7 +42,7 @@ class Session:
     packed: bytes = field(default=b"", repr=False)
 
 
-def start(source: FilmSource, episode: int, t: int, engine, physics: Physics) -> Session:
+def start(source: FilmSource, episode: int, t: int, engine: Engine, physics: Physics) -> Session:
     """A performance at its start, with the answer that shows it."""
     session = Session(begin(source, episode, t, engine, physics))
     _answer(session)

@@ -127,7 +127,7 @@ def _fresh_folder() -> Path:
     return folder
 
 
-def _discard(scratch: tempfile.TemporaryDirectory) -> None:
+def _discard(scratch: tempfile.TemporaryDirectory[str]) -> None:
     """Ends what a session that is gone had asked for, and removes its files."""
     for status in Path(scratch.name).glob("*/status.json"):
         jobs.cancel(status)
@@ -135,6 +135,6 @@ def _discard(scratch: tempfile.TemporaryDirectory) -> None:
 
 
 @st.cache_resource(show_spinner=False, scope="session", on_release=_discard)
-def _scratch() -> tempfile.TemporaryDirectory:
+def _scratch() -> tempfile.TemporaryDirectory[str]:
     """Where this session's sweeps lie; it goes with the session, and in any case with the server."""
     return tempfile.TemporaryDirectory(prefix="dali-sweeps-", ignore_cleanup_errors=True)

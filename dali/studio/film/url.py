@@ -132,7 +132,7 @@ class _Reader:
         if asked not in offered:
             self.ignore("engine", f"this agent dreams with {' or '.join(offered)}")
             return "rssm"
-        return asked  # type: ignore[return-value]
+        return asked
 
     def whole(self, name: str, low: int, high: int, default: int, why: str) -> int:
         """A whole number, put into its range."""

@@ -1,6 +1,7 @@
 """Where dreams go wrong: starts of episodes by the error of their dreams, each with a strip, a film and its place."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -56,7 +57,7 @@ def show_dreams(run: Run, episodes: Episodes) -> None:
 ERROR_TITLES = {"factual": "Own physics", "counterfactual": "Another physics"}
 
 
-def error_table(run: Run, episodes: Episodes, found: DreamErrors, order: np.ndarray) -> list[dict]:
+def error_table(run: Run, episodes: Episodes, found: DreamErrors, order: np.ndarray) -> list[dict[str, Any]]:
     """One row a start, in an order of rows of the errors."""
     rows = []
     for i in order.tolist():

@@ -1,5 +1,7 @@
 """One record and its episode: what the code says of the physics as evidence accumulates, and who is near."""
 
+from typing import Any
+
 import numpy as np
 import streamlit as st
 
@@ -61,7 +63,7 @@ def choose_record(run: Run, episodes: Episodes) -> tuple[int, int]:
     return episode, step
 
 
-def neighbour_table(run: Run, episodes: Episodes, episode: int, step: int) -> list[dict]:
+def neighbour_table(run: Run, episodes: Episodes, episode: int, step: int) -> list[dict[str, Any]]:
     """One row a neighbour."""
     found = nearest(episodes, episode, step)
     return [

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import streamlit as st
@@ -194,7 +194,12 @@ def _baked_selection(run: Run, episodes: Episodes, chosen: Settings) -> np.ndarr
 
 
 def _follow_selection(
-    run: Run, episodes: Episodes, points: Points, coordinates: np.ndarray, selection, mouse: str = LASSO
+    run: Run,
+    episodes: Episodes,
+    points: Points,
+    coordinates: np.ndarray,
+    selection: Mapping[str, Any],
+    mouse: str = LASSO,
 ) -> None:
     """Keeps what the browser selected: a lasso or box as records, a clicked point as the record looked at; or either
     as a path.
@@ -231,13 +236,13 @@ def _ringed(run: Run, episodes: Episodes, points: Points, coordinates: np.ndarra
     return coordinates[rows[0]] if len(rows) else None
 
 
-def _record(customdata) -> tuple[int, int] | None:
+def _record(customdata: object) -> tuple[int, int] | None:
     """Episode and step of a point's custom data, which the browser sends as a list or as an object of indices."""
     values = list(customdata.values()) if isinstance(customdata, Mapping) else customdata
     return (int(values[0]), int(values[1])) if isinstance(values, list) and len(values) > 1 else None
 
 
-def _corners(shape: dict) -> tuple[list[int], np.ndarray]:
+def _corners(shape: dict[str, Any]) -> tuple[list[int], np.ndarray]:
     """The two coordinates that a lasso or box spans, and its corners (P, 2). Axis "x" is the first, "x3" the third."""
     x, y = np.asarray(shape["x"], float), np.asarray(shape["y"], float)
     if len(x) == 2:  # a box, by two opposite corners

@@ -1,5 +1,6 @@
 """Dreams along the path of the map: as one film whose code turns, or side by side; kept, exported and read back."""
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -160,7 +161,7 @@ def _explain(along: Along) -> None:
     st.caption(text)
 
 
-def _show_exports(run: Run, tiled, every: int) -> None:
+def _show_exports(run: Run, tiled: Callable[[], np.ndarray], every: int) -> None:
     spec = run.spec
     with st.container(horizontal=True):
         for label, kind, mime, make in (

@@ -1,6 +1,7 @@
 """Probes and dimensions: how well the physics can be read from the code, and where in it."""
 
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -74,7 +75,7 @@ def show_probes(run: Run, episodes: Episodes) -> None:
     recomputed_by(analysis_command(shown_path(run.folder), record["summary"] if record else None))
 
 
-def probe_table(run: Run, scored: dict[ProbeKind, ProbeEvaluation]) -> list[dict]:
+def probe_table(run: Run, scored: dict[ProbeKind, ProbeEvaluation]) -> list[dict[str, Any]]:
     """One row a feature and kind of probe."""
     rows = []
     for feature in run.spec.features:
@@ -122,7 +123,7 @@ SCORES = (
 )
 
 
-def _score_row(name: str, score: Score, meaning: str) -> dict:
+def _score_row(name: str, score: Score, meaning: str) -> dict[str, str]:
     return {"Score": name, "Value": f"{score.value:.2f} ({score.low:.2f} to {score.high:.2f})", "1 means": meaning}
 
 

@@ -1,5 +1,7 @@
 """What was picked on the map: the lasso's records and the clicked one, which outlive recolouring and other pages."""
 
+from typing import Any
+
 import numpy as np
 import streamlit as st
 
@@ -89,7 +91,7 @@ def show_selection(run: Run, episodes: Episodes, hint: bool = True) -> None:
     link_to_studio(run, episodes, row["Episode"], row["First t"])
 
 
-def selection_table(run: Run, episodes: Episodes, records: np.ndarray) -> list[dict]:
+def selection_table(run: Run, episodes: Episodes, records: np.ndarray) -> list[dict[str, Any]]:
     """One row an episode of the selection, the one with most records first."""
     counts, total = records.sum(1), returns(episodes)
     order = [e for e in np.argsort(-counts, kind="stable") if counts[e] > 0][:TABLE_ROWS]

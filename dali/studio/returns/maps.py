@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dali.errors import DaliError
 from dali.figures import generalization as figures
-from dali.figures.style import DIVERGING, continuous
+from dali.figures.style import DIVERGING, Scale, continuous
 from dali.files.text import markdown
 from dali.methods import METHODS
 from dali.returns.comparison import sentence
@@ -107,13 +107,19 @@ def _draw_differences(run: Run, scores: dict[str, Scores], seeds: dict[str, tupl
         above.markdown(f"**{lines[run.config.method_name]}**")
 
 
-def _draw_bar(limits: tuple[float, float], title: str, colours) -> None:
+def _draw_bar(limits: tuple[float, float], title: str, colours: Scale) -> None:
     st.markdown(title)  # a figure's own title would be cut where the page is narrow
     st.plotly_chart(figures.colour_bar(limits, colours), key="maps_bar", config={"displayModeBar": False})
 
 
 def _draw(
-    run: Run, found: Scores, name: str, values: np.ndarray, label: str, limits: tuple[float, float], colours
+    run: Run,
+    found: Scores,
+    name: str,
+    values: np.ndarray,
+    label: str,
+    limits: tuple[float, float],
+    colours: Scale,
 ) -> None:
     with st.container(width=MAP_WIDTH):
         runs = "1 run" if len(found.runs) == 1 else f"mean of {len(found.runs)} runs"

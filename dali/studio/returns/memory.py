@@ -8,6 +8,7 @@ from dali.envs.spec import EnvSpec
 from dali.errors import CheckpointError
 from dali.export.comparison import memory_table
 from dali.files.text import markdown
+from dali.returns.comparison import Runs
 from dali.returns.evaluation import Evaluation
 from dali.returns.memory import MemoryRow, memory_rows
 from dali.returns.scoring import NORMALISED
@@ -50,7 +51,7 @@ def show_memory(spec: EnvSpec, methods: dict[str, list[tuple[Run, Evaluation]]],
 
 
 @st.cache_data(max_entries=32, show_spinner="Drawing intervals …")
-def _rows(files: tuple[Stamp, ...], normalised: bool, _spec: EnvSpec, _kept, _none) -> list[MemoryRow]:
+def _rows(files: tuple[Stamp, ...], normalised: bool, _spec: EnvSpec, _kept: Runs, _none: Runs) -> list[MemoryRow]:
     return memory_rows(_spec, _kept, _none, normalised)
 
 

@@ -1,6 +1,9 @@
 """The views of the generalisation page."""
 
+from typing import Any
+
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 
 from dali.envs.catalogue import folder_name
@@ -20,7 +23,7 @@ from dali.studio.style import number
 THRESHOLDS = 101
 
 
-def chart(figure, key: str, **options):
+def chart(figure: go.Figure, key: str, **options: Any) -> None:
     """A chart whose camera button saves in the chosen format."""
     form = st.session_state.get("figure_format", "SVG").lower()
     config = {
@@ -29,7 +32,7 @@ def chart(figure, key: str, **options):
         "modeBarButtons": [["toImage"]],
         "toImageButtonOptions": {"format": form, "filename": f"dali-{key}"},
     }
-    return st.plotly_chart(figure, key=f"generalization:{key}", config=config, **options)
+    st.plotly_chart(figure, key=f"generalization:{key}", config=config, **options)
 
 
 def first_of(scores: dict[str, Scores]) -> Scores:
@@ -49,7 +52,15 @@ def versus(scores: dict[str, Scores], seeds: dict[str, tuple[int, ...]], method:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _versus(x: np.ndarray, seeds: tuple, y: np.ndarray, others: tuple, contexts: np.ndarray, _x: Scores, _y: Scores):
+def _versus(
+    x: np.ndarray,
+    seeds: tuple[int, ...],
+    y: np.ndarray,
+    others: tuple[int, ...],
+    contexts: np.ndarray,
+    _x: Scores,
+    _y: Scores,
+) -> dict[str, Versus]:
     return against(_x, seeds, _y, others)
 
 
@@ -198,7 +209,7 @@ def scores_csv(spec: EnvSpec, scores: dict[str, Scores], runs: dict[str, list[Ru
 
 def estimates_csv(estimates: dict[str, dict[str, Estimate]], scores: dict[str, Scores]) -> str:
     """Estimates by method and regime with the ends of their intervals, one row each."""
-    rows: list[list] = [["method", "runs", "contexts", first_of(scores).measure, "low", "high", "interval over"]]
+    rows: list[list[Any]] = [["method", "runs", "contexts", first_of(scores).measure, "low", "high", "interval over"]]
     for method, row in estimates.items():
         for regime, e in row.items():
             numbers = [f"{x:.6g}" for x in (e.value, e.low, e.high)]
