@@ -120,7 +120,6 @@ def compare_methods(
     baseline: str | None = "dreamer_dr",
     normalised: bool = True,
     draws: int = DRAWS,
-    seed: int = 0,
 ) -> Comparison:
     """Compares methods, each with its runs as (training seed, evaluation).
 
@@ -129,7 +128,7 @@ def compare_methods(
 
     Args:
         baseline: method that the others are held against; one that is not among the runs gives no probabilities.
-        draws, seed: of the bootstrap.
+        draws: of the bootstrap.
 
     Raises:
         DaliError: no runs, two runs of a method with the same training seed, or no regime with enough shared contexts.
@@ -150,20 +149,20 @@ def compare_methods(
 
     def row(name: str) -> MethodRow:
         own = scores[name].runs
-        gap = aggregate(own, ("optimality_gap",), resampling(own), draws, seed=seed)["optimality_gap"]
+        gap = aggregate(own, ("optimality_gap",), resampling(own), draws)["optimality_gap"]
         versus = {}
         if kept not in (None, name):
-            versus = against(scores[name], seeds[name], scores[kept], seeds[kept], draws, seed)
+            versus = against(scores[name], seeds[name], scores[kept], seeds[kept], draws)
         return MethodRow(
             method=name,
             seeds=tuple(sorted(seeds[name])),
-            iqm=interquartile_means(scores[name], draws, seed),
+            iqm=interquartile_means(scores[name], draws),
             gap=gap if first.measure == NORMALISED else None,
-            early=_early(table[table["method"] == name], draws, seed),
+            early=_early(table[table["method"] == name], draws),
             versus=versus,
         )
 
-    random = interquartile_means(replace(first, runs=first.random[None]), 1, seed)
+    random = interquartile_means(replace(first, runs=first.random[None]), 1)
     return Comparison(
         env=spec.name,
         measure=first.measure,
@@ -185,22 +184,22 @@ def _check_runs(runs: Runs) -> None:
             raise DaliError(f"Two runs of {METHODS[name].title} have the same seed; each is one draw of the method.")
 
 
-def interquartile_means(scores: Scores, draws: int = DRAWS, seed: int = 0) -> dict[str, Estimate]:
+def interquartile_means(scores: Scores, draws: int = DRAWS) -> dict[str, Estimate]:
     """IQM by regime."""
     over = resampling(scores.runs)
     return {
-        regime: aggregate(scores.runs[:, where], ("iqm",), over, draws, seed=seed)["iqm"]
+        regime: aggregate(scores.runs[:, where], ("iqm",), over, draws)["iqm"]
         for regime, where in regime_masks(scores).items()
     }
 
 
-def _early(rows: pd.DataFrame, draws: int, seed: int) -> dict[int, Estimate]:
+def _early(rows: pd.DataFrame, draws: int) -> dict[int, Estimate]:
     """IQM of the return of the first steps of one method's runs, by the number of steps."""
     found = {}
     for steps, column in zip(EARLY, EARLY_COLUMNS, strict=True):
         table = np.array([run[column] for _, run in rows.groupby("run")])
         if not np.isnan(table).any():
-            found[steps] = aggregate(table, ("iqm",), resampling(table), draws, seed=seed)["iqm"]
+            found[steps] = aggregate(table, ("iqm",), resampling(table), draws)["iqm"]
     return found
 
 
@@ -211,30 +210,30 @@ def regime_masks(scores: Scores) -> dict[str, np.ndarray]:
     return {name: mask for name, mask in masks.items() if mask.sum() >= MIN_CONTEXTS}
 
 
-def improvement(x: Scores, y: Scores, draws: int = DRAWS, seed: int = 0) -> dict[str, Estimate]:
+def improvement(x: Scores, y: Scores, draws: int = DRAWS) -> dict[str, Estimate]:
     """Probability of improvement of x over y, scores on the same contexts, by regime."""
     resample = resampling(x.runs, y.runs)
     return {
-        regime: probability_of_improvement(x.runs[:, where], y.runs[:, where], resample, draws, seed=seed)
+        regime: probability_of_improvement(x.runs[:, where], y.runs[:, where], resample, draws)
         for regime, where in regime_masks(x).items()
     }
 
 
 def against(
-    x: Scores, x_seeds: Sequence[int], y: Scores, y_seeds: Sequence[int], draws: int = DRAWS, seed: int = 0
+    x: Scores, x_seeds: Sequence[int], y: Scores, y_seeds: Sequence[int], draws: int = DRAWS
 ) -> dict[str, Versus]:
     """A method against another, scores on the same contexts, by regime.
 
     Args:
         x_seeds, y_seeds: training seed of each run.
     """
-    wins = improvement(x, y, draws, seed)
+    wins = improvement(x, y, draws)
     found = {}
     for regime, where in regime_masks(x).items():
         a, b, strata = x.runs[:, where], y.runs[:, where], x.regimes[where]
         pairs = dict(zip(x_seeds, a, strict=True)), dict(zip(y_seeds, b, strict=True))
-        paired = paired_difference(*pairs, strata, draws, seed)
-        found[regime] = Versus(wins[regime], paired, unpaired_difference(a, b, strata, draws, seed))
+        paired = paired_difference(*pairs, strata, draws)
+        found[regime] = Versus(wins[regime], paired, unpaired_difference(a, b, strata, draws))
     return found
 
 

@@ -22,9 +22,8 @@ import numpy as np
 
 from dali.envs.units import number
 from dali.errors import DaliError
-from dali.returns.estimators import iqm
+from dali.returns.estimators import LEVEL, iqm
 
-LEVEL = 0.95
 SEEDS_TO_TELL = 3  # fewer say nothing about seeds: with two, Student's quantile is 12.7
 
 

@@ -27,6 +27,7 @@ from dali.errors import DaliError, unknown_name
 
 Resample = Literal["runs", "agents", "contexts", "both"]
 RESAMPLES: tuple[str, ...] = ("runs", "agents", "contexts", "both")
+LEVEL = 0.95  # of the intervals
 CHUNK = 2_000_000  # scores held at once while bootstrapping
 
 
@@ -106,9 +107,9 @@ def median(scores: np.ndarray) -> np.ndarray:
     return np.median(np.mean(scores, axis=-2), axis=-1)
 
 
-def optimality_gap(scores: np.ndarray, target: float = 1.0) -> np.ndarray:
-    """Mean shortfall of scores (..., R, C) below the target; what exceeds it earns nothing. Smaller is better."""
-    return target - np.minimum(scores, target).mean((-2, -1))
+def optimality_gap(scores: np.ndarray) -> np.ndarray:
+    """Mean shortfall of scores (..., R, C) below 1; what exceeds it earns nothing. Smaller is better."""
+    return 1.0 - np.minimum(scores, 1.0).mean((-2, -1))
 
 
 METRICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -129,7 +130,6 @@ def aggregate(
     metrics: tuple[str, ...] = tuple(METRICS),
     resample: Resample = "runs",
     draws: int = 2000,
-    level: float = 0.95,
     seed: int = 0,
 ) -> dict[str, Estimate]:
     """Aggregates of scores (R, C) with stratified bootstrap intervals; all metrics share the draws.
@@ -142,7 +142,7 @@ def aggregate(
         if name not in METRICS:
             raise unknown_name("metric", name, METRICS)
     drawn = _bootstrap(scores, resample, draws, seed, lambda s: np.stack([METRICS[m](s) for m in metrics], axis=-1))
-    low, high = _interval(drawn, level)
+    low, high = _interval(drawn)
     return {
         name: Estimate(float(METRICS[name](scores)), float(low[i]), float(high[i]), resample)
         for i, name in enumerate(metrics)
@@ -150,22 +150,17 @@ def aggregate(
 
 
 def performance_profile(
-    scores: np.ndarray,
-    thresholds: np.ndarray,
-    resample: Resample = "runs",
-    draws: int = 2000,
-    level: float = 0.95,
-    seed: int = 0,
+    scores: np.ndarray, thresholds: np.ndarray, resample: Resample = "runs", draws: int = 2000
 ) -> Profile:
     """Share of (run, context) scores (R, C) above each threshold (K,), with pointwise intervals."""
     scores, thresholds = _check(scores, resample), np.asarray(thresholds, float)
-    drawn = _bootstrap(scores, resample, draws, seed, lambda s: _share_above(s, thresholds))
-    low, high = _interval(drawn, level)
+    drawn = _bootstrap(scores, resample, draws, 0, lambda s: _share_above(s, thresholds))
+    low, high = _interval(drawn)
     return Profile(thresholds, _share_above(scores, thresholds), low, high, resample)
 
 
 def probability_of_improvement(
-    x: np.ndarray, y: np.ndarray, resample: Resample = "runs", draws: int = 2000, level: float = 0.95, seed: int = 0
+    x: np.ndarray, y: np.ndarray, resample: Resample = "runs", draws: int = 2000
 ) -> Estimate:
     """P(X > Y) + ½ P(X = Y) for a run of x and a run of y on the same context, averaged over contexts.
 
@@ -179,17 +174,17 @@ def probability_of_improvement(
     if x.shape[1] != y.shape[1]:
         raise DaliError(f"Both methods need scores on the same contexts; found {x.shape[1]} and {y.shape[1]} contexts.")
     wins = (x[:, None] > y[None]) + 0.5 * (x[:, None] == y[None])  # (Rx, Ry, C)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     drawn = []
     for size in _chunks(draws, wins.size):
         x_rows, context = _indices(x, resample, size, rng)
         y_rows, _ = _indices(y, "runs" if resample == "both" else resample, size, rng)
         drawn.append(wins[x_rows[:, :, None], y_rows[:, None], context[:, None]].mean((1, 2, 3)))
-    low, high = _interval(np.concatenate(drawn), level)
+    low, high = _interval(np.concatenate(drawn))
     return Estimate(float(wins.mean()), float(low), float(high), resample)
 
 
-def context_means(scores: np.ndarray, draws: int = 2000, level: float = 0.95, seed: int = 0) -> ContextMeans:
+def context_means(scores: np.ndarray) -> ContextMeans:
     """Mean over runs of each context's score (R, C) with its interval: the points of a curve over one feature.
 
     With one run there is no interval over runs: low and high then equal the mean.
@@ -200,7 +195,7 @@ def context_means(scores: np.ndarray, draws: int = 2000, level: float = 0.95, se
     value = scores.mean(0)
     if len(scores) == 1:
         return ContextMeans(value, value, value)
-    low, high = _interval(_bootstrap(scores, "runs", draws, seed, lambda s: s.mean(-2)), level)
+    low, high = _interval(_bootstrap(scores, "runs", 2000, 0, lambda s: s.mean(-2)))
     return ContextMeans(value, low, high)
 
 
@@ -258,6 +253,6 @@ def _bootstrap(
     return np.concatenate(batches)
 
 
-def _interval(drawn: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-    low, high = np.quantile(drawn, ((1.0 - level) / 2.0, (1.0 + level) / 2.0), axis=0)
+def _interval(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    low, high = np.quantile(drawn, ((1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0), axis=0)
     return low, high

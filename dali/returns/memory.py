@@ -24,9 +24,7 @@ class MemoryRow:
     difference: dict[str, Difference]  # without memory less with it, paired by run
 
 
-def memory_rows(
-    spec: EnvSpec, kept: Runs, none: Runs, normalised: bool = True, draws: int = DRAWS, seed: int = 0
-) -> list[MemoryRow]:
+def memory_rows(spec: EnvSpec, kept: Runs, none: Runs, normalised: bool = True, draws: int = DRAWS) -> list[MemoryRow]:
     """A row for each method with runs that were evaluated both ways, on the contexts that these share.
 
     Args:
@@ -40,15 +38,15 @@ def memory_rows(
             continue
         found = score(spec, [runs[number] for runs in (with_memory, without) for number in seeds], normalised)
         first, second = (replace(found, runs=part) for part in (found.runs[: len(seeds)], found.runs[len(seeds) :]))
-        versus = against(second, seeds, first, seeds, draws, seed)
+        versus = against(second, seeds, first, seeds, draws)
         if not versus:
             continue  # too few contexts for an interval
         rows.append(
             MemoryRow(
                 method=name,
                 seeds=tuple(seeds),
-                kept=interquartile_means(first, draws, seed),
-                none=interquartile_means(second, draws, seed),
+                kept=interquartile_means(first, draws),
+                none=interquartile_means(second, draws),
                 difference={regime: found.told for regime, found in versus.items()},
             )
         )
