@@ -9,7 +9,6 @@ import typer
 from dali.cli.options import Run
 
 if TYPE_CHECKING:
-    from dali.returns.estimators import Estimate
     from dali.returns.sensitivity import Reaction
 
 
@@ -46,16 +45,11 @@ def _table(reaction: "Reaction") -> str:
     lines = [f"Change of the action over {reaction.states} states [95 % interval, over {reaction.contexts} contexts]"]
     for feature in reaction.features:
         lines.append(
-            f"  {feature.feature:20s} moved by a quarter of its train range {_interval(feature.action, 3)}, "
-            f"random moves as long {_interval(feature.random, 3)}"
+            f"  {feature.feature:20s} moved by a quarter of its train range {feature.action.text(3)}, "
+            f"random moves as long {feature.random.text(3)}"
         )
     lines.append("Return lost with the context")
     for change in reaction.lost:
-        share = f", {_interval(change.normalised, 2)} of the way from random to reference" if change.normalised else ""
-        lines.append(f"  {change.change:20s} {_interval(change.lost, 1)}{share}")
+        share = f", {change.normalised.text(2)} of the way from random to reference" if change.normalised else ""
+        lines.append(f"  {change.change:20s} {change.lost.text(1)}{share}")
     return "\n".join(lines)
-
-
-def _interval(estimate: "Estimate", digits: int) -> str:
-    value, low, high = (f"{round(x, digits) + 0.0:.{digits}f}" for x in (estimate.value, estimate.low, estimate.high))
-    return f"{value} [{low}, {high}]"

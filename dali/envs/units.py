@@ -14,6 +14,11 @@ def number(value: float | None, digits: int = 2, form: str = "", missing: str = 
     return missing if value is None else f"{round(value, digits) + 0.0:{form}.{digits}f}"
 
 
+def with_interval(value: float, low: float, high: float, digits: int = 2, form: str = "") -> str:
+    """A figure with the ends of its interval, each as ``number`` writes it: "0.87 [0.83, 0.90]"."""
+    return f"{number(value, digits, form)} [{number(low, digits, form)}, {number(high, digits, form)}]"
+
+
 def measured(text: str, unit: str) -> str:
     """Numbers with their unit: "5 to 15 m/s²", "1.20×"; as they are where there is none."""
     return f"{text}×" if unit == "x" else f"{text} {unit}".strip()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dali.envs.units import number
+from dali.envs.units import number, with_interval
 from dali.export.latex import booktabs
 from dali.methods import METHODS
 from dali.returns.comparison import Comparison
@@ -38,7 +38,7 @@ def memory_table(rows: Sequence[MemoryRow], measure: str) -> Table:
         title, seeds = METHODS[row.method].title, _seeds(row.seeds)
         cells.append([title, seeds, "kept", *(_cell(row.kept[r], digits) for r in regimes)])
         cells.append([title, seeds, "none", *(_cell(row.none[r], digits) for r in regimes)])
-        cells.append([title, seeds, "difference", *(_difference(row.difference[r], digits) for r in regimes)])
+        cells.append([title, seeds, "difference", *(_signed(row.difference[r], digits) for r in regimes)])
     text = (
         f"{measure[0].upper()}{measure[1:]} of the same runs with h and s made anew at every step (`evaluate --memory "
         "none`): what is left, the context alone told. Differences are paired by run."
@@ -93,7 +93,7 @@ def _versus_tables(found: Comparison) -> list[Table]:
             if all(cells):
                 seeds = " and ".join(map(str, dict.fromkeys(cells[0].seeds)))
                 name = f"{METHODS[row.method].title} less {title}"
-                less.append([name, kind, seeds, *(_difference(d, digits) for d in cells)])
+                less.append([name, kind, seeds, *(_signed(d, digits) for d in cells)])
         by_seed = [row.versus[r].paired for r in found.contexts]
         for seed in [seed for seed, _ in by_seed[0].by_seed] if by_seed[0] else []:
             values = [number(dict(d.by_seed)[seed], digits, "+") for d in by_seed if d]
@@ -127,14 +127,11 @@ def _explanation(found: Comparison) -> str:
 
 
 def _cell(estimate: Estimate, digits: int) -> str:
-    star = "*" if estimate.resampled == "contexts" else ""
-    value, low, high = (number(x, digits) for x in (estimate.value, estimate.low, estimate.high))
-    return f"{value} [{low}, {high}]{star}"
+    return estimate.text(digits) + ("*" if estimate.resampled == "contexts" else "")
 
 
-def _difference(difference: Difference, digits: int) -> str:
-    value, low, high = (number(x, digits, "+") for x in (difference.value, difference.low, difference.high))
-    return f"{value} [{low}, {high}]"
+def _signed(difference: Difference, digits: int) -> str:
+    return with_interval(difference.value, difference.low, difference.high, digits, "+")
 
 
 def _seeds(seeds: tuple[int, ...]) -> str:

@@ -51,17 +51,12 @@ def reaction_rows(reactions: Reactions, spec: EnvSpec) -> list[dict[str, str]]:
         for name, reaction in runs:
             row = {"Method": METHODS[method].title, "Run": name}
             for feature, found in zip(spec.features, reaction.features, strict=True):
-                row[f"Action, {feature.label}"] = _interval(found.action, 3)
-                row["random directions" + (f", {feature.label}" if len(spec.features) > 1 else "")] = _interval(
-                    found.random, 3
+                row[f"Action, {feature.label}"] = found.action.text(3)
+                row["random directions" + (f", {feature.label}" if len(spec.features) > 1 else "")] = found.random.text(
+                    3
                 )
             for change in reaction.lost:
                 shown = change.normalised or change.lost
-                row[f"Lost, {change.change}"] = _interval(shown, 2 if change.normalised else 1)
+                row[f"Lost, {change.change}"] = shown.text(2 if change.normalised else 1)
             rows.append(row)
     return rows
-
-
-def _interval(estimate: Estimate, digits: int) -> str:
-    value, low, high = (f"{round(x, digits) + 0.0:.{digits}f}" for x in (estimate.value, estimate.low, estimate.high))
-    return f"{value} [{low}, {high}]"

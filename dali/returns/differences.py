@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dali.envs.units import number
+from dali.envs.units import with_interval
 from dali.errors import DaliError
 from dali.returns.estimators import LEVEL, iqm
 
@@ -75,11 +75,11 @@ def verdict(difference: Difference, digits: int = 2) -> str:
     """What the interval says, in words: "better by 0.21 [0.12, 0.30]", or that so few seeds can't tell."""
     value, low, high, fewest = difference.value, difference.low, difference.high, min(difference.seeds)
     if fewest < SEEDS_TO_TELL or low <= 0.0 <= high:
-        numbers = f"{number(value, digits, '+')} [{number(low, digits, '+')}, {number(high, digits, '+')}]"
+        numbers = with_interval(value, low, high, digits, "+")
         return f"{fewest} seed{'s' if fewest > 1 else ''} can't tell ({numbers})"
     word = "better" if low > 0 else "worse"
     near, far = sorted((abs(low), abs(high)))
-    return f"{word} by {number(abs(value), digits)} [{number(near, digits)}, {number(far, digits)}]"
+    return f"{word} by {with_interval(abs(value), near, far, digits)}"
 
 
 def widening(seeds: int) -> float:

@@ -23,6 +23,7 @@ from typing import Literal
 
 import numpy as np
 
+from dali.envs.units import with_interval
 from dali.errors import DaliError, unknown_name
 
 Resample = Literal["runs", "agents", "contexts", "both"]
@@ -39,6 +40,10 @@ class Estimate:
     low: float
     high: float
     resampled: Resample
+
+    def text(self, digits: int, form: str = "") -> str:
+        """With its interval, for people (``with_interval``)."""
+        return with_interval(self.value, self.low, self.high, digits, form)
 
 
 @dataclass(frozen=True)

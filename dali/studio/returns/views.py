@@ -18,7 +18,6 @@ from dali.returns.estimators import Estimate, aggregate, context_means, performa
 from dali.returns.reference import paper_figures
 from dali.returns.scoring import NORMALISED, Scores, single_grid
 from dali.studio.loaders import Run
-from dali.studio.style import number
 
 THRESHOLDS = 101
 
@@ -103,8 +102,8 @@ def show_regimes(spec: EnvSpec, scores: dict[str, Scores]) -> None:
         }
     rows: list[dict[str, str]] = [
         {"Method": METHODS[name].title, "Context": METHODS[name].source, "Runs": str(len(scores[name].runs))}
-        | {r: _interval(e, first.measure) for r, e in regimes.items()}
-        | ({"Optimality gap": _interval(gaps[name], first.measure)} if gaps else {})
+        | {r: e.text(digits_of(first), ",") for r, e in regimes.items()}
+        | ({"Optimality gap": gaps[name].text(digits_of(first), ",")} if gaps else {})
         for name, regimes in found.items()
     ]
     rows.append(
@@ -112,7 +111,7 @@ def show_regimes(spec: EnvSpec, scores: dict[str, Scores]) -> None:
             "Method": "random policy",
             "Context": MISSING,
             "Runs": MISSING,
-            **{r: _interval(e, first.measure) for r, e in random.items()},
+            **{r: e.text(digits_of(first), ",") for r, e in random.items()},
         }
         | ({"Optimality gap": MISSING} if gaps else {})
     )
@@ -215,12 +214,6 @@ def estimates_csv(estimates: dict[str, dict[str, Estimate]], scores: dict[str, S
             numbers = [f"{x:.6g}" for x in (e.value, e.low, e.high)]
             rows.append([method, len(scores[method].runs), regime, *numbers, e.resampled])
     return csv_text(rows)
-
-
-def _interval(estimate: Estimate, measure: str) -> str:
-    digits = 2 if measure == NORMALISED else 0
-    value, low, high = (number(x, digits) for x in (estimate.value, estimate.low, estimate.high))
-    return f"{value} [{low}, {high}]"
 
 
 def _interval_text(scores: dict[str, Scores]) -> str:
