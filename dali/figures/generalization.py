@@ -22,6 +22,8 @@ from dali.figures.style import (
     SKY,
     VERMILION,
     Scale,
+    add_band,
+    error_bars,
     layout,
     translucent,
     with_unit,
@@ -149,16 +151,8 @@ def curves(
     for name, means in methods.items():
         colour = METHOD_COLOURS[name]
         if (means.high > means.low).any():
-            figure.add_scatter(
-                x=np.concatenate([values, values[::-1]]),
-                y=np.concatenate([means.high, means.low[::-1]]),
-                fill="toself",
-                fillcolor=translucent(colour, BAND if len(methods) <= FEW else FAINT_BAND),
-                line={"width": 0},
-                hoverinfo="skip",
-                showlegend=False,
-                legendgroup=name,
-            )
+            fill = translucent(colour, BAND if len(methods) <= FEW else FAINT_BAND)
+            add_band(figure, values, means.low, means.high, fill, showlegend=False, legendgroup=name)
         figure.add_scatter(
             x=values,
             y=means.mean,
@@ -193,12 +187,7 @@ def regime_bars(scores: dict[str, dict[str, Estimate]], contexts: dict[str, int]
             y=middle,
             name=METHODS[name].title,
             marker={"color": METHOD_COLOURS[name], "line": {"color": "#000000", "width": 0.5}},
-            error_y={
-                "type": "data",
-                "array": [e.high - e.value for e in estimates],
-                "arrayminus": [e.value - e.low for e in estimates],
-                "color": "#444444",
-            },
+            error_y=error_bars(estimates, "#444444"),
             customdata=[[e.low, e.high] for e in estimates],
             hovertemplate="%{x}: %{y:.3g} (95 % %{customdata[0]:.3g} to %{customdata[1]:.3g})"
             f"<extra>{METHODS[name].title}</extra>",
@@ -211,16 +200,8 @@ def profiles(methods: dict[str, Profile], measure: str) -> go.Figure:
     figure = go.Figure()
     for name, profile in methods.items():
         colour = METHOD_COLOURS[name]
-        figure.add_scatter(
-            x=np.concatenate([profile.thresholds, profile.thresholds[::-1]]),
-            y=np.concatenate([profile.high, profile.low[::-1]]),
-            fill="toself",
-            fillcolor=translucent(colour, BAND if len(methods) <= FEW else FAINT_BAND),
-            line={"width": 0},
-            hoverinfo="skip",
-            showlegend=False,
-            legendgroup=name,
-        )
+        fill = translucent(colour, BAND if len(methods) <= FEW else FAINT_BAND)
+        add_band(figure, profile.thresholds, profile.low, profile.high, fill, showlegend=False, legendgroup=name)
         figure.add_scatter(
             x=profile.thresholds,
             y=profile.share,
@@ -243,12 +224,7 @@ def improvement(regimes: dict[str, Estimate], first: str, second: str) -> go.Fig
             y=names,
             mode="markers",
             marker={"color": BLUE, "size": 12},
-            error_x={
-                "type": "data",
-                "array": [e.high - e.value for e in estimates],
-                "arrayminus": [e.value - e.low for e in estimates],
-                "color": BLUE,
-            },
+            error_x=error_bars(estimates, BLUE),
             customdata=[[e.low, e.high] for e in estimates],
             hovertemplate="%{y}: %{x:.2f} (95 % %{customdata[0]:.2f} to %{customdata[1]:.2f})<extra></extra>",
         )

@@ -12,6 +12,7 @@ from dali.figures.style import (
     PALE,
     SKY,
     VERMILION,
+    add_band,
     continuous,
     layout,
     translucent,
@@ -34,15 +35,8 @@ def estimate_over_time(
     """
     unit = "×" if feature.unit == "x" else feature.unit
     figure = go.Figure()
-    figure.add_scatter(
-        x=np.concatenate([seconds, seconds[::-1]]),
-        y=np.concatenate([estimate + error, (estimate - error)[::-1]]),
-        fill="toself",
-        fillcolor=translucent(BLUE, 0.2),
-        line={"width": 0},
-        hoverinfo="skip",
-        name="± mean error on held-out contexts",
-    )
+    usual = "± mean error on held-out contexts"
+    add_band(figure, seconds, estimate - error, estimate + error, translucent(BLUE, 0.2), name=usual)
     figure.add_scatter(
         x=seconds,
         y=estimate,

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from dali.envs.spec import ContextFeature
 from dali.figures.generalization import METHOD_COLOURS
-from dali.figures.style import BLUE, GREEN, GREY, ORANGE, PINK, layout
+from dali.figures.style import BLUE, GREEN, GREY, ORANGE, PINK, error_bars, layout
 from dali.methods import METHODS
 from dali.returns.estimators import Estimate
 from dali.returns.sensitivity import Reaction
@@ -70,12 +70,7 @@ def _add(
         mode="markers",
         name=label,
         marker={"color": colour, "size": 11, "symbol": mark, "line": {"width": 2}},
-        error_x={
-            "type": "data",
-            "array": [e.high - e.value for e in estimates],
-            "arrayminus": [e.value - e.low for e in estimates],
-            "color": GREY,
-        },
+        error_x=error_bars(estimates, GREY),
         customdata=[[e.low, e.high] for e in estimates],
         hovertemplate="%{y}: %{x:.3g} (95 % %{customdata[0]:.3g} to %{customdata[1]:.3g})<extra>" + label + "</extra>",
     )

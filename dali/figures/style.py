@@ -1,10 +1,13 @@
 """What all figures share: colours that stay apart with every colour vision deficiency, axes with units, margins."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
+
+from dali.returns.estimators import Estimate
 
 Tools = Literal["right", "above"]
 Scale = str | list[list[float | str]]  # of colours: its name, or its points (share of the way, colour)
@@ -63,6 +66,18 @@ def layout(figure: go.Figure, height: int, tools: Tools = "right", **changes: An
     )
     figure.update_layout(**changes)
     return figure
+
+
+def add_band(figure: go.Figure, x: np.ndarray, low: np.ndarray, high: np.ndarray, fill: str, **told: Any) -> None:
+    """What lies between low and high (N,) over x (N,), as a surface; ``told`` is of the legend."""
+    around, ends = np.concatenate([x, x[::-1]]), np.concatenate([high, low[::-1]])
+    figure.add_scatter(x=around, y=ends, fill="toself", fillcolor=fill, line={"width": 0}, hoverinfo="skip", **told)
+
+
+def error_bars(estimates: Sequence[Estimate], colour: str) -> dict[str, Any]:
+    """The intervals of estimates as the error bars of a trace."""
+    above, below = [e.high - e.value for e in estimates], [e.value - e.low for e in estimates]
+    return {"type": "data", "array": above, "arrayminus": below, "color": colour}
 
 
 def translucent(colour: str, alpha: float) -> str:
