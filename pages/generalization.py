@@ -4,7 +4,7 @@ import streamlit as st
 
 from dali.studio.address import choose_view
 from dali.studio.loaders import choose_run
-from dali.studio.style import header, shown_path
+from dali.studio.style import download, header, shown_path
 
 VIEWS = ("Maps", "Curves", "Regimes", "Profiles", "Two methods", "Reaction", "Paper")
 
@@ -79,8 +79,7 @@ if first.reference:
     st.caption(f"Score 0: the random policy. Score 1: {first.reference}. Both by `python -m dali reference`.")
 runs = {name: [other for other, _ in evaluated.methods[name]] for name in scores}
 table = views.scores_csv(run.spec, scores, runs)
-st.download_button("Scores as CSV", table, f"{folder_name(run.config.env)}-scores.csv", "text/csv", on_click="ignore",
-                   icon=":material/download:")  # fmt: skip
+download("Scores as CSV", table, f"{folder_name(run.config.env)}-scores.csv", "text/csv")
 with st.expander("Recompute these figures", icon=":material/terminal:"):
     folders = [str(shown_path(other.folder)) for found in runs.values() for other in found]
     commands = [f"python -m dali evaluate {folder}" for folder in folders]

@@ -1,7 +1,7 @@
 """Small pieces that pages share, so that they look and speak alike."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -79,6 +79,14 @@ def demote_headings(text: str, levels: int) -> str:
 def recomputed_by(command: str) -> None:
     """The command that recomputes the figures above."""
     st.caption(f"Recompute with `{command}`")
+
+
+Data = str | bytes | Callable[[], str | bytes]
+
+
+def download(label: str, data: Data, name: str, mime: str | None = None, key: str | None = None) -> None:
+    """A button that saves data, or what a function makes of it once pressed, without the page running anew."""
+    st.download_button(label, data, name, mime, key, on_click="ignore", icon=":material/download:")
 
 
 def shown_path(folder: Path) -> Path:

@@ -14,7 +14,7 @@ from dali.studio.film.second import SecondRun, summary_of
 from dali.studio.film.url import PageState
 from dali.studio.film.view import checkpoint_digest, pinned_film
 from dali.studio.loaders import Run, Stamp
-from dali.studio.style import shown_path
+from dali.studio.style import download, shown_path
 
 FILES = {
     "mp4": ("mp4", "video/mp4"),
@@ -61,10 +61,7 @@ def show_export(
                 files = {"film.mp4": bundle.make("mp4")}
                 return bundle.manifest(source.episodes, folder, checkpoint_digest(key), files)
 
-            st.download_button(
-                "Manifest", manifest, f"{name}.json", "application/json", key="film_save_json", on_click="ignore",
-                icon=":material/download:",
-            )  # fmt: skip
+            download("Manifest", manifest, f"{name}.json", "application/json", "film_save_json")
         with st.container(horizontal=True, vertical_alignment="bottom"):
             width = st.segmented_control(
                 "For a paper, as wide as a", list(COLUMNS), default="column", required=True, key="film_paper",
@@ -80,10 +77,7 @@ def show_export(
 def _download(bundle: Bundle, kind: str, label: str, mime: str, name: str) -> None:
     suffix = SUFFIXES.get(kind, kind)
     file = f"{name}.{suffix}" if suffix == kind else f"{name}-{kind}.{suffix}"
-    st.download_button(
-        label, partial(bundle.make, kind), file, mime, key=f"film_save_{kind}", on_click="ignore",
-        icon=":material/download:",
-    )  # fmt: skip
+    download(label, partial(bundle.make, kind), file, mime, f"film_save_{kind}")
 
 
 def _choose_look() -> Look:

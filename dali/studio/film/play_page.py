@@ -11,7 +11,7 @@ from dali.studio.film.play import Session, start
 from dali.studio.film.state import say
 from dali.studio.film.view import checkpoint_digest, show_said
 from dali.studio.loaders import Run, Stamp
-from dali.studio.style import shown_path
+from dali.studio.style import download, shown_path
 
 SESSION = "play_session"  # what it was started from, and the session itself
 
@@ -76,9 +76,7 @@ def show_export(key: Stamp, run: Run, session: Session) -> None:
             ("CSV", f"{name}.csv", "text/csv", lambda: take_csv(session.performance)),
             ("Manifest", f"{name}.json", "application/json", lambda: _manifest(key, run, session)),
         ):
-            st.download_button(
-                label, make, file, mime, key=f"play_save_{label}", on_click="ignore", icon=":material/download:"
-            )
+            download(label, make, file, mime, f"play_save_{label}")
     st.caption(
         "The manifest holds every action and every turn of a slider: `python -m dali play RUN take.json --output "
         "take.mp4` makes the same film from it, byte for byte."

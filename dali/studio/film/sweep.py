@@ -16,6 +16,7 @@ from dali.studio import jobs
 from dali.studio.film.state import SWEEP, decimals_of, say, step_of, sweep_axes, whole_sweep
 from dali.studio.film.url import PageState
 from dali.studio.loaders import Run
+from dali.studio.style import download
 
 FOLDER, ABOUT = "film_sweep_folder", "film_sweep_about"
 
@@ -77,11 +78,8 @@ def _show_result(folder: Path) -> None:
     ]
     st.dataframe(rows, hide_index=True)
     with st.container(horizontal=True):
-        for label, data, name, mime in (
-            ("mp4", film, "sweep.mp4", "video/mp4"),
-            ("CSV", table, "sweep.csv", "text/csv"),
-        ):
-            st.download_button(label, data, name, mime, on_click="ignore", icon=":material/download:")
+        download("mp4", film, "sweep.mp4", "video/mp4")
+        download("CSV", table, "sweep.csv", "text/csv")
 
 
 def _widen(source: FilmSource) -> None:

@@ -17,6 +17,7 @@ from dali.files.text import markdown
 from dali.files.writing import write_bytes
 from dali.studio.latent.selection import forget_lasso, selected_records, selection_key
 from dali.studio.loaders import Run
+from dali.studio.style import download
 
 NAME = re.compile(r"[\w][\w .-]{0,39}")
 LABELS = {"csv": "CSV", "parquet": "Parquet"}
@@ -70,10 +71,7 @@ class NamedFiles:
                 self.keep(name, forms["parquet"]())
                 st.toast(f"Kept as {markdown(name)}.")
             for form, make in forms.items():
-                st.download_button(
-                    LABELS[form], make, f"{self.run.name}-{self.kind}.{form}", key=f"{self.kind}_{form}",
-                    on_click="ignore", icon=":material/download:",
-                )  # fmt: skip
+                download(LABELS[form], make, f"{self.run.name}-{self.kind}.{form}", key=f"{self.kind}_{form}")
 
     def show_reading(self, read: Callable[[bytes, str], T]) -> T | None:
         """What was asked to be shown in this run of the script, of those kept or of an uploaded file; None of neither.

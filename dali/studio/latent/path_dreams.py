@@ -24,6 +24,7 @@ from dali.studio.latent import path as paths
 from dali.studio.latent.keeping import NamedFiles
 from dali.studio.loaders import Run, Stamp
 from dali.studio.player import Pane, PlayerFilm, Series, Trace, player
+from dali.studio.style import download
 from dali.video import encode_mp4, png_strip
 
 TURN, SIDE = "One dream, the code turning", "Dreams side by side"
@@ -168,10 +169,7 @@ def _show_exports(run: Run, tiled: Callable[[], np.ndarray], every: int) -> None
             ("mp4", "mp4", "video/mp4", lambda: encode_mp4(tiled(), 1.0 / spec.timestep)),
             ("PNG strip", "png", "image/png", lambda: png_strip(tiled(), every, spec.timestep)),
         ):
-            st.download_button(
-                label, make, f"{run.name}-path.{kind}", mime, key=f"path_save_{kind}", on_click="ignore",
-                icon=":material/download:",
-            )  # fmt: skip
+            download(label, make, f"{run.name}-path.{kind}", mime, f"path_save_{kind}")
 
 
 def show_keeping(run: Run, episodes: Episodes) -> None:

@@ -18,6 +18,7 @@ from dali.returns.estimators import Estimate, aggregate, context_means, performa
 from dali.returns.reference import paper_figures
 from dali.returns.scoring import NORMALISED, Scores, single_grid
 from dali.studio.loaders import Run
+from dali.studio.style import download
 
 THRESHOLDS = 101
 
@@ -125,10 +126,8 @@ def show_regimes(spec: EnvSpec, scores: dict[str, Scores]) -> None:
     caption = f"{spec.title}: interquartile mean of the {first.measure} by regime. {_interval_text(scores)}"
     latex = booktabs(list(rows[0]), [[*row.values()] for row in rows], caption, f"tab:{name}")
     with st.container(horizontal=True):
-        st.download_button("Table as CSV", estimates_csv(estimates, scores), f"{name}.csv", "text/csv",
-                           on_click="ignore", icon=":material/download:")  # fmt: skip
-        st.download_button("Table for LaTeX", latex, f"{name}.tex", "application/x-tex", on_click="ignore",
-                           icon=":material/download:")  # fmt: skip
+        download("Table as CSV", estimates_csv(estimates, scores), f"{name}.csv", "text/csv")
+        download("Table for LaTeX", latex, f"{name}.tex", "application/x-tex")
 
 
 def show_profiles(scores: dict[str, Scores]) -> None:
