@@ -23,7 +23,7 @@ from dali.jobs import Status, read_status, write_status
 from dali.returns.estimators import Estimate
 from dali.returns.sensitivity import Reaction, ReturnLost, Sensitivity
 from dali.runs import dream_errors
-from dali.runs.cache import EFFECTS_FILE, MOVE, MapRequest, load_map, map_path, points_digest
+from dali.runs.cache import EFFECTS_FILE, MOVE, MapRequest, load_effects, load_map, map_path, points_digest
 from dali.runs.checkpoint import load_trainer_state, save_trainer_state
 from dali.runs.dimensions import _SCORES, _made_from, load_dimensions
 from dali.runs.dimensions import FILE as DIMENSIONS_FILE
@@ -59,7 +59,7 @@ LOADERS = {
     "agent": lambda folder: Run(folder).agent(),
     "episodes": lambda folder: Run(folder).episodes(),
     "readout": lambda folder: Run(folder).readout(),
-    "effects": lambda folder: Run(folder).effects(),
+    "effects": load_effects,
     "status": lambda folder: read_status(folder / STATUS),
     "state": load_trainer_state,
     "reaction": load_reaction,

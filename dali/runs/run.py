@@ -41,14 +41,10 @@ from dali.runs.folder import (
 from dali.runs.metrics import MetricsLog, last_row, read_log
 
 if TYPE_CHECKING:
-    from dali.codes.points import Points
-    from dali.codes.projection import Projection
-    from dali.dreams.effects import DimensionEffect
     from dali.episodes import Episodes
     from dali.model.agent import Agent
     from dali.returns.evaluation import Evaluation
     from dali.runs.artifacts import Readout
-    from dali.runs.cache import MapRequest
 
 LIVE = 60.0  # seconds since the last row of the log, within which a run counts as training; rows come every ten
 MOST_CONTEXTS = 10_000  # that an analysis is asked for
@@ -254,18 +250,6 @@ class Run:
         if not self.config.method.infers_context:
             raise DaliError(f"{self.config.method.title} infers no context code, so no physics can be read from it.")
         return fit_readout(self.episodes(), self.spec, load_typical(self.folder))
-
-    def map(self, request: "MapRequest", points: "Points") -> "Projection | None":
-        """A map of these very points that the cache holds."""
-        from dali.runs.cache import load_map
-
-        return load_map(self.folder, request, points)
-
-    def effects(self) -> "list[DimensionEffect] | None":
-        """The plausibility test of the present weights that the cache holds."""
-        from dali.runs.cache import load_effects
-
-        return load_effects(self.folder)
 
 
 def open_run(folder: str | Path) -> Run:
