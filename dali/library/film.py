@@ -16,7 +16,7 @@ from dali.errors import DaliError, unknown_name
 from dali.export.bundle import KINDS, SUFFIXES, Bundle
 from dali.export.pictures import EXTRAS, SIZE, Extra
 from dali.export.tables import to_csv
-from dali.runs.checkpoint import write_atomic
+from dali.files.writing import write_bytes
 
 if TYPE_CHECKING:
     from dali.dreams.observation import Rollout
@@ -122,12 +122,7 @@ class Film:
         formats = [k for k in KINDS if k not in SUFFIXES]
         if kind not in formats:
             raise DaliError(f"{target} does not end in a format of films; expected one of: {', '.join(formats)}.")
-        data = self._bundle(size, extras).make(kind)
-
-        def write(temporary: Path) -> None:
-            temporary.write_bytes(data)
-
-        write_atomic(target, write)
+        write_bytes(target, self._bundle(size, extras).make(kind))
         return target
 
     @cached_property
