@@ -33,7 +33,7 @@ def episodes_reading(values, truth, regime, length) -> Episodes:
 @pytest.fixture
 def read_off() -> Probe:
     one, zero = np.ones(1), np.zeros(1)
-    return Probe("ridge", zero, one, zero, one, (np.eye(1),), (zero,), 1.0)
+    return Probe("ridge", zero, one, zero, one, (np.eye(1),), (zero,))
 
 
 @pytest.fixture

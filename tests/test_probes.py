@@ -157,8 +157,6 @@ def test_identification_is_the_last_entry_into_the_band():
 
 
 def test_error_over_time_by_hand():
-    identity = probes.Probe(
-        "ridge", np.zeros(1), np.ones(1), np.zeros(1), np.ones(1), (np.eye(1),), (np.zeros(1),), 0.0
-    )
+    identity = probes.Probe("ridge", np.zeros(1), np.ones(1), np.zeros(1), np.ones(1), (np.eye(1),), (np.zeros(1),))
     codes = np.array([[[1.0], [3.0]], [[0.0], [2.0]]])  # two episodes of two steps
     assert probes.error_over_time(identity, codes, np.array([[3.0], [2.0]])).ravel().tolist() == [2.0, 0.0]

@@ -36,7 +36,7 @@ class CodeMap:
         centres: (G, F) training contexts, scaled. coefficients: (G, Z), in standardised codes.
         code_mean: (Z,) centre of the regression. code_std: (Z,) standard deviation of the data's codes, the σ of moves.
         low, high: (F,) train range, in units.
-        gamma, alpha: as chosen. r2: (Z,) leave-one-context-out R² of each dimension's context means (0 where constant).
+        gamma: as chosen. r2: (Z,) leave-one-context-out R² of each dimension's context means (0 where constant).
     """
 
     centres: np.ndarray
@@ -46,7 +46,6 @@ class CodeMap:
     low: np.ndarray
     high: np.ndarray
     gamma: float
-    alpha: float
     r2: np.ndarray
 
     def predict(self, contexts: np.ndarray) -> np.ndarray:
@@ -94,11 +93,11 @@ def fit_code_map(
             inverse = 1.0 / (np.maximum(values, 0.0) + alpha)
             coefficients = vectors @ (inverse[:, None] * rotated)
             left_out = coefficients / (vectors**2 @ inverse)[:, None]  # (G, Z) leave-one-out residuals
-            fits.append((float((left_out**2).sum()), gamma, alpha, coefficients, left_out))
-    _, gamma, alpha, coefficients, left_out = min(fits, key=lambda fit: fit[0])
+            fits.append((float((left_out**2).sum()), gamma, coefficients, left_out))
+    _, gamma, coefficients, left_out = min(fits, key=lambda fit: fit[0])
     spread = (target**2).sum(0)
     r2 = np.where(spread > 0, 1.0 - (left_out**2).sum(0) / np.where(spread > 0, spread, 1.0), 0.0)
-    return CodeMap(scaled, coefficients * scale, centre, std, low, high, float(gamma), float(alpha), r2)
+    return CodeMap(scaled, coefficients * scale, centre, std, low, high, float(gamma), r2)
 
 
 def round_trip_error(code_map: CodeMap, probe: Probe, contexts: np.ndarray) -> np.ndarray:

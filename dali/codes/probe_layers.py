@@ -16,8 +16,8 @@ MLP_ROWS = 1500  # rows an MLP is fitted on at most, drawn evenly from the group
 MLP_ITERATIONS = 150
 
 
-def fit_ridge(x: np.ndarray, y: np.ndarray, weights: np.ndarray, folds: np.ndarray) -> tuple[float, Layers]:
-    """Penalty of least cross-validated squared error, and the layer refitted with it on all rows.
+def fit_ridge(x: np.ndarray, y: np.ndarray, weights: np.ndarray, folds: np.ndarray) -> Layers:
+    """The layer fitted on all rows with the penalty of least cross-validated squared error.
 
     Minimises Σ w (xW + b - y)² + alpha |W|². Weights sum to 1 in a group, so alpha is on the scale of one context.
     Everything comes from the second moments of each fold, so that rows are read once whatever the number of penalties.
@@ -38,13 +38,11 @@ def fit_ridge(x: np.ndarray, y: np.ndarray, weights: np.ndarray, folds: np.ndarr
             errors[i] += (layer * (fold_gram @ layer - 2.0 * fold_cross)).sum()
     alpha = RIDGE_ALPHAS[np.argmin(errors)]
     layer = np.linalg.solve(gram + alpha * penalty, cross)
-    return float(alpha), [(layer[:-1], layer[-1])]
+    return [(layer[:-1], layer[-1])]
 
 
-def fit_mlp(
-    x: np.ndarray, y: np.ndarray, index: np.ndarray, folds: np.ndarray, rng: np.random.Generator
-) -> tuple[float, Layers]:
-    """Penalty of least error on one fold, and the two layers refitted with it on rows drawn evenly from the groups."""
+def fit_mlp(x: np.ndarray, y: np.ndarray, index: np.ndarray, folds: np.ndarray, rng: np.random.Generator) -> Layers:
+    """The two layers fitted on rows drawn evenly from the groups, with the penalty of least error on one fold."""
     # Only this fit needs scikit-learn: the ridge probe, and predictions of either, run on NumPy alone.
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPRegressor
@@ -74,8 +72,7 @@ def fit_mlp(
     for alpha in MLP_ALPHAS:
         (w0, b0), (w1, b1) = layers(train, alpha)
         errors.append(((np.maximum(x[test] @ w0 + b0, 0.0) @ w1 + b1 - y[test]) ** 2).sum())
-    chosen = MLP_ALPHAS[int(np.argmin(errors))]
-    return chosen, layers(np.ones(len(x), bool), chosen)
+    return layers(np.ones(len(x), bool), MLP_ALPHAS[int(np.argmin(errors))])
 
 
 def _draw(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -40,7 +40,6 @@ class Probe:
         kind: "ridge" (one layer) or "mlp" (two).
         code_mean, code_scale: (Z,) of the training rows. context_mean, context_scale: (F,).
         weights, biases: of each layer; the first takes Z inputs, the last gives F outputs, in standardised units.
-        alpha: the penalty chosen by cross-validation over groups.
     """
 
     kind: ProbeKind
@@ -50,7 +49,6 @@ class Probe:
     context_scale: np.ndarray
     weights: tuple[np.ndarray, ...]
     biases: tuple[np.ndarray, ...]
-    alpha: float
 
     def predict(self, codes: np.ndarray) -> np.ndarray:
         """Contexts (..., F) in their units, read off codes (..., Z)."""
@@ -281,10 +279,7 @@ def _fit(table: GroupedTable, kind: ProbeKind, rng: np.random.Generator) -> Prob
     x = (table.codes - code_mean) / code_scale
     y = (table.contexts - context_mean) / context_scale
     folds = group_folds(table.index, FOLDS, rng)
-    if kind == "mlp":
-        alpha, layers = fit_mlp(x, y, table.index, folds, rng)
-    else:
-        alpha, layers = fit_ridge(x, y, weights, folds)
+    layers = fit_mlp(x, y, table.index, folds, rng) if kind == "mlp" else fit_ridge(x, y, weights, folds)
     return Probe(
         kind,
         code_mean,
@@ -293,7 +288,6 @@ def _fit(table: GroupedTable, kind: ProbeKind, rng: np.random.Generator) -> Prob
         context_scale,
         weights=tuple(w for w, _ in layers),
         biases=tuple(b for _, b in layers),
-        alpha=alpha,
     )
 
 
