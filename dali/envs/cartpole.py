@@ -97,25 +97,22 @@ class Cartpole(Simulator):
 
     @staticmethod
     def draw(state: np.ndarray, context: np.ndarray, size: int = 256, style: DrawStyle = "solid") -> np.ndarray:
-        return draw_cartpole(float(state[0]), float(state[2]), float(context[1]), size, style)
+        """A cart with its pole, on a track that ends at the limits."""
+        x, angle, length = float(state[0]), float(state[2]), 2 * float(context[1])
+        canvas = Canvas(size, (0.0, 0.75), 5.4, style == "outline")
+        if style == "solid":
+            for tick in range(-2, 3):
+                canvas.line([(tick, -0.42), (tick, -0.28)], GROUND, 0.03)
+            canvas.line([(-2.4, -0.22), (2.4, -0.22)], GROUND, 0.05)
+            for end in (-2.4, 2.4):
+                canvas.line([(end, -0.42), (end, 0.1)], VERMILION, 0.04)
+        canvas.polygon([(x - 0.3, -0.2), (x + 0.3, -0.2), (x + 0.3, 0.14), (x - 0.3, 0.14)], INK)
+        tip = (x + length * math.sin(angle), length * math.cos(angle))
+        canvas.capsule((x, 0.0), tip, 0.06, ORANGE)
+        canvas.disc((x, 0.0), 0.05, SKY)
+        return canvas.finish()
 
 
 def _fallen(x: np.ndarray, angle: np.ndarray) -> np.ndarray:
     """(N,) bool."""
     return (np.abs(x) > X_LIMIT) | (np.abs(angle) > ANGLE_LIMIT)
-
-
-def draw_cartpole(x: float, angle: float, half_length: float, size: int, style: str) -> np.ndarray:
-    """A cart at x metres with a pole of twice `half_length` metres, on a track that ends at the limits."""
-    canvas = Canvas(size, (0.0, 0.75), 5.4, style == "outline")
-    if style == "solid":
-        for tick in range(-2, 3):
-            canvas.line([(tick, -0.42), (tick, -0.28)], GROUND, 0.03)
-        canvas.line([(-2.4, -0.22), (2.4, -0.22)], GROUND, 0.05)
-        for end in (-2.4, 2.4):
-            canvas.line([(end, -0.42), (end, 0.1)], VERMILION, 0.04)
-    canvas.polygon([(x - 0.3, -0.2), (x + 0.3, -0.2), (x + 0.3, 0.14), (x - 0.3, 0.14)], INK)
-    tip = (x + 2 * half_length * math.sin(angle), 2 * half_length * math.cos(angle))
-    canvas.capsule((x, 0.0), tip, 0.06, ORANGE)
-    canvas.disc((x, 0.0), 0.05, SKY)
-    return canvas.finish()

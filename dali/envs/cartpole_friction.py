@@ -97,7 +97,21 @@ class CartpoleFriction(MujocoSimulator):
 
     @staticmethod
     def draw(state: np.ndarray, context: np.ndarray, size: int = 256, style: DrawStyle = "solid") -> np.ndarray:
-        return draw_cartpole(float(state[0]), float(state[1]), float(context[1]), size, style)
+        """A cart on dm_control's rail with its pole, 1 m long; the rail's colour and teeth tell its friction."""
+        x, angle, friction = float(state[0]), float(state[1]), float(context[1])
+        canvas = Canvas(size, (0.0, 0.0), 5.4, style == "outline")
+        if style == "solid":
+            share = min(1.0, friction / _FULL_FRICTION)
+            colour = mix(_ICE, _RUST, share)
+            for tooth in range(-18, 19):
+                canvas.line([(tooth / 10, -0.2), (tooth / 10 + 0.05, -0.2 - 0.4 * share)], colour, 0.03)
+            canvas.line([(-_RAIL, -0.16), (_RAIL, -0.16)], colour, 0.1)
+            for end in (-_RAIL, _RAIL):
+                canvas.line([(end, -0.42), (end, 0.1)], VERMILION, 0.04)
+        canvas.polygon([(x - 0.2, -0.1), (x + 0.2, -0.1), (x + 0.2, 0.1), (x - 0.2, 0.1)], INK)
+        canvas.capsule((x, 0.0), (x + math.sin(angle), math.cos(angle)), 0.045, ORANGE)
+        canvas.disc((x, 0.0), 0.05, SKY)
+        return canvas.finish()
 
 
 def adapt_model(model: "mujoco.MjModel") -> None:
@@ -109,23 +123,3 @@ def adapt_model(model: "mujoco.MjModel") -> None:
 _RAIL = 1.8  # m, half the length of dm_control's rail
 _ICE, _RUST = (176, 208, 226), (150, 78, 40)  # colours of a rail without friction and of one that grips
 _FULL_FRICTION = 4.0  # N
-
-
-def draw_cartpole(x: float, angle: float, friction: float, size: int, style: str) -> np.ndarray:
-    """A cart at x metres on dm_control's rail, its pole at `angle` rad from upright, 1 m long.
-
-    The rail's friction (N) is told by its colour and by the height of its teeth.
-    """
-    canvas = Canvas(size, (0.0, 0.0), 5.4, style == "outline")
-    if style == "solid":
-        share = min(1.0, friction / _FULL_FRICTION)
-        colour = mix(_ICE, _RUST, share)
-        for tooth in range(-18, 19):
-            canvas.line([(tooth / 10, -0.2), (tooth / 10 + 0.05, -0.2 - 0.4 * share)], colour, 0.03)
-        canvas.line([(-_RAIL, -0.16), (_RAIL, -0.16)], colour, 0.1)
-        for end in (-_RAIL, _RAIL):
-            canvas.line([(end, -0.42), (end, 0.1)], VERMILION, 0.04)
-    canvas.polygon([(x - 0.2, -0.1), (x + 0.2, -0.1), (x + 0.2, 0.1), (x - 0.2, 0.1)], INK)
-    canvas.capsule((x, 0.0), (x + math.sin(angle), math.cos(angle)), 0.045, ORANGE)
-    canvas.disc((x, 0.0), 0.05, SKY)
-    return canvas.finish()

@@ -117,8 +117,19 @@ class Walker(MujocoSimulator):
 
     @staticmethod
     def draw(state: np.ndarray, context: np.ndarray, size: int = 256, style: DrawStyle = "solid") -> np.ndarray:
-        capsules = limbs(np.asarray(state[:9], dtype=np.float64))
-        return draw_walker(capsules, float(state[1]), size, style)
+        """The window follows the walker, over marks on the ground every metre, every fifth one taller."""
+        capsules, x = limbs(np.asarray(state[:9], dtype=np.float64)), float(state[1])
+        canvas = Canvas(size, (x, 1.05), 2.7, style == "outline")
+        if style == "solid":
+            canvas.polygon([(x - 3, 0.0), (x + 3, 0.0), (x + 3, -1.0), (x - 3, -1.0)], GROUND)
+            if math.isfinite(x):
+                for mark in range(math.floor(x) - 2, math.ceil(x) + 3):
+                    height = 0.3 if mark % 5 == 0 else 0.14
+                    canvas.line([(mark, 0.0), (mark, -height)], INK if mark % 5 == 0 else BACKGROUND, 0.035)
+        ahead = zip([*capsules[4:7], *capsules[:4]], [SKY] * 3 + [INK] + [ORANGE] * 3, strict=True)
+        for (a, b, radius), colour in ahead:  # left leg, torso, right leg: what is nearer is drawn later
+            canvas.capsule(a, b, radius, colour)
+        return canvas.finish()
 
 
 # Of a torso and of a leg's thigh, shin and foot: where the frame lies in its parent's, where the hinge lies in its own,
@@ -163,21 +174,3 @@ def _place(origin: tuple[float, float], angle: float, point: tuple[float, float]
     """The world's coordinates of a point of a frame."""
     cos, sin = math.cos(angle), math.sin(angle)
     return origin[0] + cos * point[0] - sin * point[1], origin[1] + sin * point[0] + cos * point[1]
-
-
-def draw_walker(capsules: list[Capsule], x: float, size: int, style: str) -> np.ndarray:
-    """Seven capsules (end, end, radius), torso, right leg, left leg, with the window following the walker at x metres.
-
-    Marks on the ground every metre, every fifth one taller, show how far it goes.
-    """
-    canvas = Canvas(size, (x, 1.05), 2.7, style == "outline")
-    if style == "solid":
-        canvas.polygon([(x - 3, 0.0), (x + 3, 0.0), (x + 3, -1.0), (x - 3, -1.0)], GROUND)
-        if math.isfinite(x):
-            for mark in range(math.floor(x) - 2, math.ceil(x) + 3):
-                height = 0.3 if mark % 5 == 0 else 0.14
-                canvas.line([(mark, 0.0), (mark, -height)], INK if mark % 5 == 0 else BACKGROUND, 0.035)
-    torso, right, left = capsules[0], capsules[1:4], capsules[4:7]
-    for (a, b, radius), colour in (*((limb, SKY) for limb in left), (torso, INK), *((limb, ORANGE) for limb in right)):
-        canvas.capsule(a, b, radius, colour)
-    return canvas.finish()
