@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from dali.cli.counterfactual import expected
 from dali.cli.options import Run
-from dali.errors import DaliError
 
 
 def play(
@@ -24,12 +24,9 @@ def play(
     from dali.export.take import take_csv, take_film
     from dali.files.writing import write_bytes, write_text
     from dali.runs.film_source import open_film_source
-    from dali.runs.folder import digest
 
     played = read_take(take)
-    checkpoint = digest(run)
-    if expect is not None and not checkpoint.startswith(expect):
-        raise DaliError(f"{run} is not the expected checkpoint: its digest is {checkpoint[:16]}, not {expect}.")
+    expected(run, expect)
     performance = perform(open_film_source(run), played)
     if output is not None:
         write_bytes(output, take_film(performance, size))
