@@ -46,13 +46,9 @@ def take(name: str, key: str, default: T, read: Callable[[str], T]) -> None:
         st.warning(markdown(f"{name}={text} of the URL was not followed: {error}."), icon=":material/info:")
 
 
-def put(name: str, key: str, value: Any, default: Any, text: str | None = None) -> None:
-    """Lets the URL follow a widget's value.
-
-    Args:
-        text: of the value, where it is another than str of it.
-    """
-    shown = None if value == default else str(value) if text is None else text
+def put(name: str, key: str, value: Any, default: Any) -> None:
+    """Lets the URL follow a widget's value."""
+    shown = None if value == default else str(value)
     if st.query_params.get(name) != shown:
         if shown is None:
             del st.query_params[name]
