@@ -74,7 +74,8 @@ def counterfactual(
     check_exports(kinds, manifest, extra or ())
     look = Look(height, hold, speed, loops, clock)
     asked = parse_physics(physics or []), parse_code(code or [])
-    request = Request(episode, t, horizon, *asked, actions, parse_latents(latents), engine)  # type: ignore[arg-type]
+    latent = parse_latents(latents)
+    request = Request(episode, t, horizon, *asked, actions, latent, engine)  # type: ignore[arg-type]  # make_film checks
     opened = open_run(run)
     checkpoint = expected(run, expect)
     second_checkpoint = "" if second is None else expected(second, expect_second)
@@ -96,7 +97,7 @@ def counterfactual(
         agent.spec,
         agent.method,
         size,
-        tuple(extra or ()),  # type: ignore[arg-type]
+        tuple(extra or ()),  # type: ignore[arg-type]  # check_exports has seen them
         pinned,
         beside,
         look,

@@ -131,5 +131,5 @@ def to_npz(film: Film, spec: EnvSpec, pinned: Film | None = None, second: Film |
         known = {"obs": run.obs, "state": run.state, "action": run.action, "reward": run.reward, "frames": run.frames}
         arrays |= {f"{name}_{part}": values for part, values in known.items() if values is not None}
     out = io.BytesIO()
-    np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(out, **arrays)  # type: ignore[arg-type]  # none is called allow_pickle
     return out.getvalue()

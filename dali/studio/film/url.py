@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dali.dreams.counterfactual import ACTION_SOURCES, Engine, Latents, check_engine, engines
+from dali.dreams.counterfactual import ACTION_SOURCES, ActionSource, Engine, Latents, check_engine, engines
 from dali.dreams.film import FilmSource
 from dali.dreams.request import MAX_SIGMA, Request, check_request, longest_horizon, parse_latents
 from dali.envs.units import measured
@@ -104,12 +104,14 @@ class _Reader:
         episode = self.whole("episode", 0, count - 1, episode_by_default, f"there are episodes 0 to {count - 1}")
         length = int(episodes.length[episode])
         t = self.whole("t", 0, length - 1, min(START, length // 2), f"episode {episode} has {length} steps")
-        actions = self.url.get("actions", "recorded")
+        actions: ActionSource = "recorded"
+        wanted = self.url.get("actions", "recorded")
         self.known.add("actions")
-        if actions not in ACTION_SOURCES:
+        if wanted in ACTION_SOURCES:
+            actions = wanted
+        else:
             self.ignore("actions", f"expected one of {', '.join(ACTION_SOURCES)}")
-            actions = "recorded"
-        longest = longest_horizon(actions, length, t)  # type: ignore[arg-type]
+        longest = longest_horizon(actions, length, t)
         horizon = self.whole("h", 1, longest, min(HORIZON, longest), f"at most {longest} steps follow")
         physics = []
         for feature in spec.features:
@@ -122,7 +124,7 @@ class _Reader:
             if value:
                 code.append((j, value))
         asked = (tuple(physics), tuple(code))
-        return Request(episode, t, horizon, *asked, actions, self.latents(), self.engine())  # type: ignore[arg-type]
+        return Request(episode, t, horizon, *asked, actions, self.latents(), self.engine())
 
     def engine(self) -> Engine:
         """What dreams; the world model where the URL does not say, as on the command line."""

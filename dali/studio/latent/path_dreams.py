@@ -114,7 +114,7 @@ def _choose(run: Run, source: FilmSource) -> tuple[str, tuple[int, int, int], En
     if st.query_params.get(DREAM) != written:
         st.query_params[DREAM] = written
     session[f"path_start_written:{run.folder}"] = written
-    return kind, start, engine  # type: ignore[return-value]
+    return kind, start, engine  # type: ignore[return-value]  # of those offered
 
 
 def _show_turning(
