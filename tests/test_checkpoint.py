@@ -49,10 +49,22 @@ def test_a_compact_run_s_log_keeps_the_digits_of_its_numbers(tmp_path):
     (tmp_path / METRICS).write_text('{"env_steps": 123456789, "update": 2, "loss": 0.05462722142537435}\n')
     compact_agent(tmp_path)
     assert (tmp_path / METRICS).read_text() == '{"env_steps": 123456789, "update": 2, "loss": 0.05462722}\n'
-    odd = '{"env_steps": 1, "update": 2, "loss": 0.05462722142537435}\nno row\n'
-    (tmp_path / METRICS).write_text(odd)
+
+
+@pytest.mark.parametrize(
+    ("rows", "kept"),
+    [
+        ([json.dumps({"env_steps": i, "update": i}) for i in range(250)], slice(None, None, 3)),  # to the last
+        ([json.dumps({"env_steps": i, "update": i}) for i in range(100)], slice(None)),
+        (["no row", *[json.dumps({"env_steps": i, "update": i}) for i in range(250)]], slice(None)),
+    ],
+    ids=["long", "short", "damaged"],
+)
+def test_a_run_without_weights_keeps_a_short_log(tmp_path, rows, kept):
+    saved(tmp_path)
+    (tmp_path / METRICS).write_text("\n".join(rows) + "\n")
     leave_out_weights(tmp_path)
-    assert (tmp_path / METRICS).read_text() == odd
+    assert (tmp_path / METRICS).read_text().splitlines() == rows[kept]
 
 
 def test_a_compact_agent_is_half_the_size_and_nearly_the_same(tmp_path):

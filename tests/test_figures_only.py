@@ -12,7 +12,7 @@ from dali.runs.checkpoint import load_agent, save_agent
 from dali.runs.folder import LEFT_OUT, WEIGHTS
 from dali.runs.run import open_run
 
-SHIPPED = "pendulum-dali_d_chi-s1"
+SHIPPED = "pendulum_inverted_motor-dali_d_chi-s1"
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ from dali.runs.folder import list_runs as list_runs
 from dali.runs.metrics import shorten_log
 
 WIDENED = (torch.float16, torch.bfloat16, torch.float32)  # kinds of numbers that weights may be stored as
+MOST_ROWS = 100  # of the log of a run without weights
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -118,11 +119,13 @@ def compact_agent(folder: Path) -> tuple[int, int]:
     before = path.stat().st_size
     write_atomic(path, lambda temporary: save_file(tensors, temporary))
     _drop_what_training_left(folder)
+    shorten_log(folder)
     return before, path.stat().st_size
 
 
 def leave_out_weights(folder: Path) -> int:
-    """Keeps a run's figures alone: in place of weights and trainer's state the digest that the figures are tied to.
+    """Keeps a run's figures alone: in place of weights and trainer's state the digest that the figures are tied to, of
+    the log MOST_ROWS rows.
 
     Returns the bytes of weights that are left out. Raises CheckpointError where there are none.
     """
@@ -133,11 +136,11 @@ def leave_out_weights(folder: Path) -> int:
     write_text(folder / LEFT_OUT, weights + "\n")
     (folder / WEIGHTS).unlink()
     _drop_what_training_left(folder)
+    shorten_log(folder, MOST_ROWS)
     return size
 
 
 def _drop_what_training_left(folder: Path) -> None:
-    shorten_log(folder)
     for left in (TRAINER_STATE.parent, FILMS):
         shutil.rmtree(folder / left, ignore_errors=True)
 
