@@ -150,33 +150,6 @@ def encode_panes(film: PlayerFilm) -> list[EncodedPane]:
     return encoded
 
 
-@dataclass(frozen=True)
-class Sheets:
-    """A film as PNG sheets of SHEET_FRAMES, the last one shorter, each with its columns."""
-
-    frames: int  # T
-    height: int
-    width: int
-    sheets: Sequence[tuple[bytes, int]]
-
-
-def encode(pane: Pane) -> Sheets:
-    """The sheets of a pane's frames; DaliError where they are no film."""
-    return _cached_sheets(pane.digest, pane) if pane.digest else _sheets(pane)
-
-
-def _sheets(pane: Pane) -> Sheets:
-    frames = pane.frames() if callable(pane.frames) else pane.frames
-    check_film(frames, f"pane {pane.title!r}")
-    time, height, width = frames.shape[:3]
-    return Sheets(time, height, width, [sprite(frames[i : i + SHEET_FRAMES]) for i in range(0, time, SHEET_FRAMES)])
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _cached_sheets(digest: str, _pane: Pane) -> Sheets:
-    return _sheets(_pane)
-
-
 def message(header: dict[str, Any], parts: Sequence[bytes]) -> bytes:
     """A header and binary parts as `pack` lays them out, where the header names its parts by their indices.
 
