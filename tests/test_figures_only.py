@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from dali.__main__ import app
 from dali.errors import CheckpointError, DaliError
+from dali.runs.artifacts import EPISODES_FILE
 from dali.runs.checkpoint import load_agent, save_agent
 from dali.runs.folder import LEFT_OUT, WEIGHTS
 from dali.runs.run import open_run
@@ -17,9 +18,10 @@ SHIPPED = "pendulum_inverted_motor-dali_d_chi-s1"
 
 @pytest.fixture
 def run(repo, tmp_path):
-    """A shipped run whose weights were left out."""
+    """A shipped run whose weights and recorded episodes were left out."""
     folder = tmp_path / "runs" / SHIPPED
     shutil.copytree(repo / "checkpoints" / SHIPPED, folder)
+    (folder / EPISODES_FILE).unlink()  # of which the latent space page could be drawn
     before = open_run(folder).digest()
     result = CliRunner().invoke(app, ["compact", str(folder), "--figures-only"])
     assert result.exit_code == 0, result.output
