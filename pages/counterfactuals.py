@@ -36,11 +36,11 @@ try:
     with rest:
         moves, figures, codes = st.container(), st.container(), st.container()
     state = film_state.read_widgets(source)
-    film = film_view.film_of(source, key, state.request)
-    film_state.write_url(state, source)
-    with verdict:
-        second = film_second.second_of(source, key, state, film, film_view.checkpoint_digest)
-    with left:
+    with left, film_view.wait_for_first_film():
+        film = film_view.film_of(source, key, state.request)
+        film_state.write_url(state, source)
+        with verdict:
+            second = film_second.second_of(source, key, state, film, film_view.checkpoint_digest)
         film_view.show_player(source, key, state, film, second)
     # What is below takes longer than the film, which the browser has by now.
     with codes:

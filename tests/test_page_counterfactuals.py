@@ -17,6 +17,7 @@ from dali.jobs import Status, write_status
 from dali.runs.film_source import open_film_source
 from dali.studio import jobs
 from dali.studio.film import state as film_state
+from dali.studio.film import view as film_view
 from dali.studio.film.controls import _train_range_bar
 from dali.studio.film.defaults import default_request
 from dali.studio.film.sweep import FOLDER
@@ -62,6 +63,15 @@ def chips(page, name):
 def unescaped(markdown):
     """Text as a person reads it."""
     return re.sub(r"\\(?=[!-/:-@\[-`{-~])", "", markdown)
+
+
+def test_where_the_first_film_will_be_it_is_said_that_it_is_made(open_page, monkeypatch):
+    waits, spinner = [], film_view.st.spinner
+    monkeypatch.setattr(film_view.st, "spinner", lambda text, **options: (waits.append(text), spinner(text))[1])
+    page = open_page()
+    assert waits.count("Dreaming …") == 1
+    page.slider(key="film_g").set_value(5.0).run()
+    assert waits.count("Dreaming …") == 1  # the film that is shown stays until the next one
 
 
 def test_the_url_holds_the_page_and_opens_it_again(open_page):

@@ -1,6 +1,7 @@
 """A checkpoint's films for the counterfactuals page: kept between reruns, shown by the player, exported."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,7 @@ from dali.studio.player import Pane, PlayerFilm, Series, Trace, player
 from dali.studio.recording import recorded_episodes
 from dali.studio.style import number, plain, shown_path
 
+SEEN = "film_seen"  # session state: whether a film was shown
 RUN_TITLES = {
     "real_factual": "Real, factual",
     "real_counterfactual": "Real, counterfactual",
@@ -66,6 +68,18 @@ def lay_out() -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator]:
     st.html(f"<style>{_LAYOUT}</style>")
     desk = st.container(key="film_desk")
     return desk.container(key="film_left"), desk.container(key="film_physics"), desk.container(key="film_rest")
+
+
+@contextmanager
+def wait_for_first_film() -> Iterator[None]:
+    """A spinner where the film will be, in a session that has seen none; later films replace the one that is shown."""
+    place = st.empty()  # in either case, so that the player below it stays the same element
+    if st.session_state.get(SEEN):
+        yield
+        return
+    with place, st.spinner("Dreaming …", show_time=False):
+        yield
+    st.session_state[SEEN] = True
 
 
 def open_film_source(run: Run) -> tuple[FilmSource, Stamp]:
