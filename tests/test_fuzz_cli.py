@@ -21,7 +21,7 @@ LONG = (
     "dali.runs.cache.make_effects",
     "dali.runs.dream_errors.make_dream_errors",
     "dali.runs.film_source.open_film_source",
-    "dali.returns.reference.compute_references",
+    "dali.returns.expert.compute_references",
     "dali.runs.checkpoint.compact_agent",
     "dali.runs.checkpoint.load_agent",
     "dali.bench.bench_train",
