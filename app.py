@@ -5,10 +5,8 @@
 import pandas  # noqa: F401
 import streamlit as st
 
-from dali.studio.memory import return_large_blocks
 from dali.studio.style import HEADINGS, ICON, LOGO, begin_app
 
-return_large_blocks()
 st.set_page_config(page_icon=ICON, layout="wide")  # titles are the pages' own
 st.logo(LOGO, icon_image=ICON, size="large")
 begin_app()
