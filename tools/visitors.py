@@ -4,7 +4,7 @@ Each has a browser session of its own on the counterfactuals page and moves the 
 they meet in twos on a run and come through the same values from opposite ends. What is asked for decides what is shown:
 whoever asks for the same physics of the same run must see the same film, to the byte, and other films for anything
 else. At the end a new visitor opens what each saw last. Prints one JSON object, the growth of the server's memory in MB
-among it; the exit status is 1 where films were mixed up, or the memory grew by more than 100 MB.
+and its threads among it; the exit status is 1 where films were mixed up, or the memory grew by more than 100 MB.
 """
 
 import argparse
@@ -49,10 +49,10 @@ def main() -> None:
         seen: Seen = defaultdict(list)
         for i in range(WARM_UP):
             move(pages, i, seen)
-        before = memory(server.pid)
+        before, few = memory(server.pid), threads(server.pid)
         for i in range(WARM_UP, WARM_UP + arguments.moves):
             move(pages, i, seen)
-        after = memory(server.pid)
+        after, many = memory(server.pid), threads(server.pid)
         last = [asked(page) for page in pages]
         for page in pages:
             page.context.close()
@@ -65,6 +65,7 @@ def main() -> None:
         "shown_more_than_once": sum(len(digests) > 1 for digests in seen.values()),
         "mixed_up": mixed,
         "server_mb": {"before": before, "after": after, "grown": round(after - before, 1)},
+        "server_threads": {"before": few, "after": many},
         "seconds": round(time.perf_counter() - began),
         "load_average": os.getloadavg()[0],
     }
@@ -121,6 +122,11 @@ def film(page: Page) -> str:
     player = page.get_by_test_id("dali-player")
     expect(player).to_have_attribute("data-digest", re.compile("."), timeout=PATIENCE)
     return player.get_attribute("data-digest") or ""
+
+
+def threads(process: int) -> int:
+    """How many a process has: they grow where scripts that nobody waits for any longer go on."""
+    return len(os.listdir(f"/proc/{process}/task"))
 
 
 def asked(page: Page) -> Asked:

@@ -12,6 +12,7 @@ from dali.errors import DaliError
 from dali.export.second import Second, Summary, figures_head, figures_row
 from dali.files.text import markdown
 from dali.runs.folder import CONFIG, EPISODES_FILE, WEIGHTS
+from dali.studio.film.effective import find_effective
 from dali.studio.film.url import PageState
 from dali.studio.loaders import (
     Run,
@@ -97,6 +98,7 @@ def _watching(key: Stamp, first: Stamp, unchanged: Request, _run: Run, _source: 
 def show_both(source: FilmSource, run: Run, film: Film, second: SecondRun) -> None:
     """The figures of both agents at this request, and those of each over all that was held out."""
     spec = source.agent.spec
+    find_effective(second.film)
     rows = [
         figures_row(r.name, f, spec, r.config.method, source.scale, summary_of(r))
         for r, f in ((run, film), (second.run, second.film))

@@ -21,6 +21,7 @@ from dali.export.verdict import can_be_judged, verdict
 from dali.runs.artifacts import EPISODES_FILE
 from dali.runs.film_source import find_episodes
 from dali.runs.folder import ANALYSIS_FILE, CONFIG, WEIGHTS, digest
+from dali.studio.film.effective import find_effective
 from dali.studio.film.second import SecondRun
 from dali.studio.film.state import fitted, take_said
 from dali.studio.film.url import FRAME, PageState
@@ -231,6 +232,7 @@ def show_said() -> None:
 
 def show_verdict(source: FilmSource, film: Film) -> None:
     """The one sentence that says what the film shows."""
+    find_effective(film)
     text = verdict(film, source.agent.spec, source.agent.method, source.scale)
     st.markdown(f"**{text}**")
 
@@ -288,6 +290,7 @@ def show_numbers(source: FilmSource, key: Stamp, state: PageState, film: Film) -
         )  # fmt: skip
     pinned = pinned_film(source, key, state)
     if pinned:
+        find_effective(pinned)
         st.caption(":material/keep: " + _pinned_text(source, pinned))
 
 
