@@ -14,6 +14,7 @@ header(
 try:
     with st.spinner("Loading …", show_time=False):
         # torch takes seconds to import, and what stands above needs none of it
+        from dali.studio.film import ahead as film_ahead
         from dali.studio.film import controls as film_controls
         from dali.studio.film import export as film_export
         from dali.studio.film import second as film_second
@@ -45,6 +46,7 @@ try:
     # What is below takes longer than the film, which the browser has by now.
     with codes:
         film_controls.show_codes(source)
+    film_ahead.make_next(source, key, state)
     with verdict:
         film_view.show_verdict(source, film)
     with moves:

@@ -23,10 +23,14 @@ class Place:
 
 
 class FakeFilm:
-    """Counts its searches; like a film, it searches when its physics is asked for."""
+    """Counts its searches; like a film, it searches when its physics is first asked for."""
 
     def __init__(self, during=lambda: None):
         self.searched, self.during = 0, during
+
+    @property
+    def effective_known(self):
+        return self.searched > 0
 
     @property
     def effective(self):
@@ -39,7 +43,22 @@ def place(monkeypatch):
     found = Place(wanted=True)
     monkeypatch.setattr(effective, "st", SimpleNamespace(empty=lambda: found))
     monkeypatch.setattr(effective, "TURN", 0.01)
+    monkeypatch.setattr(effective, "REST", 0.03)
     return found
+
+
+def test_nothing_is_sought_before_the_visitor_rests_and_nothing_twice(place):
+    film = FakeFilm()
+    place.wanted = False
+    with pytest.raises(MovedOn):
+        effective.find_effective(film)
+    assert film.searched == 0
+    place.wanted = True
+    effective.find_effective(film)
+    looks = place.looks
+    effective.find_effective(film)
+    assert film.searched == 1
+    assert place.looks == looks
 
 
 def test_a_visitor_who_moved_on_gives_up_the_turn_and_keeps_nothing_waiting(place):
@@ -73,4 +92,3 @@ def test_a_failed_search_gives_the_turn_on(place):
     film = FakeFilm()
     effective.find_effective(film)
     assert film.searched == 1
-    assert place.looks == 0

@@ -16,6 +16,7 @@ from dali.envs import catalogue
 from dali.jobs import Status, write_status
 from dali.runs.film_source import open_film_source
 from dali.studio import jobs
+from dali.studio.film import ahead as film_ahead
 from dali.studio.film import state as film_state
 from dali.studio.film import view as film_view
 from dali.studio.film.controls import _train_range_bar
@@ -101,6 +102,26 @@ def test_a_slider_that_moves_on_before_the_browser_has_the_last_moves_url_is_not
     page.slider(key="film_g").set_value(10.0).run()
     assert page.slider(key="film_g").value == 10.0
     assert url_of(page)["g"] == "10.0"
+
+
+def test_the_next_film_of_a_slider_that_goes_step_by_step_is_made_before_it_is_asked_for(open_page, monkeypatch):
+    made, encoded, make, encode = [], [], film_view.make_film, film_ahead.start_encoding
+
+    def make_film(source, request, factual):
+        made.append(dict(request.physics).get("g"))
+        return make(source, request, factual)
+
+    monkeypatch.setattr(film_view, "make_film", make_film)
+    monkeypatch.setattr(film_ahead, "start_encoding", lambda pane: (encoded.append(pane.digest), encode(pane)))
+    page = open_page(episode="2", t="30", g="12")
+    assert (made, encoded) == ([12.0], [])
+    page.slider(key="film_g").set_value(12.1).run()
+    assert made == [12.0, 12.1, 12.2]
+    assert len({*encoded}) == 4
+    page.slider(key="film_g").set_value(12.2).run()
+    assert made == [12.0, 12.1, 12.2, 12.3]
+    page.slider(key="film_g").set_value(5.0).run()
+    assert made == [12.0, 12.1, 12.2, 12.3, 5.0]
 
 
 def test_a_url_that_asks_for_nothing_changes_nothing(open_page):

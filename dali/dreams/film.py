@@ -104,6 +104,11 @@ class Film:
         return effective_physics(self.source, self.state, self.context_to, self.dream_counterfactual)
 
     @property
+    def effective_known(self) -> bool:
+        """Whether ``effective`` was found before."""
+        return "_nearest" in vars(self)
+
+    @property
     def effective(self) -> np.ndarray:
         """(F,) physics whose real run is nearest to the dream under z', one feature at a time."""
         return self._nearest[0]

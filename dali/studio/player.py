@@ -112,7 +112,8 @@ def _encoding(digest: str, _pane: Pane) -> "Future[EncodedPane]":
     return _encoders.submit(_encode, _pane)
 
 
-def _start_encoding(pane: Pane) -> "Future[EncodedPane]":
+def start_encoding(pane: Pane) -> "Future[EncodedPane]":
+    """Has a pane drawn and encoded on another thread, unless its digest is known from before."""
     if not pane.digest:
         return _encoders.submit(_encode, pane)
     encoding = _encoding(pane.digest, pane)
@@ -128,7 +129,7 @@ def encode_panes(film: PlayerFilm) -> list[EncodedPane]:
         raise DaliError("The film has no pane; expected at least one.")
     if not (math.isfinite(film.timestep) and film.timestep > 0):
         raise DaliError(f"The film has a timestep of {film.timestep} s; expected a number above 0.")
-    encoded = [encoding.result() for encoding in [_start_encoding(pane) for pane in film.panes]]
+    encoded = [encoding.result() for encoding in [start_encoding(pane) for pane in film.panes]]
     time = encoded[0].frames
     for pane, drawn in zip(film.panes, encoded, strict=True):
         if drawn.frames != time:

@@ -1,11 +1,13 @@
 """The search for the physics that a film's dream follows takes longer than the film: one at a time of all visitors'."""
 
 import threading
+import time
 
 import streamlit as st
 
 from dali.dreams.film import Film
 
+REST = 0.15  # s that a visitor rests at a film before its physics is sought: a slider on its way needs the processor
 TURN = 0.05  # s between two looks at whether the visitor has asked for something else
 
 _search = threading.Lock()
@@ -18,8 +20,14 @@ def find_effective(film: Film) -> None:
     up, each position of a slider that moves faster than physics is found would keep a thread and its film waiting.
     """
     place = st.empty()
-    while not _search.acquire(timeout=TURN):
+    if film.effective_known:
+        return
+    rested = time.monotonic() + REST
+    while time.monotonic() < rested:
+        time.sleep(TURN)
         place.empty()  # any element: here Streamlit ends a script that is no longer wanted
+    while not _search.acquire(timeout=TURN):
+        place.empty()
     try:
         _ = film.effective
     finally:

@@ -154,14 +154,14 @@ def show_player(source: FilmSource, key: Stamp, state: PageState, film: Film, se
         st.caption(":material/keep_off: The pinned dream's episode is too short for this horizon.")
     if second:
         pictures += draw_second(second.exported, spec, SIZE)
-    panes = [_pane(picture, spec, film, pinned) for picture in pictures]
+    panes = [pane_of(picture, spec, film, pinned) for picture in pictures]
     traces = _traces(film, pinned, second, spec, method.source != "none", state.dimensions)
     if source.steering is not None:
         traces.insert(1, _surprise(source, film))
     player(PlayerFilm(panes, traces, spec.timestep), "film", FRAME)
 
 
-def _pane(picture: Picture, spec: EnvSpec, film: Film, pinned: Film | None) -> Pane:
+def pane_of(picture: Picture, spec: EnvSpec, film: Film, pinned: Film | None) -> Pane:
     """A picture as the player shows it, with an arrow for the gravity of its physics."""
     contexts = dict.fromkeys(("real_factual", "dream_factual", "second_factual"), film.context)
     if pinned:
