@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -87,28 +88,41 @@ def take(browser: Browser, url: str, path: Path, size: tuple[int, int], theme: s
 
 @contextmanager
 def dashboard() -> Iterator[tuple[str, Browser, subprocess.Popen]]:
-    """The app on the shipped checkpoints: its address, a browser to open it with, and its process."""
+    """The app on the shipped checkpoints: its address, a browser to open it with, and its process.
+
+    Where what is done with them fails, the end of what the server has said is printed.
+    """
     browser_path = shutil.which("chromium") or shutil.which("google-chrome")
     if browser_path is None:
         sys.exit("No Chromium was found on the PATH; install it (Debian: apt-get install chromium).")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
-        cwd=REPO,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_until_healthy(port)
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=browser_path, args=CHROMIUM_FLAGS)
-            yield f"http://127.0.0.1:{port}", browser, server
-            browser.close()
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
+    with tempfile.TemporaryFile() as said:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
+            cwd=REPO,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            wait_until_healthy(port)
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(executable_path=browser_path, args=CHROMIUM_FLAGS)
+                yield f"http://127.0.0.1:{port}", browser, server
+                browser.close()
+        except BaseException:
+            said.seek(0)
+            print(
+                "The server's last lines:",
+                *said.read().decode(errors="replace").splitlines()[-60:],
+                sep="\n",
+                file=sys.stderr,
+            )
+            raise
+        finally:
+            server.terminate()
+            server.wait(timeout=20)
 
 
 def wait_until_healthy(port: int, seconds: float = 60.0) -> None:
