@@ -23,7 +23,7 @@ from dali.train import trainer
 
 assert trainer  # imported before processes are forked, so that each begins at once to train
 
-KILLS = int(os.environ.get("DALI_KILLS", "20"))
+KILLS = int(os.environ.get("DALI_KILLS", "8"))
 EARLY = 4  # every fourth kill is in the first second at the latest
 WORDS = ("train", "--env", "pendulum", "--preset", "tiny", "--seed", "3", "--steps", "280", "--set", "threads=1")
 WORDS += ("--films", "3")

@@ -48,10 +48,9 @@ def same_weights(a: Path, b: Path) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
 
 
-@pytest.mark.parametrize("env", ["pendulum", "cartpole"])
-def test_a_run_killed_in_the_middle_and_resumed_equals_one_that_was_not(env, tmp_path):
+def test_a_run_of_mujoco_killed_in_the_middle_and_resumed_equals_one_that_was_not(tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    arguments = ["--env", env, *TINY, "--steps", "1200"]
+    arguments = ["--env", "cartpole", *TINY, "--steps", "1200"]
     subprocess.run(command(*arguments, "--output", str(whole)), check=True, capture_output=True)
     # A checkpoint after every step of the environment: the kill lands in the middle of work, often of a write.
     process = subprocess.Popen(
