@@ -5,6 +5,7 @@ read anew. Cached objects are shared: nobody changes them. Torch and the analysi
 screen needs neither; functions that do import them.
 """
 
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -235,7 +236,7 @@ def _folder(files: Stamp) -> Path:
     return Path(files[0][0]).parent
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
+@lru_cache(256)  # asked for every run in each script, several times: Streamlit's cache takes a millisecond to find one
 def _open_run(files: Stamp) -> Run:
     return open_run(_folder(files))
 
