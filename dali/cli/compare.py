@@ -55,7 +55,7 @@ def compare(
         spec = catalogue.spec(config.env)
         found = compare_methods(spec, kept, baseline, normalised=not returns)
         memory = memory_rows(spec, kept, none, normalised=not returns)
-        records.append({"setting": setting_text(config), **found.to_dict(), "memory": [asdict(row) for row in memory]})
+        records.append({"setting": setting_text(config), **asdict(found), "memory": [asdict(row) for row in memory]})
         if latex:
             texts.append(render_latex(found, f"tab:{config.env}"))
             continue

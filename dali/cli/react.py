@@ -1,6 +1,7 @@
 """``python -m dali react``."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,7 +38,7 @@ def react(
         report(1, 2, "playing episodes with the context moved, frozen, shuffled and delayed")
         reaction = measure_reaction(agent, moves, episodes, seed)
         save_reaction(run, reaction, weights)
-    typer.echo(json.dumps(reaction.to_dict()) if as_json else f"{_table(reaction)}\nWrote {run / REACTION_FILE}")
+    typer.echo(json.dumps(asdict(reaction)) if as_json else f"{_table(reaction)}\nWrote {run / REACTION_FILE}")
 
 
 def _table(reaction: "Reaction") -> str:

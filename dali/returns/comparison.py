@@ -73,10 +73,6 @@ class Comparison:
     rows: list[MethodRow]  # in the order of METHODS
     random: dict[str, float]  # IQM of the random policy by regime
 
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
-
     @property
     def sentences(self) -> list[str]:
         """What the differences from the baseline say, a plain sentence for each other method."""

@@ -14,8 +14,7 @@ Shapes: M contexts, N episodes, F context features, X context as the networks re
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -79,10 +78,6 @@ class Reaction:
     episodes: int  # of each context
     states: int  # probed in all
     seed: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
 
 
 def given_moves(spec: EnvSpec) -> Moves:

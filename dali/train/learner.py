@@ -11,7 +11,7 @@ from dali.model.agent import Agent
 from dali.model.batch import Batch
 from dali.model.context_losses import context_loss
 from dali.model.imagination import Imagined, imagine
-from dali.model.losses import autoencoder_loss, ensemble_loss, world_model_loss
+from dali.model.losses import ensemble_loss, world_model_loss
 from dali.model.nets import Evaluation, Features
 from dali.model.rssm import LatentState
 
@@ -42,7 +42,8 @@ class Learner:
         model = self.agent.world_model
         seeing = autoencoder_updates(self.agent.config)
         if self.update_count < seeing:
-            pixels, bend = autoencoder_loss(model, batch)
+            assert model.autoencoder is not None
+            pixels, bend = model.autoencoder.loss(batch.frames)
             # From 0 on: a path that is straight at once is a point, from which pictures are slow to part.
             loss = self.train.pixels * pixels + self.train.curvature * min(1.0, 2.0 * self.update_count / seeing) * bend
             metrics = {"loss/pixels": pixels.detach(), "loss/bend": bend.detach(), "loss/total": loss.detach()}

@@ -145,7 +145,8 @@ def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
         coordinates = projected.points
         path = projected.path(episodes, chosen.path_of) if chosen.path_of is not None else None
         way, ring = paths.on_map(run, episodes, projected), _ringed(run, episodes, points, coordinates)
-        view = figures.MapView(mark, path, way, ring, _revision(chosen), MOUSE[chosen.mouse], dark_theme())
+        revision = f"{chosen.method}:{chosen.dimensions}:{chosen.means}"  # zoom survives what leaves coordinates alone
+        view = figures.MapView(mark, path, way, ring, revision, MOUSE[chosen.mouse], dark_theme())
         figure = figures.map_figure(coordinates[rows], shown, episodes, run.spec, colour, projected.axes, view)
         note = projected.note
 
@@ -172,11 +173,6 @@ def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
     lasso = "A lasso holds all that lie inside it, drawn or not." if flat else "Lasso in two dimensions."
     bars = "Bars: how well each dimension alone tells the colour, by rank correlation (names: correlation ratio)."
     st.caption(f"{len(rows):,} of {len(points.code):,} {kind}{sampled}. {lasso} {note} {bars}")
-
-
-def _revision(chosen: Settings) -> str:
-    """Zoom survives whatever leaves the coordinates alone."""
-    return f"{chosen.method}:{chosen.dimensions}:{chosen.means}"
 
 
 def _baked_selection(run: Run, episodes: Episodes, chosen: Settings) -> np.ndarray | None:
