@@ -74,11 +74,8 @@ def _offer(run: Run, reason: str) -> None:
     """Why a run has no figures, the command that makes them, and a button that runs it."""
     st.markdown(f"**{markdown(name_of(run))}**: {markdown(reason.split(';')[0].removesuffix('.'))}.")
     status = run.folder / STATUS
-    job = jobs.watch(status, f"Measuring {name_of(run)}")
-    if job is not None and job.state == "running":
+    if jobs.running(status, f"Measuring {name_of(run)}"):
         return
-    if job is not None and job.state == "failed":
-        st.error(job.text)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.code(f"python -m dali react {shown_path(run.folder)}", language="bash")
         st.button(
