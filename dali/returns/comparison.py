@@ -181,7 +181,7 @@ def _check_runs(runs: Runs) -> None:
 
 
 def interquartile_means(scores: Scores, draws: int = DRAWS) -> dict[str, Estimate]:
-    """IQM by regime."""
+    """IQM by regime with its 95 % interval: over runs where there are several, else over contexts alone."""
     over = resampling(scores.runs)
     return {
         regime: aggregate(scores.runs[:, where], ("iqm",), over, draws)["iqm"]
