@@ -201,25 +201,23 @@ def cosine_decay(progress: float) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * min(1.0, max(0.0, progress))))
 
 
+# By group: how the names of its parameters begin; those of no other group are the model's.
+_PARTS: dict[str, tuple[str, ...]] = {
+    "context": ("world_model.context_encoder.", "world_model.forward_dynamics.", "world_model.cross_modal."),
+    "ensemble": ("world_model.ensemble.",),
+    "model": (),
+    "actor": ("behavior.actor.",),
+    "critic": ("behavior.critic.",),
+    "autoencoder": ("world_model.autoencoder.",),
+}
+
+
 def parameter_groups(agent: Agent) -> dict[str, list[torch.nn.Parameter]]:
     """Every trainable parameter, in the group whose learning rate and clipping it gets."""
-    groups: dict[str, list[torch.nn.Parameter]] = {
-        name: [] for name in ("context", "ensemble", "model", "actor", "critic", "autoencoder")
-    }
-    context_parts = ("world_model.context_encoder.", "world_model.forward_dynamics.", "world_model.cross_modal.")
+    groups: dict[str, list[torch.nn.Parameter]] = {name: [] for name in _PARTS}
     for name, parameter in agent.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        if name.startswith(context_parts):
-            groups["context"].append(parameter)
-        elif name.startswith("world_model.ensemble."):
-            groups["ensemble"].append(parameter)
-        elif name.startswith("world_model.autoencoder."):
-            groups["autoencoder"].append(parameter)
-        elif name.startswith("behavior.actor."):
-            groups["actor"].append(parameter)
-        elif name.startswith("behavior.critic."):
-            groups["critic"].append(parameter)
-        else:
-            groups["model"].append(parameter)
+        if parameter.requires_grad:
+            groups[next((group for group, parts in _PARTS.items() if name.startswith(parts)), "model")].append(
+                parameter
+            )
     return groups
