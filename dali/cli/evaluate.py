@@ -1,12 +1,11 @@
 """``python -m dali evaluate``."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from dali.cli.options import Run
+from dali.cli.options import Run, Status
 from dali.config import MAX_SEED
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ def evaluate(
         Literal["kept", "none"],
         typer.Option(help="none: h and s made anew at every step, a policy without memory; a file of its own."),
     ] = "kept",
-    status: Annotated[Path | None, typer.Option(help="File to report progress in, for the dashboard.")] = None,
+    status: Status = None,
 ) -> None:
     """Play a checkpoint under physics it was not trained on; every return goes to eval.json in its folder.
 

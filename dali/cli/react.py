@@ -2,12 +2,11 @@
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dali.cli.options import Run
+from dali.cli.options import AsJson, Run, Status
 
 if TYPE_CHECKING:
     from dali.returns.sensitivity import Reaction
@@ -17,8 +16,8 @@ def react(
     run: Run,
     episodes: Annotated[int, typer.Option(min=1, help="Episodes of each of the card's held-out contexts.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Seed of start states and random directions.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
-    status: Annotated[Path | None, typer.Option(help="File to report progress in, for the dashboard.")] = None,
+    as_json: AsJson = False,
+    status: Status = None,
 ) -> None:
     """Which physics a policy reacts to: its actions under moved contexts, and the return lost without them.
 
