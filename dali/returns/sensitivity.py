@@ -207,13 +207,10 @@ def _variants(agent: Agent, read: Tensor, episodes: int, rng: np.random.Generato
     mean = read[min(FIRST_STATE, len(read) - 1) :].mean((0, 1))
     donor = (np.arange(num) + episodes * int(rng.integers(1, num // episodes))) % num  # of other physics
 
-    def frozen(t: int, where: slice, context: Tensor) -> Tensor:
-        return mean.expand_as(context)
-
-    def shuffled(t: int, where: slice, context: Tensor) -> Tensor:
-        return read[min(t, len(read) - 1), donor[where]]
-
-    variants: list[tuple[str, ContextHook]] = [("frozen", frozen), ("shuffled", shuffled)]
+    variants: list[tuple[str, ContextHook]] = [
+        ("frozen", lambda t, where, context: mean.expand_as(context)),
+        ("shuffled", lambda t, where, context: read[min(t, len(read) - 1), donor[where]]),
+    ]
     if agent.method.infers_context:
         variants += [(f"delayed by {steps}", _delayed(steps)) for steps in DELAYS]
     return variants
