@@ -96,8 +96,7 @@ def test_what_is_lost_is_the_return_of_acting_on_another_context(monkeypatch):
 def nothing_earned(self, seeds, watch):
     """In place of Actor.play: every step reads the context, and no action is taken or tried."""
     for t in range(SPEC.episode_steps):
-        self._step = t
-        self._hooked(self._scaled[: self._num])
+        self._hook(t, self._scaled[: self._num])
     probe = watch.__self__
     probe.changed[:] = probe.random[:] = probe.length[:] = 0.0
     return SimpleNamespace(returns=np.zeros(self._num), lengths=np.full(self._num, SPEC.episode_steps))

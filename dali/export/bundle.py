@@ -101,7 +101,7 @@ class Bundle:
         order, columns, size = self.look.arrange(len(self.pictures(self.size)))
         pictures = self.pictures(size or self.size)
         arranged = [pictures[i] for i in order]
-        held = self.look.held(self.spec.timestep)
+        held = round(self.look.hold * self.look.rate(self.spec.timestep))  # times that the last frame is shown besides
         for _ in range(self.look.loops):
             for frame in self.look.compose(arranged, columns, self._notes()):
                 yield frame

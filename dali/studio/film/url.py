@@ -110,19 +110,13 @@ class _Reader:
         actions = self.one_of("actions", ACTION_SOURCES, f"expected one of {', '.join(ACTION_SOURCES)}")
         longest = longest_horizon(actions, length, t)
         horizon = self.whole("h", 1, longest, min(HORIZON, longest), f"at most {longest} steps follow")
-        physics = []
-        for feature in spec.features:
-            value = self.number(feature.name, *feature.limits, unit=feature.unit)
-            if value is not None:
-                physics.append((feature.name, value))
-        code = []
-        for j in range(episodes.code.shape[-1]):
-            value = self.number(f"z{j}", -MAX_SIGMA, MAX_SIGMA, unit="σ")
-            if value:
-                code.append((j, value))
-        asked, latents, offered = (tuple(physics), tuple(code)), self.latents(), engines(self.source.agent)
+        asked = [(f.name, self.number(f.name, *f.limits, unit=f.unit)) for f in spec.features]
+        moved = [(j, self.number(f"z{j}", -MAX_SIGMA, MAX_SIGMA, unit="σ")) for j in range(episodes.code.shape[-1])]
+        physics = tuple((name, value) for name, value in asked if value is not None)
+        code = tuple((j, value) for j, value in moved if value)
+        latents, offered = self.latents(), engines(self.source.agent)
         engine = self.one_of("engine", offered, f"this agent dreams with {' or '.join(offered)}")
-        return Request(episode, t, horizon, *asked, actions, latents, engine)
+        return Request(episode, t, horizon, physics, code, actions, latents, engine)
 
     def one_of(self, name: str, offered: Sequence[T], why: str) -> T:
         """One of the words offered, the first of them where the URL has none, as on the command line."""

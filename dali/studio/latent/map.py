@@ -200,9 +200,7 @@ def _follow_selection(
     """Keeps what the browser selected: a lasso or box as records, a clicked point as the record looked at; or either
     as a path.
     """
-    shapes = [_corners(shape) for shape in selection.get("lasso", [])] + [
-        _corners(shape) for shape in selection.get("box", [])
-    ]
+    shapes = [_corners(shape) for kind in ("lasso", "box") for shape in selection.get(kind, [])]
     if not shapes:
         clicked = selection.get("points", [])
         record = _record(clicked[0].get("customdata")) if len(clicked) == 1 else None
