@@ -44,8 +44,7 @@ class Versus:
     @property
     def told(self) -> Difference:
         """The difference that sentences are made from: the paired one where it leaves no seed out."""
-        whole = self.paired is not None and self.paired.seeds == self.unpaired.seeds
-        return self.paired if self.paired is not None and whole else self.unpaired
+        return self.paired if self.paired and self.paired.seeds == self.unpaired.seeds else self.unpaired
 
 
 @dataclass(frozen=True)
