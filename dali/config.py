@@ -234,10 +234,8 @@ def validate(model: ModelConfig, train: TrainConfig) -> None:
         ("frames", train.frames, train.frames % 3 == 0, "a multiple of 3"),
         ("stream", train.stream, train.stream >= train.length, f"at least length = {train.length}"),
         ("prefill", train.prefill, 0 < train.prefill < train.steps, f"between 1 and steps = {train.steps}"),
-        ("explore", train.explore, train.explore <= 1, "a share between 0 and 1"),
-        ("restart", train.restart, train.restart <= 1, "a share between 0 and 1"),
-        ("context_whole", train.context_whole, train.context_whole <= 1, "a share between 0 and 1"),
-        ("context_swap", train.context_swap, train.context_swap <= 1, "a share between 0 and 1"),
+        *((name, getattr(train, name), getattr(train, name) <= 1, "a share between 0 and 1")
+          for name in ("explore", "restart", "context_whole", "context_swap")),
         ("anneal", train.anneal, 0 < train.anneal <= 1, "a share above 0, at most 1"),
         ("anneal_to", train.anneal_to, train.anneal_to <= 1, "a share between 0 and 1"),
         ("discount", train.discount, train.discount <= 1, "at most 1"),

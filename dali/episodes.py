@@ -6,7 +6,7 @@ Episodes are kept at full length T + 1 (records 0..T); those that ended early ar
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -124,7 +124,7 @@ class _Actor:
         if not self._explored.all():  # what the agent would do is asked where it does something
             chosen, memory, _ = self._agent.act(view, first, self._memory, self._scaled, self._generator)
             action = np.where(self._explored[:, None], action, chosen.numpy())
-            self._memory = self._agent.acted(memory, memory.latent, torch.from_numpy(action))
+            self._memory = replace(memory, action=torch.from_numpy(action))
         return action
 
     def views_with_last(self, run: Trajectory) -> np.ndarray:

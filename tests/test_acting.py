@@ -1,5 +1,7 @@
 """Acting with frozen weights encodes each transition once, and infers what encoding the whole window would."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -38,7 +40,7 @@ def act_through(agent: Agent, state: AgentState) -> torch.Tensor:
             first[0] = True  # with a full window behind it
         _, state, context = agent.act(obs, first, state, given, None)
         taken = torch.rand(COPIES, agent.spec.action_dim, generator=numbers)
-        state = agent.acted(state, state.latent, taken)
+        state = replace(state, action=taken)
         contexts.append(context)
     return torch.stack(contexts)
 

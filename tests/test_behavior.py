@@ -23,7 +23,7 @@ def written_out(behavior: Behavior, features, action, reward, cont, train) -> to
     """The same loss with every network evaluated where the formula names it."""
     with torch.no_grad():
         discount = train.discount * cont
-        value = behavior.value(features)
+        value = twohot_mean(behavior.critic(features), behavior.support)
         returns = lambda_return(reward, value[:, 1:], discount, train.lambda_)
         weight = torch.cat([torch.ones_like(cont[:, :1]), discount[:, :-1]], 1).cumprod(1)
         scale = behavior._track_return_range(returns, train.return_decay)

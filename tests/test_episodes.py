@@ -35,7 +35,7 @@ def test_codes_of_recorded_episodes_are_those_that_acting_infers(frozen):
         _, memory, context = agent.act(obs, torch.full((4,), t == 0), memory, scaled, None)
         code = context * agent.world_model.code_std + agent.world_model.code_mean
         assert np.allclose(code.numpy(), episodes.code[:, t], rtol=2**-10, atol=1e-5), t  # half precision
-        memory = agent.acted(memory, memory.latent, torch.from_numpy(episodes.action[:, t]))
+        memory = replace(memory, action=torch.from_numpy(episodes.action[:, t]))
 
 
 def test_an_episode_that_ended_stays_at_its_last_record():

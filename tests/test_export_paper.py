@@ -59,7 +59,7 @@ def test_a_film_has_the_height_that_was_asked_for_with_all_panes_in_it(bundle, t
         paper = (frames[0] > 245).all(-1)
         assert paper[[0, -1]].all()  # nothing is cut at the edges
         assert paper[:, [0, -1]].all()
-        order, columns, size = look.arrange(shown._panes)
+        order, columns, size = look.arrange(len(shown.pictures(16)))
         assert sorted(order) == list(range(len(shown.pictures(16))))
         assert size >= 0.38 * height  # two rows of panes: six of them stand three in a row
         assert len(order) // columns == 2

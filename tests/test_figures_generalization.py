@@ -9,9 +9,10 @@ from dali.envs.contexts import evaluation_grid
 from dali.figures import generalization as figures
 from dali.figures.style import continuous
 from dali.methods import METHODS
+from dali.returns.comparison import ALL, interquartile_means
 from dali.returns.estimators import ContextMeans, Estimate
 from dali.returns.play import Evaluation, plan_episodes
-from dali.returns.scoring import RETURN, by_regime, compare, score, single_grid
+from dali.returns.scoring import RETURN, compare, score, single_grid
 
 SPEC = catalogue.spec("pendulum")
 CONTEXTS, REGIMES, GRIDS = evaluation_grid(SPEC)
@@ -112,9 +113,9 @@ def test_the_reference_scores_one_and_the_random_policy_of_it_zero():
     random, expert = load_references("pendulum").at(CONTEXTS)
     assert np.allclose(score(SPEC, [made_up(expert)]).runs, 1.0)
     assert np.allclose(score(SPEC, [made_up(random)]).runs, 0.0)
-    rows = by_regime(score(SPEC, [made_up(expert), made_up(random)]), draws=20)
-    assert sum(row.contexts for row in rows) == len(CONTEXTS)
-    assert all(row.agent.value == pytest.approx(0.5) for row in rows)
+    means = interquartile_means(score(SPEC, [made_up(expert), made_up(random)]), draws=20)
+    assert set(means) == {*REGIMES, ALL}
+    assert all(mean.value == pytest.approx(0.5) for mean in means.values())
 
 
 def test_single_grids():

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -42,7 +43,7 @@ def make_agent(act, method: str = "crssm_d") -> Agent:
     def acts(obs, first, state, true_context, generator, change=None, forget=False):
         _, state, context = found(obs, first, state, true_context, generator, change, forget)
         action = act(obs, context)
-        return action, agent.acted(state, state.latent, action), context
+        return action, replace(state, action=action), context
 
     agent.act = acts
     return agent
@@ -95,8 +96,7 @@ def test_what_is_lost_is_the_return_of_acting_on_another_context(monkeypatch):
 def nothing_earned(self, seeds, watch):
     """In place of Actor.play: every step reads the context, and no action is taken or tried."""
     for t in range(SPEC.episode_steps):
-        self._step = t
-        self._hooked(self._scaled[: self._num])
+        self._hook(t, self._scaled[: self._num])
     probe = watch.__self__
     probe.changed[:] = probe.random[:] = probe.length[:] = 0.0
     return SimpleNamespace(returns=np.zeros(self._num), lengths=np.full(self._num, SPEC.episode_steps))
@@ -125,7 +125,7 @@ def test_the_command_writes_what_can_be_loaded(make_run):
     result = CliRunner().invoke(app, ["react", str(run), "--episodes", "1", "--json"])
     assert result.exit_code == 0, result.output
     found = load_reaction(run)
-    assert json.loads(json.dumps(found.to_dict())) == json.loads(result.output)
+    assert json.loads(json.dumps(asdict(found))) == json.loads(result.output)
     assert [change.change for change in found.lost] == ["frozen", "shuffled", "delayed by 5", "delayed by 25"]
     record = json.loads((run / "reaction.json").read_text())
     for change, message in (

@@ -1,11 +1,12 @@
 """``python -m dali analyse``."""
 
 import json
+from functools import partial
 from typing import Annotated, Any, cast
 
 import typer
 
-from dali.cli.options import Run
+from dali.cli.options import AsJson, Run
 from dali.config import MAX_SEED
 from dali.envs.units import number
 
@@ -19,7 +20,7 @@ def analyse(
     engine: Annotated[
         str, typer.Option(help="What dreams: rssm (the world model) or dynamics (its ensemble of one-step models).")
     ] = "rssm",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: AsJson = False,
     save: Annotated[
         bool, typer.Option(help="Write latents.npz and analysis.json into the folder, for the app.")
     ] = True,
@@ -83,8 +84,7 @@ def _interval(bounds: list[float]) -> str:
     return f"[{bounds[0]:.2f}, {bounds[1]:.2f}]"
 
 
-def _number(value: float | None) -> str:
-    return number(value, missing="-")
+_number = partial(number, missing="-")
 
 
 def _error(value: float) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dali.errors import DaliError
+from dali.errors import DaliError, unknown_name
 
 if TYPE_CHECKING:
     from dali.config import RunConfig
@@ -30,7 +30,6 @@ def compare(
     Only runs that differ in method and seed alone stand in one table; others get tables of their own.
     """
     from dali.envs import catalogue
-    from dali.errors import unknown_name
     from dali.methods import METHODS
     from dali.runs.folder import load_config
 
@@ -55,7 +54,7 @@ def compare(
         spec = catalogue.spec(config.env)
         found = compare_methods(spec, kept, baseline, normalised=not returns)
         memory = memory_rows(spec, kept, none, normalised=not returns)
-        records.append({"setting": setting_text(config), **found.to_dict(), "memory": [asdict(row) for row in memory]})
+        records.append({"setting": setting_text(config), **asdict(found), "memory": [asdict(row) for row in memory]})
         if latex:
             texts.append(render_latex(found, f"tab:{config.env}"))
             continue

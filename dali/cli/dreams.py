@@ -1,17 +1,16 @@
 """``python -m dali dreams``."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dali.cli.options import AnalysedRun
+from dali.cli.options import AnalysedRun, Status
 
 
 def dreams(
     run: AnalysedRun,
     count: Annotated[int, typer.Option(min=1, help="Starts that are listed.")] = 10,
-    status: Annotated[Path | None, typer.Option(help="File to report progress in, for the dashboard.")] = None,
+    status: Status = None,
 ) -> None:
     """Find where dreams go wrong; lists the worst starts, and keeps all errors in the checkpoint's cache/."""
     import numpy as np

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from dali.cli.options import AnalysedRun
+from dali.cli.options import AnalysedRun, Status
 from dali.config import MAX_SEED
 
 
@@ -19,7 +19,7 @@ def embed(
     dimensions: Annotated[int, typer.Option(min=2, max=3, help="Of the map.")] = 2,
     means: Annotated[bool, typer.Option("--means", help="One point an episode instead of one a record.")] = False,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of layout and fitted points.")] = 0,
-    status: Annotated[Path | None, typer.Option(help="File to report progress in, for the dashboard.")] = None,
+    status: Status = None,
 ) -> None:
     """Lay a checkpoint's codes out by UMAP or t-SNE; keeps the map in the checkpoint's cache/, for the dashboard."""
     _find_a_cache()

@@ -1,11 +1,11 @@
 """``python -m dali evaluate``."""
 
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from dali.cli.options import Run
+from dali.cli.options import Run, Status
 from dali.config import MAX_SEED
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def evaluate(
         Literal["kept", "none"],
         typer.Option(help="none: h and s made anew at every step, a policy without memory; a file of its own."),
     ] = "kept",
-    status: Annotated[Path | None, typer.Option(help="File to report progress in, for the dashboard.")] = None,
+    status: Status = None,
 ) -> None:
     """Play a checkpoint under physics it was not trained on; every return goes to eval.json in its folder.
 
@@ -77,13 +77,16 @@ def evaluate(
 
 def _table(spec: "EnvSpec", result: "Evaluation") -> str:
     """Interquartile means by regime, the random policy beside the agent."""
-    from dali.returns.scoring import by_regime, score
+    from dali.returns.comparison import ALL, interquartile_means, regime_masks
+    from dali.returns.scoring import score
 
     scores = score(spec, [result])
+    agent, random = (interquartile_means(replace(scores, runs=runs)) for runs in (scores.runs, scores.random[None]))
     lines = [f"{scores.measure}, interquartile mean over contexts [95 % interval, over contexts]"]
-    for row in by_regime(scores):
-        shown = [f"{e.value:8.2f} [{e.low:.2f}, {e.high:.2f}]" for e in (row.agent, row.random)]
-        lines.append(f"  {row.regime:14s} {row.contexts:3d} contexts  agent {shown[0]}  random {shown[1]}")
+    for regime, where in regime_masks(scores).items():
+        if regime != ALL:
+            shown = [f"{e.value:8.2f} [{e.low:.2f}, {e.high:.2f}]" for e in (agent[regime], random[regime])]
+            lines.append(f"  {regime:14s} {where.sum():3d} contexts  agent {shown[0]}  random {shown[1]}")
     if scores.reference:
         lines.append(f"0: random policy; 1: {scores.reference}")
     return "\n".join(lines)

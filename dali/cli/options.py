@@ -12,17 +12,13 @@ def checkpoint_folder(run: Path) -> Path:
     Raises:
         CheckpointError: it is none; says in one sentence what is wrong.
     """
-    from dali.envs import catalogue
-    from dali.errors import CheckpointError, DaliError
-    from dali.runs.folder import CONFIG, load_config
+    from dali.runs.run import open_run
 
-    config = load_config(run)
-    try:
-        catalogue.spec(config.env)
-    except DaliError as error:
-        raise CheckpointError(f"{run / CONFIG}: {error}") from error
+    open_run(run)
     return run
 
 
 Run = Annotated[Path, typer.Argument(help="Checkpoint folder.", callback=checkpoint_folder)]
 AnalysedRun = Annotated[Path, typer.Argument(help="Checkpoint folder, analysed before.", callback=checkpoint_folder)]
+Status = Annotated[Path | None, typer.Option(help="File to report progress in, for the dashboard.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]

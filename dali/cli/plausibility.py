@@ -1,20 +1,19 @@
 """``python -m dali plausibility``."""
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dali.cli.options import AnalysedRun
+from dali.cli.options import AnalysedRun, AsJson, Status
 from dali.config import MAX_SEED
 
 
 def plausibility(
     run: AnalysedRun,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of signs, folds and permutations.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
-    status: Annotated[Path | None, typer.Option(help="File to report progress in, for the dashboard.")] = None,
+    as_json: AsJson = False,
+    status: Status = None,
 ) -> None:
     """Test by dimension of the code whether moving it changes dreams; keeps the result in the checkpoint's cache/."""
     from dali.jobs import reporting

@@ -1,12 +1,12 @@
 """``python -m dali react``."""
 
 import json
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dali.cli.options import Run
+from dali.cli.options import AsJson, Run, Status
 
 if TYPE_CHECKING:
     from dali.returns.sensitivity import Reaction
@@ -16,8 +16,8 @@ def react(
     run: Run,
     episodes: Annotated[int, typer.Option(min=1, help="Episodes of each of the card's held-out contexts.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Seed of start states and random directions.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
-    status: Annotated[Path | None, typer.Option(help="File to report progress in, for the dashboard.")] = None,
+    as_json: AsJson = False,
+    status: Status = None,
 ) -> None:
     """Which physics a policy reacts to: its actions under moved contexts, and the return lost without them.
 
@@ -37,7 +37,7 @@ def react(
         report(1, 2, "playing episodes with the context moved, frozen, shuffled and delayed")
         reaction = measure_reaction(agent, moves, episodes, seed)
         save_reaction(run, reaction, weights)
-    typer.echo(json.dumps(reaction.to_dict()) if as_json else f"{_table(reaction)}\nWrote {run / REACTION_FILE}")
+    typer.echo(json.dumps(asdict(reaction)) if as_json else f"{_table(reaction)}\nWrote {run / REACTION_FILE}")
 
 
 def _table(reaction: "Reaction") -> str:

@@ -1,11 +1,10 @@
 """``python -m dali record``."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dali.cli.options import Run
+from dali.cli.options import Run, Status
 from dali.config import MAX_SEED
 
 
@@ -18,7 +17,7 @@ def record(
     seed: Annotated[
         int | None, typer.Option(min=0, max=MAX_SEED, help="Of held-out contexts and episodes; as analysed, else 0.")
     ] = None,
-    status: Annotated[Path | None, typer.Option(help="File to report progress in, for the dashboard.")] = None,
+    status: Status = None,
 ) -> None:
     """Record the episodes that a checkpoint's figures are of, as latents.npz in its folder.
 

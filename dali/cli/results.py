@@ -21,7 +21,6 @@ def results(
 ) -> None:
     """Tables of all checkpoints in a folder, as Markdown, from their analysis.json and eval.json."""
     from dali.export.results import difference_sentences, load_results, results_page
-    from dali.files.reading import read_text
     from dali.files.writing import write_text
 
     target = output or check

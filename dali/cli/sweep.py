@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from dali.cli.options import Status
 from dali.errors import DaliError, unknown_name
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def sweep(
         Literal["none", "quick", "paper"], typer.Option(help="Grid that each run is evaluated on when it is trained.")
     ] = "none",
     show: Annotated[bool, typer.Option("--list", help="Only show how the runs stand.")] = False,
-    status: Annotated[Path | None, typer.Option(help="File to report progress in, for the dashboard.")] = None,
+    status: Status = None,
     options: Annotated[list[str] | None, typer.Argument(help="After --: further options of the train command.")] = None,
 ) -> None:
     """Train environments x methods x seeds, several at once, one thread each.

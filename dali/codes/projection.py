@@ -1,6 +1,6 @@
 """Maps of the codes in 2 or 3 dimensions: PCA, UMAP, t-SNE.
 
-PCA is exact and the default. UMAP and t-SNE are seeded and fitted on distinct points, at most LIMITS of them, drawn
+PCA is exact. UMAP and t-SNE are seeded and fitted on distinct points, at most LIMITS of them, drawn
 without replacement by the seed; every other point is placed at the weighted mean of its nearest fitted neighbours.
 Codes are centred, not rescaled: distances are those the world model sees.
 
@@ -21,7 +21,7 @@ from dali.errors import DaliError, unknown_name
 from dali.jobs import Report, unreported
 
 Method = Literal["pca", "umap", "tsne"]
-METHODS: tuple[str, ...] = ("pca", "umap", "tsne")
+METHODS: tuple[str, ...] = ("umap", "tsne")  # of neighbourhoods; PCA is `principal_axes`
 LIMITS = {"umap": 10_000, "tsne": 4_000}  # points fitted; the time grows with them, not with M
 NEIGHBOURS = 5  # fitted points that place another one
 UMAP_NEIGHBOURS = 15
@@ -36,13 +36,11 @@ class Projection:
 
     Attributes:
         method: that made it. points: (M, k).
-        explained: (k,) share of the variance per axis for PCA, else None.
         fitted: (M,) bool, False where a point was placed by its neighbours.
     """
 
     method: Method
     points: np.ndarray
-    explained: np.ndarray | None
     fitted: np.ndarray
 
 
@@ -64,9 +62,9 @@ class Axes:
 
 
 def project(
-    codes: np.ndarray, method: Method = "pca", dimensions: int = 2, seed: int = 0, report: Report = unreported
+    codes: np.ndarray, method: Method, dimensions: int = 2, seed: int = 0, report: Report = unreported
 ) -> Projection:
-    """Maps codes (M, Z) to (M, k), k = `dimensions` of 2 or 3; the same input and seed give the same map.
+    """Maps codes (M, Z) by UMAP or t-SNE to (M, k), k = `dimensions` of 2 or 3; the same input and seed, the same map.
 
     Args:
         report: is told, in per cent, how far UMAP and t-SNE are.
@@ -77,9 +75,6 @@ def project(
     codes = _check(codes, dimensions)
     if method not in METHODS:
         raise unknown_name("projection", method, METHODS)
-    if method == "pca":
-        axes = principal_axes(codes, dimensions)
-        return Projection("pca", axes.project(codes), axes.explained, np.ones(len(codes), bool))
     distinct, index = np.unique(codes, axis=0, return_inverse=True)
     if len(distinct) < MIN_DISTINCT:
         raise DaliError(f"A {method} map needs at least {MIN_DISTINCT} distinct codes; found {len(distinct)}.")
@@ -93,7 +88,7 @@ def project(
     report(95, 100, "placing the other points")
     others = np.setdiff1d(np.arange(len(distinct)), chosen)
     points[others] = place(distinct[others], distinct[chosen], points[chosen])
-    return Projection(method, points[index], None, np.isin(index, chosen))
+    return Projection(method, points[index], np.isin(index, chosen))
 
 
 def principal_axes(codes: np.ndarray, dimensions: int = 2) -> Axes:

@@ -56,10 +56,10 @@ def turning_dream(source: FilmSource, episode: int, t: int, code: np.ndarray, en
             f"{agent.method.title} reads the code where it observes and not where it dreams, so a dream under way does "
             "not follow a code that turns; dreams side by side each start under a code of their own."
         )
-    one, action = _begin(source, episode, t, len(code) - 1, engine)
+    one, action, physics = _begin(source, episode, t, len(code) - 1, code, engine)
     context = _contexts(agent, one, code)
     start = infer_start(agent, one, t, held_context(agent, one, one.code[:, t], one.context))
-    physics, simulator = physics_of(source, code), catalogue.make(agent.spec.name, 1)
+    simulator = catalogue.make(agent.spec.name, 1)
     state = recorded_states(simulator, one, t, t + 1)[0]
     simulator.set_context(physics[:1])
     observed, states = [simulator.set_state(state)[0]], [state[0]]
@@ -88,9 +88,9 @@ def dreams_side_by_side(
         DaliError: the method infers no code, or the start and the horizon do not fit the episode.
     """
     agent, count = source.agent, len(code)
-    one, action = _begin(source, episode, t, horizon, engine)
+    one, action, physics = _begin(source, episode, t, horizon, code, engine)
     every = one.subset(np.zeros(count, int))
-    physics, action = physics_of(source, code), action.repeat(count, 0)
+    action = action.repeat(count, 0)
     own, held = (held_context(agent, every, z, every.context) for z in (every.code[:, t], np.asarray(code, np.float32)))
     start = infer_start(agent, every, t, own)
     start = changed_start(agent, every, t, start, own, held, physics, "mean")
@@ -124,14 +124,14 @@ def outlying(source: FilmSource, code: np.ndarray) -> np.ndarray:
     return source.steering.support.quantile(code)
 
 
-def _begin(source: FilmSource, episode: int, t: int, horizon: int, engine: Engine) -> tuple[Episodes, np.ndarray]:
-    """The episode alone, and the actions (1, H, A) recorded from its record t on."""
+def _begin(
+    source: FilmSource, episode: int, t: int, horizon: int, code: np.ndarray, engine: Engine
+) -> tuple[Episodes, np.ndarray, np.ndarray]:
+    """The episode alone, the actions (1, H, A) recorded from its record t on, and the physics of codes."""
     check_request(Request(episode, t, horizon), source.agent.spec, source.agent.method, source.episodes)
     check_engine(source.agent, engine)
-    if source.steering is None:
-        raise DaliError(f"{source.agent.method.title} infers no context code, so there is no path of codes to follow.")
-    one = source.episodes.subset(np.array([episode]))
-    return one, actions_of(one, t, horizon, "recorded")
+    physics, one = physics_of(source, code), source.episodes.subset(np.array([episode]))
+    return one, actions_of(one, t, horizon, "recorded"), physics
 
 
 def _contexts(agent: Agent, one: Episodes, code: np.ndarray) -> torch.Tensor:

@@ -16,9 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dali.envs import catalogue
 from dali.envs.spec import EnvSpec
-from dali.envs.trajectory import replay_actions
 
 # Observations (N, H + 1, O), the given ones (N, O) first, under actions (N, H, A) and contexts (N, F) in units.
 Dreamer = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -65,16 +63,6 @@ def check_laws(spec: EnvSpec, dreamer: Dreamer) -> list[LawCheck]:
     if spec.name == "pendulum":
         return list(small_swings(spec, dreamer))
     return []
-
-
-def simulated(spec: EnvSpec) -> Dreamer:
-    """The simulator in a dream's place: what the laws must find right."""
-
-    def run(obs: np.ndarray, actions: np.ndarray, contexts: np.ndarray) -> np.ndarray:
-        simulator = catalogue.make(spec.name, len(obs))
-        return replay_actions(simulator, simulator.states_from_observations(obs), contexts, actions)[0]
-
-    return run
 
 
 def free_fall(spec: EnvSpec, dreamer: Dreamer) -> LawCheck:

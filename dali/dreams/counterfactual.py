@@ -19,7 +19,7 @@ from dali.episodes import Episodes
 from dali.errors import DaliError, unknown_name
 from dali.model.agent import Agent
 from dali.model.dists import Draw
-from dali.model.imagination import Policy, imagine
+from dali.model.imagination import Imagined, Policy, imagine
 from dali.model.rssm import LatentState
 
 FILTERED = 5  # records that a deep method's start is filtered from; the code has looked at far more
@@ -121,18 +121,15 @@ def dream(
     model, latent_noise = agent.world_model, _draw(agent, latents, (1, horizon))
     policy = _given(action) if action is not None else _policy(agent, horizon, latents)
     if engine == "rssm":
-        dreamed = imagine(model, start.latent, context, policy, horizon, latent_noise)
-        features, taken = dreamed.features, dreamed.action
-        obs, spread = model.decode(features).numpy(), None
+        dreamed, spread = imagine(model, start.latent, context, policy, horizon, latent_noise), None
+        obs = model.decode(dreamed.features).numpy()
     else:
-        rollout = _roll_out_ensemble(agent, start, context, policy, horizon, latent_noise)
-        features, taken = rollout.features, rollout.action
-        obs, spread = rollout.obs.numpy(), rollout.spread.numpy()
+        dreamed, obs, spread = _roll_out_ensemble(agent, start, context, policy, horizon, latent_noise)
     return Dream(
         obs=obs,
-        reward=model.predict_reward(features[:, 1:]).numpy(),
-        cont=model.predict_continue(features[:, 1:]).numpy(),
-        action=taken.numpy(),
+        reward=model.predict_reward(dreamed.features[:, 1:]).numpy(),
+        cont=model.predict_continue(dreamed.features[:, 1:]).numpy(),
+        action=dreamed.action.numpy(),
         spread=spread,
     )
 
@@ -206,18 +203,15 @@ def _policy(agent: Agent, horizon: int, latents: Latents) -> Policy:
     )
 
 
-@dataclass(frozen=True)
-class _EnsembleRollout:
-    features: Tensor  # (E, H + 1, .) of the world model filtered over what is predicted
-    action: Tensor  # (E, H, A)
-    obs: Tensor  # (E, H + 1, O) the members' mean, fed back
-    spread: Tensor  # (E, H + 1, O)
-
-
 def _roll_out_ensemble(
     agent: Agent, start: Start, context: Tensor, policy: Policy, horizon: int, latent_noise: Draw
-) -> _EnsembleRollout:
-    """Steps the mean of the members, and each member along a rollout of its own, whose spread is the uncertainty."""
+) -> tuple[Imagined, np.ndarray, np.ndarray]:
+    """Steps the mean of the members, and each member along a rollout of its own, whose spread is the uncertainty.
+
+    Returns:
+        Features of the world model filtered over what is predicted, with the actions; the members' mean, fed back, and
+        the spread, both (E, H + 1, O).
+    """
     model, scales = agent.world_model, agent.world_model.normalizer
     ensemble = model.ensemble
     assert ensemble is not None
@@ -237,7 +231,8 @@ def _roll_out_ensemble(
         means.append(obs)
         members.append(own)
     spread = torch.stack(members, 2).std(0, correction=0)
-    return _EnsembleRollout(torch.stack(features, 1), torch.stack(actions, 1), torch.stack(means, 1), spread)
+    dreamed = Imagined(torch.stack(features, 1), torch.stack(actions, 1))
+    return dreamed, torch.stack(means, 1).numpy(), spread.numpy()
 
 
 def _draw(agent: Agent, latents: Latents, shape: tuple[int, int]) -> Draw:

@@ -179,7 +179,7 @@ class AdaptedSimulator(Simulator):
             self._continue(copy, row[self.spec.obs_dim :])
 
     def _start(self, copy: int, seed: int) -> None:
-        self._take_in(copy, self._copies[copy].reset(seed, self._context(copy)))
+        self._take_in(copy, self._copies[copy].reset(seed, named(self.spec, self.contexts[copy])))
         self._applied[copy] = self.contexts[copy]
 
     def _advance(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -199,11 +199,8 @@ class AdaptedSimulator(Simulator):
         return self._seen.copy()
 
     def _continue(self, copy: int, state: np.ndarray) -> None:
-        self._take_in(copy, self._copies[copy].set_state(np.array(state), self._context(copy)))
+        self._take_in(copy, self._copies[copy].set_state(np.array(state), named(self.spec, self.contexts[copy])))
         self._applied[copy] = self.contexts[copy]
-
-    def _context(self, copy: int) -> dict[str, float]:
-        return named(self.spec, self.contexts[copy])
 
     def _take_in(self, copy: int, observation: np.ndarray) -> None:
         observation = np.asarray(observation, np.float32)

@@ -263,18 +263,13 @@ class _Catch(ball_in_cup.BallInCup):  # type: ignore[misc]  # dm_control has no 
         base.Task.initialize_episode(self, physics)
 
 
-_CLASSES = (
-    Pendulum,
-    PendulumInvertedMotor,
-    CartPole,
-    BallInCup,
-    BallInCupDrag,
-    CartPoleFriction,
-    Walker,
-    WalkerFriction,
-    Quadruped,
-)
-_ADAPTERS = {c.catalogue_name: c for c in _CLASSES}
+_ADAPTERS = {
+    c.catalogue_name: c
+    for c in (
+        Pendulum, PendulumInvertedMotor, CartPole, BallInCup, BallInCupDrag, CartPoleFriction, Walker, WalkerFriction,
+        Quadruped,
+    )
+}  # fmt: skip
 
 
 def make(name: str, contexts: dict[Any, dict[str, float]] | None = None, **kwargs: Any) -> CARLEnv:

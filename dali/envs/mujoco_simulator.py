@@ -55,38 +55,27 @@ class PhysicsFields:
         self._gear = model.actuator_gear.copy()
         self._friction = model.geom_friction[:, 0].copy()
         self._hinges = model.jnt_type[model.dof_jntid] == mujoco.mjtJoint.mjJNT_HINGE
-        setters = {
-            "gravity": self._set_gravity,
-            "string_length": self._set_string_length,
-            "actuator_strength": self._set_actuator_strength,
-            "friction_tangential": self._set_friction_tangential,
-            "friction": self._set_joint_friction,
-            "viscosity": self._set_viscosity,
-        }
-        self._setters = [setters[f.name] for f in spec.features]
+        self._names = [f.name for f in spec.features]
 
     def write(self, context: np.ndarray) -> None:
         """Takes (F,) values in the order of the catalogue."""
-        for setter, value in zip(self._setters, context, strict=True):
-            setter(value)
-
-    def _set_gravity(self, value: float) -> None:
-        self._model.opt.gravity[2] = -value
-
-    def _set_string_length(self, value: float) -> None:
-        self._model.tendon_range[0, 1] = value
-
-    def _set_actuator_strength(self, value: float) -> None:
-        self._model.actuator_gear[:] = self._gear * value
-
-    def _set_joint_friction(self, value: float) -> None:
-        self._model.dof_frictionloss[:] = value * np.where(self._hinges, HINGE_RADIUS, 1.0)
-
-    def _set_viscosity(self, value: float) -> None:
-        self._model.opt.viscosity = value
-
-    def _set_friction_tangential(self, value: float) -> None:
-        self._model.geom_friction[:, 0] = self._friction * value
+        model = self._model
+        for name, value in zip(self._names, context, strict=True):
+            match name:
+                case "gravity":
+                    model.opt.gravity[2] = -value
+                case "string_length":
+                    model.tendon_range[0, 1] = value
+                case "actuator_strength":
+                    model.actuator_gear[:] = self._gear * value
+                case "friction":
+                    model.dof_frictionloss[:] = value * np.where(self._hinges, HINGE_RADIUS, 1.0)
+                case "viscosity":
+                    model.opt.viscosity = value
+                case "friction_tangential":
+                    model.geom_friction[:, 0] = self._friction * value
+                case _:
+                    raise KeyError(name)
 
 
 class MujocoSimulator(Simulator):

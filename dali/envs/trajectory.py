@@ -26,11 +26,6 @@ class Trajectory:
     state: np.ndarray  # (N, T + 1, S) float64; S is 0 where states were not kept
     length: np.ndarray  # (N,) steps before the episode ended
 
-    @property
-    def prev_action(self) -> np.ndarray:
-        """(N, T + 1, A) the action that led to each record."""
-        return previous_actions(self.action)
-
 
 def previous_actions(action: np.ndarray) -> np.ndarray:
     """(N, T + 1, A): a_{t-1} at index t of actions (N, T, A), zero before an episode's first record."""

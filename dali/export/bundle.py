@@ -70,12 +70,6 @@ class Bundle:
             pictures += draw_second(self.second, self.spec, size)
         return pictures
 
-    @property
-    def _panes(self) -> int:
-        pairs = 1 if self.method.source == "none" else 2
-        seconds = 0 if self.second is None else 1 if self.second.method.source == "none" else 2
-        return 2 + pairs + pairs * len(self.extras) + (self.pinned is not None) + seconds
-
     def make(self, kind: str) -> bytes:
         """The film as one of KINDS; equal films give equal bytes.
 
@@ -104,10 +98,10 @@ class Bundle:
 
     def _shown(self) -> Iterator[np.ndarray]:
         """The frames as the look has them, in order."""
-        order, columns, size = self.look.arrange(self._panes)
+        order, columns, size = self.look.arrange(len(self.pictures(self.size)))
         pictures = self.pictures(size or self.size)
         arranged = [pictures[i] for i in order]
-        held = self.look.held(self.spec.timestep)
+        held = round(self.look.hold * self.look.rate(self.spec.timestep))  # times that the last frame is shown besides
         for _ in range(self.look.loops):
             for frame in self.look.compose(arranged, columns, self._notes()):
                 yield frame

@@ -138,9 +138,13 @@ def _seeds(seeds: tuple[int, ...]) -> str:
     return f"{len(seeds)} ({', '.join(map(str, seeds))})"
 
 
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, its cells as they are."""
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
+
+
 def _table(head: list[str], rows: list[list[str]], markdown: bool) -> str:
     if markdown:
-        escaped = [[cell.replace("*", "\\*") for cell in row] for row in rows]
-        return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *escaped))
+        return markdown_table(head, [[cell.replace("*", "\\*") for cell in row] for row in rows])
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in (head, *rows))

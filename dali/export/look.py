@@ -58,10 +58,6 @@ class Look:
         """Frames a second, of an environment with steps of so many seconds."""
         return self.speed / timestep
 
-    def held(self, timestep: float) -> int:
-        """How many times the last frame is shown besides."""
-        return round(self.hold * self.rate(timestep))
-
     def arrange(self, panes: int) -> tuple[list[int], int, int | None]:
         """The order of panes, their columns, and pixels a side of each, the most that fit the height; None without one.
 

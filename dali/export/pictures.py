@@ -103,11 +103,9 @@ def tile_columns(panes: int) -> int:
     return 4 if panes == 8 else 3 if panes % 2 else 2
 
 
-def tile_pictures(pictures: Sequence[Picture], columns: int | None = None) -> np.ndarray:
+def tile_pictures(pictures: Sequence[Picture]) -> np.ndarray:
     """All panes with their captions in one film."""
-    if columns is None and pictures:
-        columns = tile_columns(len(pictures))
-    return tile([caption(p.frames, p.title, p.caption) for p in pictures], columns)
+    return tile([caption(p.frames, p.title, p.caption) for p in pictures], tile_columns(len(pictures)))
 
 
 def draw_rollout(env: str, state: np.ndarray, context: np.ndarray, size: int) -> np.ndarray:

@@ -15,13 +15,13 @@ from dali.envs import catalogue
 from dali.envs.contexts import evaluation_grid
 from dali.envs.units import number
 from dali.errors import CheckpointError
-from dali.export.comparison import render, render_memory
+from dali.export.comparison import markdown_table, render, render_memory
 from dali.methods import METHODS
-from dali.returns.comparison import compare_methods, setting, setting_text
+from dali.returns.comparison import compare_methods, interquartile_means, setting, setting_text
 from dali.returns.differences import SEEDS_TO_TELL
 from dali.returns.evaluation import Evaluation
 from dali.returns.memory import memory_rows
-from dali.returns.scoring import by_regime, score
+from dali.returns.scoring import score
 from dali.runs.folder import ANALYSIS_FILE, exists, list_runs
 from dali.runs.run import open_run
 from dali.runs.scores import FILES, load_evaluation
@@ -115,7 +115,7 @@ def _codes(results: Sequence[Result], where: Path | None) -> Iterator[str]:
     if not rows:
         yield "No checkpoint has been analysed."
         return
-    yield _table(head, rows)
+    yield markdown_table(head, rows)
     yield (
         "By `python -m dali analyse RUN --contexts N --seed S`, N and S from the last column, on exploratory episodes "
         "of contexts that were never trained on. Probe: ridge regression from the code to the physics, judged on "
@@ -158,7 +158,7 @@ def _returns(results: Sequence[Result], where: Path | None) -> Iterator[str]:
         scores = score(spec, [result.evaluation])
         if scores.reference:
             references.add(f"{spec.title}: {scores.reference}")
-        by_name = {row.regime: row.agent.value for row in by_regime(scores, draws=1)} if scores.reference else {}
+        means = interquartile_means(scores, draws=1) if scores.reference else {}
         played = result.evaluation.by_context
         inside = played[played["regime"] == "interpolation"]
         rows.append(
@@ -166,14 +166,14 @@ def _returns(results: Sequence[Result], where: Path | None) -> Iterator[str]:
                 _link(result, where),
                 result.config.method.source,
                 f"{inside['return'].mean():.1f} ({inside['random_return'].mean():.1f})" if len(inside) else NONE,
-                *(_two(by_name.get(regime)) for regime in ("interpolation", "extrapolation", "mixed")),
+                *(_two(means[r].value if r in means else None) for r in ("interpolation", "extrapolation", "mixed")),
                 _played(result),
             ]
         )
     if not rows:
         yield "No checkpoint has been evaluated."
         return
-    yield _table(head, rows)
+    yield markdown_table(head, rows)
     text = (
         "By `python -m dali evaluate RUN --grid G --episodes E --seed S`, from the last column. Context: what the "
         "agent is told of the physics. Return: mean over the contexts inside the train range, the random policy's from "
@@ -216,10 +216,10 @@ def _groups(results: Sequence[Result]) -> list[tuple[RunConfig, list[Result]]]:
     return [(c, group) for c, group in alike.items() if len({r.config.method_name for r in group}) > 1]
 
 
-def _evaluations(group: Sequence[Result]) -> dict[str, list[tuple[int, Evaluation]]]:
-    """Training seed and evaluation of each run, by method."""
+def _evaluations(group: Sequence[Result], part: str = "evaluation") -> dict[str, list[tuple[int, Evaluation]]]:
+    """Training seed and evaluation, or another ``part`` of a result, of each run that has it, by method."""
     runs = {
-        name: [(r.config.seed, r.evaluation) for r in group if r.config.method_name == name and r.evaluation]
+        name: [(r.config.seed, getattr(r, part)) for r in group if r.config.method_name == name and getattr(r, part)]
         for name in METHODS
     }
     return {name: found for name, found in runs.items() if found}
@@ -235,13 +235,7 @@ def _generalisation(results: Sequence[Result]) -> Iterator[str]:
         yield "By `python -m dali compare " + " ".join(_escaped(str(r.folder)) for r in group) + " --markdown`:"
         compared = compare_methods(spec, runs, BASELINE)
         yield render(compared, markdown=True)
-        without = {
-            name: [
-                (r.config.seed, r.without_memory) for r in group if r.config.method_name == name and r.without_memory
-            ]
-            for name in METHODS
-        }
-        if memory := memory_rows(spec, runs, without):
+        if memory := memory_rows(spec, runs, _evaluations(group, "without_memory")):
             yield render_memory(memory, compared.measure, markdown=True)
 
 
@@ -256,8 +250,3 @@ def _link(result: Result, where: Path | None) -> str:
 def _escaped(text: str) -> str:
     """File names as Markdown shows them, in tables and in code."""
     return re.sub(r"([\\|`<>\[\]*])", r"\\\1", text)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = (head, ["---"] * len(head), *rows)
-    return "\n".join("| " + " | ".join(row) + " |" for row in lines)

@@ -73,12 +73,10 @@ def to_pgfplots(film: Film, spec: EnvSpec, pinned: Film | None = None, second: F
     columns: dict[str, list[Any]] = {"step": list(range(steps))}
     columns["time"] = [round(t * spec.timestep, 6) for t in range(steps)]
     for name, run in runs(film, pinned, second).items():
-        if run.obs is not None:
-            for i, dimension in enumerate(spec.observation_names):
-                columns[_plain(f"{name}_{dimension}")] = run.obs[:, i].tolist()
-        if run.spread is not None:
-            for i, dimension in enumerate(spec.observation_names):
-                columns[_plain(f"{name}_{dimension}_spread")] = run.spread[:, i].tolist()
+        for values, ending in ((run.obs, ""), (run.spread, "_spread")):
+            if values is not None:
+                for i, dimension in enumerate(spec.observation_names):
+                    columns[_plain(f"{name}_{dimension}{ending}")] = values[:, i].tolist()
     for name, run in (("factual", film.dream), ("counterfactual", film.dream_counterfactual)):
         for i, action in enumerate(spec.action_names):
             columns[_plain(f"action_{name}_{action}")] = [*run.action[:, i].tolist(), "nan"]

@@ -48,7 +48,6 @@ def heat_map(
     measure: str,
     limits: tuple[float, float],
     colours: Scale = CONTINUOUS,
-    height: int = 380,
 ) -> go.Figure:
     """Values (M,) of contexts (M, 2), one cell each, with the box of train ranges drawn in.
 
@@ -89,7 +88,7 @@ def heat_map(
     low, high = _inside(second, ys)
     figure.add_shape(type="rect", x0=left, x1=right, y0=low, y1=high, line={"color": VERMILION, "width": 3})
     axes = {"xaxis": _cells_axis(first, xs), "yaxis": _cells_axis(second, ys)}
-    return layout(figure, height, "above", clickmode="event+select", dragmode=False, **axes)
+    return layout(figure, 380, "above", clickmode="event+select", dragmode=False, **axes)
 
 
 def _cells_axis(feature: ContextFeature, values: np.ndarray) -> dict[str, Any]:

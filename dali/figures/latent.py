@@ -73,13 +73,7 @@ def map_figure(
     figure = go.Figure()
     for name, where, marker in _marks(colour, view.dark):
         chosen = points.take(where)
-        told = {
-            "name": name,
-            "customdata": _customdata(chosen, episodes),
-            "text": _acted(chosen, episodes),
-            "hovertemplate": hover_template(spec, points.means),
-            "showlegend": bool(colour.categories),
-        }
+        told = _told(name, chosen, episodes, spec, colour)
         selected = None if view.selected is None else view.selected[where]
         figure.add_trace(_cloud(coordinates[where], marker, selected, points.means, told))
     if view.path is not None:
@@ -131,13 +125,9 @@ def pair_grid(
         trace = go.Splom(
             dimensions=[{"label": f"z{i}", "values": compact(chosen.code[:, i])} for i in range(size)],
             marker={**marker, "size": 3},
-            name=name,
-            customdata=_customdata(chosen, episodes),
-            text=_acted(chosen, episodes),
-            hovertemplate=hover_template(spec, points.means),
             diagonal_visible=False,
             showupperhalf=False,
-            showlegend=bool(colour.categories),
+            **_told(name, chosen, episodes, spec, colour),
         )
         if selected is not None:
             trace.update(selectedpoints=np.flatnonzero(selected[where]), unselected={"marker": {"opacity": FADED}})
@@ -206,15 +196,18 @@ def _marks(colour: Colouring, dark: bool) -> list[tuple[str, np.ndarray, dict[st
     return marks
 
 
-def _customdata(points: Points, episodes: Episodes) -> np.ndarray:
-    columns = [points.episode, points.step, *episodes.context[points.episode].T, returns(episodes)[points.episode]]
-    return compact(np.stack(columns, 1))
-
-
-def _acted(points: Points, episodes: Episodes) -> np.ndarray:
-    """Regime and who acted, in few letters: 100,000 of them travel to the browser."""
+def _told(name: str, points: Points, episodes: Episodes, spec: EnvSpec, colour: Colouring) -> dict[str, Any]:
+    """What hovering and the legend tell of points; in few letters, since 100,000 of them travel to the browser."""
+    at = points.episode
+    columns = [at, points.step, *episodes.context[at].T, returns(episodes)[at]]
     acted = np.where(episodes.explored, " · exploring", " · policy")
-    return np.char.add(episodes.regime, acted)[points.episode]
+    return {
+        "name": name,
+        "customdata": compact(np.stack(columns, 1)),
+        "text": np.char.add(episodes.regime, acted)[at],
+        "hovertemplate": hover_template(spec, points.means),
+        "showlegend": bool(colour.categories),
+    }
 
 
 def _times(path: np.ndarray | None, timestep: float, dark: bool) -> list[dict[str, Any]]:

@@ -7,7 +7,6 @@ import plotly.graph_objects as go
 from dali.envs.spec import ContextFeature
 from dali.figures.generalization import METHOD_COLOURS
 from dali.figures.style import BLUE, GREEN, GREY, ORANGE, PINK, error_bars, layout
-from dali.methods import METHODS
 from dali.returns.estimators import Estimate
 from dali.returns.sensitivity import Reaction
 
@@ -54,11 +53,6 @@ def returns_lost(rows: Rows, normalised: bool) -> go.Figure:
         _add(figure, names, estimates, f"context {change}", colour, mark)
     figure.add_vline(0.0, line={"color": GREY, "dash": "dot"})
     return _finish(figure, len(rows), "normalised score lost" if normalised else "return lost")
-
-
-def method_of_row(method: str, name: str) -> str:
-    """The label of a run: its method and its own name."""
-    return f"{METHODS[method].title} · {name}"
 
 
 def _add(

@@ -1,11 +1,10 @@
 """A lock on a folder that a process holds while it works there; it is free again as soon as that process is gone."""
 
-import contextlib
 import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -82,7 +81,7 @@ def is_held(path: Path) -> bool:
 
 def holder(path: Path) -> int | None:
     """The number of the process that held the lock last, dead or alive."""
-    with contextlib.suppress(OSError, ValueError):
+    with suppress(OSError, ValueError):
         return int(path.read_bytes()[:20]) if path.is_file() else None
     return None
 

@@ -14,7 +14,7 @@ from dali.errors import CheckpointError
 PREFIX, SUFFIX = ".dali-", ".tmp"
 
 
-def write_atomic(path: Path, write: Callable[[Path], None], make_parents: bool = True) -> None:
+def write_atomic(path: Path, write: Callable[[Path], object], make_parents: bool = True) -> None:
     """Calls ``write`` with a temporary path beside ``path`` and renames the result; leaves nothing behind on failure.
 
     The file gets the permissions that the process's umask gives, whatever ``write`` made of them.
@@ -50,11 +50,7 @@ def write_text(path: Path, text: str, make_parents: bool = True) -> None:
 
 def write_bytes(path: Path, data: bytes, make_parents: bool = True) -> None:
     """Raises as ``write_atomic``."""
-
-    def write(temporary: Path) -> None:
-        temporary.write_bytes(data)
-
-    write_atomic(path, write, make_parents)
+    write_atomic(path, lambda temporary: temporary.write_bytes(data), make_parents)
 
 
 def reason(error: Exception) -> str:

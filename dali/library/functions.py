@@ -68,18 +68,9 @@ def list_runs(folder: str | Path = "checkpoints") -> pd.DataFrame:
     """
     rows = []
     for path in run_folders(Path(folder)):
-        config = load_config(path)
-        rows.append(
-            {
-                "run": str(path),
-                "env": config.env,
-                "method": config.method_name,
-                "preset": config.preset,
-                "seed": config.seed,
-                "steps": config.train.steps,
-                "saved": (path / WEIGHTS).is_file(),
-            }
-        )
+        c = load_config(path)
+        saved = (path / WEIGHTS).is_file()
+        rows.append((str(path), c.env, c.method_name, c.preset, c.seed, c.train.steps, saved))
     return pd.DataFrame(rows, columns=["run", "env", "method", "preset", "seed", "steps", "saved"])
 
 

@@ -5,7 +5,7 @@ into observations (N, O) of its own. Everything else reads those, and knows noth
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -46,7 +46,7 @@ class AgentState:
 
     latent: LatentState  # (N, ...)
     obs: Float[Tensor, "N O"]  # raw, the last one seen
-    action: Float[Tensor, "N A"]  # the last one taken
+    action: Float[Tensor, "N A"]  # the last one taken, which may be another than ``act`` chose: then it is replaced
     window: History | Kept | None  # what the code is inferred from: records, or, of frozen weights, their projections
 
 
@@ -158,10 +158,6 @@ class Agent(nn.Module):
             )
         action = self.behavior.act(self.world_model.features(latent, context), action_noise)
         return action, AgentState(latent, obs, action, window), context
-
-    def acted(self, state: AgentState, latent: LatentState, action: Float[Tensor, "N A"]) -> AgentState:
-        """The memory after the actions really taken, which may differ from those ``act`` chose."""
-        return replace(state, latent=latent, action=action)
 
     def _context(self, code: Float[Tensor, "N Z"] | None, true_context: Float[Tensor, "N F"]) -> Float[Tensor, "N X"]:
         """The context of N episodes as the networks read it: none, the true one, or the inferred code."""

@@ -62,9 +62,6 @@ class Behavior(nn.Module):
             return torch.rand(*shape, 1, generator=generator, device=device)
         return torch.randn(*shape, action_dim, generator=generator, device=device)
 
-    def value(self, features: Features) -> Float[Tensor, "*B"]:
-        return twohot_mean(self.critic(features), self.support)
-
     def loss(
         self,
         features: Features,

@@ -168,9 +168,3 @@ def _pixel_loss(
     chosen = model.normalizer.denormalize(decoded[batch.frame_row, batch.frame_step])[:, : model.autoencoder.embedding]
     error = picture_error(model.autoencoder.decode(chosen), batch.frames)
     return masked_mean(error, mask[batch.frame_row, batch.frame_step])
-
-
-def autoencoder_loss(model: WorldModel, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """What trains the autoencoder, before anything else: squared error of pixels, and bend."""
-    assert model.autoencoder is not None
-    return model.autoencoder.loss(batch.frames)

@@ -176,7 +176,8 @@ class RSSM(nn.Module):
 
     def prior(self, deter: Float[Tensor, "*B DO"]) -> Float[Tensor, "*B S C"]:
         """Prior probabilities of the latents."""
-        return self._probs(self.prior_out(self.prior_norm(self.prior_deter(deter))))
+        logits = self.prior_out(self.prior_norm(self.prior_deter(deter)))
+        return unimix_probs(logits.unflatten(-1, (self.groups, self.classes)), self.unimix)
 
     def prior_weights(self) -> Weights:
         """What ``imagine_step`` multiplies by, laid out for many steps."""
@@ -204,9 +205,6 @@ class RSSM(nn.Module):
             out=out.weight,
             out_bias=out.bias,
         )
-
-    def _probs(self, logits: Float[Tensor, "*B SC"]) -> Float[Tensor, "*B S C"]:
-        return unimix_probs(logits.unflatten(-1, (self.groups, self.classes)), self.unimix)
 
 
 def kl_losses(

@@ -44,8 +44,7 @@ class Versus:
     @property
     def told(self) -> Difference:
         """The difference that sentences are made from: the paired one where it leaves no seed out."""
-        whole = self.paired is not None and self.paired.seeds == self.unpaired.seeds
-        return self.paired if self.paired is not None and whole else self.unpaired
+        return self.paired if self.paired and self.paired.seeds == self.unpaired.seeds else self.unpaired
 
 
 @dataclass(frozen=True)
@@ -72,10 +71,6 @@ class Comparison:
     baseline: str | None
     rows: list[MethodRow]  # in the order of METHODS
     random: dict[str, float]  # IQM of the random policy by regime
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
 
     @property
     def sentences(self) -> list[str]:
@@ -185,7 +180,7 @@ def _check_runs(runs: Runs) -> None:
 
 
 def interquartile_means(scores: Scores, draws: int = DRAWS) -> dict[str, Estimate]:
-    """IQM by regime."""
+    """IQM by regime with its 95 % interval: over runs where there are several, else over contexts alone."""
     over = resampling(scores.runs)
     return {
         regime: aggregate(scores.runs[:, where], ("iqm",), over, draws)["iqm"]

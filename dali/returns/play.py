@@ -12,6 +12,7 @@ networks read it.
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -114,7 +115,11 @@ def episode_seeds(contexts: np.ndarray, episodes: int, seed: int) -> np.ndarray:
 
 
 def play(
-    agent: Agent, contexts: np.ndarray, seeds: np.ndarray, memory: Memory = "kept", hook: ContextHook | None = None
+    agent: Agent,
+    contexts: np.ndarray,
+    seeds: np.ndarray,
+    memory: Memory = "kept",
+    hook: ContextHook = lambda t, where, context: context,
 ) -> Played:
     """One episode of the agent in each of N contexts (N, F), from the start states of N seeds.
 
@@ -124,7 +129,7 @@ def play(
     parts = []
     for first in range(0, len(contexts), BATCH):
         where = slice(first, min(first + BATCH, len(contexts)))
-        actor = Actor(agent, contexts[where], memory, None if hook is None else _for_rows(hook, where))
+        actor = Actor(agent, contexts[where], memory, _for_rows(hook, where))
         parts.append(actor.play(seeds[where]))
     return Played(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
@@ -178,7 +183,7 @@ class Actor:
         agent: Agent,
         contexts: np.ndarray,
         memory: Memory = "kept",
-        hook: Callable[[int, Tensor], Tensor] | None = None,
+        hook: Callable[[int, Tensor], Tensor] = lambda t, context: context,
     ):
         self._agent, self._contexts, self._memory, self._hook = agent, contexts, memory, hook
         self._num = len(contexts)
@@ -187,7 +192,6 @@ class Actor:
         self._scaled[: self._num] = torch.from_numpy(agent.spec.scale_context(contexts))
         self._before = agent.initial(BATCH, frozen=True)
         self._first = torch.ones(BATCH, dtype=torch.bool, device=agent.device)
-        self._step = 0
 
     def play(self, seeds: np.ndarray, watch: Callable[[int], None] = lambda t: None) -> Played:
         """The episodes from the start states of N seeds; ``watch`` is called before each step's action is taken."""
@@ -195,7 +199,7 @@ class Actor:
         def choose(t: int, obs: np.ndarray) -> np.ndarray:
             self._see(t, obs)
             watch(t)
-            action, self._before = self._act(self._hooked)
+            action, self._before = self._act(partial(self._hook, t))
             return action
 
         with _one_thread():
@@ -208,7 +212,6 @@ class Actor:
     def _see(self, t: int, obs: np.ndarray) -> None:
         padded = np.zeros((BATCH, *obs.shape[1:]), obs.dtype)
         padded[: self._num] = obs
-        self._step = t
         self._first = torch.full((BATCH,), t == 0, device=self._agent.device)
         self._seen = self._agent.view(padded, self._first, self._seen)
 
@@ -219,9 +222,6 @@ class Actor:
         forget = self._memory == "none"
         action, after, _ = self._agent.act(self._seen, self._first, self._before, self._scaled, None, used, forget)
         return action[: self._num].cpu().numpy(), after
-
-    def _hooked(self, context: Tensor) -> Tensor:
-        return context if self._hook is None else self._hook(self._step, context)
 
 
 @contextmanager

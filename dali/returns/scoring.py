@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dali.envs.contexts import REGIMES, evaluation_grid
+from dali.envs.contexts import evaluation_grid
 from dali.envs.spec import EnvSpec
-from dali.returns.estimators import Estimate, aggregate, normalise, resampling
+from dali.returns.estimators import normalise
 from dali.returns.evaluation import Evaluation
 from dali.returns.reference import load_references
 
@@ -29,16 +29,6 @@ class Scores:
     random: np.ndarray  # (M,), the random policy: from the references, or played beside the runs
     measure: str  # NORMALISED (0 the random policy, 1 the reference) or RETURN
     reference: str | None  # what 1 stands for, in words
-
-
-@dataclass(frozen=True)
-class RegimeScore:
-    """Interquartile means over the contexts of one regime."""
-
-    regime: str
-    contexts: int
-    agent: Estimate
-    random: Estimate
 
 
 def compare(spec: EnvSpec, methods: Mapping[str, Sequence[Evaluation]], normalised: bool = True) -> dict[str, Scores]:
@@ -108,16 +98,3 @@ def single_grid(spec: EnvSpec, contexts: np.ndarray, feature: int) -> np.ndarray
     others = np.delete(contexts == spec.default_context, feature, axis=1).all(1)
     rows = np.flatnonzero(others)
     return rows[np.argsort(contexts[rows, feature], kind="stable")]
-
-
-def by_regime(scores: Scores, draws: int = 2000) -> list[RegimeScore]:
-    """IQM of each regime with its 95 % interval: over runs where there are several, else over contexts alone."""
-    out = []
-    for regime in REGIMES:
-        where = scores.regimes == regime
-        if where.sum() < 2:
-            continue
-        agent = aggregate(scores.runs[:, where], ("iqm",), resampling(scores.runs), draws=draws)["iqm"]
-        random = aggregate(scores.random[None, where], ("iqm",), resample="contexts", draws=draws)["iqm"]
-        out.append(RegimeScore(regime, int(where.sum()), agent, random))
-    return out

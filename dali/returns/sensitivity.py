@@ -14,8 +14,7 @@ Shapes: M contexts, N episodes, F context features, X context as the networks re
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -79,10 +78,6 @@ class Reaction:
     episodes: int  # of each context
     states: int  # probed in all
     seed: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
 
 
 def given_moves(spec: EnvSpec) -> Moves:
@@ -212,13 +207,10 @@ def _variants(agent: Agent, read: Tensor, episodes: int, rng: np.random.Generato
     mean = read[min(FIRST_STATE, len(read) - 1) :].mean((0, 1))
     donor = (np.arange(num) + episodes * int(rng.integers(1, num // episodes))) % num  # of other physics
 
-    def frozen(t: int, where: slice, context: Tensor) -> Tensor:
-        return mean.expand_as(context)
-
-    def shuffled(t: int, where: slice, context: Tensor) -> Tensor:
-        return read[min(t, len(read) - 1), donor[where]]
-
-    variants: list[tuple[str, ContextHook]] = [("frozen", frozen), ("shuffled", shuffled)]
+    variants: list[tuple[str, ContextHook]] = [
+        ("frozen", lambda t, where, context: mean.expand_as(context)),
+        ("shuffled", lambda t, where, context: read[min(t, len(read) - 1), donor[where]]),
+    ]
     if agent.method.infers_context:
         variants += [(f"delayed by {steps}", _delayed(steps)) for steps in DELAYS]
     return variants

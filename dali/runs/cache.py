@@ -66,7 +66,7 @@ def load_map(folder: Path, request: MapRequest, points: Points) -> Projection | 
     fits = fits and fitted.shape == (count,) and fitted.dtype.kind == "b" and fitted.any()
     if not fits or str(arrays["made_from"]) != points_digest(points):
         return None
-    return Projection(request.method, place, None, fitted)
+    return Projection(request.method, place, fitted)
 
 
 def make_map(folder: Path, request: MapRequest, report: Report) -> Path:

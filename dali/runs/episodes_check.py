@@ -66,8 +66,7 @@ def _value_problem(arrays: dict[str, np.ndarray], config: RunConfig | None) -> s
 def _sizes(config: RunConfig) -> dict[str, int]:
     spec = catalogue.spec(config.env)
     code = config.model.code if config.method.infers_context else 0
-    sizes = {"V": spec.obs_dim, "A": spec.action_dim, "F": spec.context_dim, "Z": code}
-    return sizes | {"S": _state_size(spec.name)}
+    return {"V": spec.obs_dim, "A": spec.action_dim, "F": spec.context_dim, "Z": code, "S": _state_size(spec.name)}
 
 
 @lru_cache

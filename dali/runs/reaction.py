@@ -1,6 +1,7 @@
 """What a checkpoint's policy reacts to, kept beside its weights: reaction.json."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def code_moves(agent: Agent, code_map: CodeMap) -> Moves:
 
 def save_reaction(folder: Path, reaction: Reaction, weights: str | None = None) -> None:
     """Writes it, tied to the weights; ``weights`` and errors as of ``dali.runs.artifacts.save_analysis``."""
-    record = {"weights": made_from(folder, weights), **reaction.to_dict()}
+    record = {"weights": made_from(folder, weights), **asdict(reaction)}
     write_text(folder / REACTION_FILE, json.dumps(record, indent=1) + "\n")
 
 
@@ -85,7 +86,7 @@ def load_reaction(folder: Path) -> Reaction:
 
 
 def _parse(record: dict[str, Any]) -> Reaction:
-    """Raises KeyError, TypeError or ValueError where the record is not of ``Reaction.to_dict``."""
+    """Raises KeyError, TypeError or ValueError where the record is not that of a ``Reaction``."""
     return Reaction(
         features=tuple(
             Sensitivity(str(f["feature"]), _estimate(f["action"]), _estimate(f["random"]), _number(f["length"]))

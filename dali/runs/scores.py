@@ -1,7 +1,6 @@
 """The evaluation beside a checkpoint's weights: eval.json, and the reference scores that ship with the package."""
 
 import json
-from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -94,17 +93,13 @@ def _parse(record: dict[str, Any], env: str, memory: Memory) -> Evaluation:
     columns: dict[str, Any] = {f: np.repeat([float(row["context"][f]) for row in rows], counts) for f in features}
     for label in ("regime", "grid"):
         columns[label] = np.repeat(np.array([row[label] for row in rows], object), counts)
-    columns["episode"] = _in_turn(row["episode"] for row in rows)
+    columns["episode"] = list(chain.from_iterable(row["episode"] for row in rows))
     for column, field in _FIELDS.items():
         kind = int if column == "start_seed" else float
-        columns[column] = np.array(_in_turn(row[field] for row in rows), kind)
+        columns[column] = np.array(list(chain.from_iterable(row[field] for row in rows)), kind)
     for name in EARLY_COLUMNS:
         columns[name] = np.concatenate([_early(row, name) for row in rows]) if rows else []
     return Evaluation(features, pd.DataFrame(columns)[[*features, *LABELS, *RESULTS]], record["seed"], memory)
-
-
-def _in_turn(lists: Iterable[list[Any]]) -> list[Any]:
-    return list(chain.from_iterable(lists))
 
 
 def _early(row: dict[str, Any], name: str) -> np.ndarray:

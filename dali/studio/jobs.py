@@ -146,6 +146,14 @@ def watch(status: Path, label: str) -> Status | None:
     return found
 
 
+def running(status: Path, label: str, failed: str = "", icon: str | None = None) -> bool:
+    """As ``watch``, and why a job failed behind the words ``failed``; True while it runs."""
+    found = watch(status, label)
+    if found is not None and found.state == "failed":
+        st.error(failed + found.text, icon=icon)
+    return found is not None and found.state == "running"
+
+
 @st.fragment(run_every=REFRESH)
 def _follow(status: Path, label: str) -> None:
     found = read(status)

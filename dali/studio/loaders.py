@@ -103,11 +103,9 @@ def stamp(folder: Path, *names: str) -> Stamp:
         path = folder / name
         try:
             status = path.stat()
-        except FileNotFoundError as error:
-            if name == WEIGHTS:
-                raise missing(folder, name) from error
-            raise CheckpointError(f"{path} cannot be read: {reason(error)}.") from error
         except OSError as error:
+            if name == WEIGHTS and isinstance(error, FileNotFoundError):
+                raise missing(folder, name) from error
             raise CheckpointError(f"{path} cannot be read: {reason(error)}.") from error
         entries.append((str(path), status.st_mtime_ns, status.st_size))
     return tuple(entries)

@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -151,19 +150,19 @@ def encode_panes(film: PlayerFilm) -> list[EncodedPane]:
     return encoded
 
 
-def message(header: dict[str, Any], parts: Sequence[bytes]) -> bytes:
-    """A header and binary parts as `pack` lays them out, where the header names its parts by their indices.
+class Body(bytearray):
+    """The binary parts of a message, one behind the other."""
 
-    An integer under "png" becomes the offset and length of that part.
-    """
-    ends = np.cumsum([0, *map(len, parts)]).tolist()
-    spans = [[begin, end - begin] for begin, end in pairwise(ends)]
-    panes = [
-        {**pane, "sheets": [{**sheet, "png": spans[sheet["png"]]} for sheet in pane["sheets"]]}
-        for pane in header["panes"]
-    ]
-    encoded = json.dumps({**header, "panes": panes}, allow_nan=False).encode()
-    return len(encoded).to_bytes(4, "little") + encoded + b"".join(parts)
+    def add(self, part: bytes) -> list[int]:
+        """Puts a part behind the others; returns its offset and its length."""
+        self.extend(part)
+        return [len(self) - len(part), len(part)]
+
+
+def message(header: dict[str, Any], body: Body) -> bytes:
+    """A header and the parts whose places it names, as `pack` lays them out."""
+    head = json.dumps(header, allow_nan=False).encode()
+    return len(head).to_bytes(4, "little") + head + bytes(body)
 
 
 def pack(film: PlayerFilm, key: str, frame_in_url: str = "") -> bytes:
@@ -175,12 +174,7 @@ def pack(film: PlayerFilm, key: str, frame_in_url: str = "") -> bytes:
     little-endian float32, at the offsets from the header's end and the lengths that the header lists.
     """
     encoded = encode_panes(film)
-    body = bytearray()
-
-    def add(part: bytes) -> list[int]:
-        body.extend(part)
-        return [len(body) - len(part), len(part)]
-
+    body = Body()
     panes = []
     for pane, drawn in zip(film.panes, encoded, strict=True):
         panes.append(
@@ -193,7 +187,7 @@ def pack(film: PlayerFilm, key: str, frame_in_url: str = "") -> bytes:
                 "digest": pane.digest,
                 "width": drawn.width,
                 "height": drawn.height,
-                "sheets": [{"png": add(sheet), "columns": columns} for sheet, columns in drawn.sheets],
+                "sheets": [{"png": body.add(sheet), "columns": columns} for sheet, columns in drawn.sheets],
             }
         )
     traces = [
@@ -204,8 +198,8 @@ def pack(film: PlayerFilm, key: str, frame_in_url: str = "") -> bytes:
                 {
                     "label": s.label,
                     "style": s.style,
-                    "values": add(np.asarray(s.values, "<f4").tobytes()),
-                    "spread": None if s.spread is None else add(np.asarray(s.spread, "<f4").tobytes()),
+                    "values": body.add(np.asarray(s.values, "<f4").tobytes()),
+                    "spread": None if s.spread is None else body.add(np.asarray(s.spread, "<f4").tobytes()),
                 }
                 for s in trace.series
             ],
@@ -217,8 +211,7 @@ def pack(film: PlayerFilm, key: str, frame_in_url: str = "") -> bytes:
     # Streamlit hands the message over at every rerun; by the digest the browser knows an unchanged film.
     described = json.dumps(header, allow_nan=False).encode()
     header["digest"] = hashlib.blake2b(described + body, digest_size=16).hexdigest()
-    head = json.dumps(header, allow_nan=False).encode()
-    return len(head).to_bytes(4, "little") + head + bytes(body)
+    return message(header, body)
 
 
 def asset(name: str) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from dali.envs.spec import EnvSpec
 from dali.errors import CheckpointError
 from dali.files.reading import read_bytes, read_object
 from dali.files.text import markdown
@@ -75,6 +74,7 @@ def _read(files: Stamp) -> Preview | None:
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _make(files: Stamp, _run: Run) -> Preview:
     # torch takes seconds to import, and the page that asks for this has been drawn by now
+    from dali.dreams.errors import asked_physics
     from dali.dreams.film import Film
     from dali.export.pictures import draw_pictures, physics_text, tile_pictures
     from dali.studio.film.state import default_state
@@ -85,7 +85,9 @@ def _make(files: Stamp, _run: Run) -> Preview:
     spec, method = source.agent.spec, source.agent.method
     request = default_state(source).request
     if not request.physics:
-        request = replace(request, physics=(offered(spec, source.episodes.context[request.episode]),))
+        # The first feature at the end of its train range that is farther from the episode's own.
+        asked = asked_physics(spec, source.episodes.context[[request.episode]])
+        request = replace(request, physics=((spec.features[0].name, float(asked[0, 0])),))
     film: Film = film_of(source, key, request)
     panes = draw_pictures(film, spec, method, SIZE)
     shown = [p for p in panes if p.style in ("real_counterfactual", "dream_counterfactual")]
@@ -103,10 +105,3 @@ def _make(files: Stamp, _run: Run) -> Preview:
         measured,
         {CHOSEN: _run.name, **{name: str(value) for name, value in url.items()}},
     )
-
-
-def offered(spec: EnvSpec, context: np.ndarray) -> tuple[str, float]:
-    """The first feature at the end of its train range that is farther from an episode's physics (F,)."""
-    feature, own = spec.features[0], float(context[0])
-    low, high = feature.train
-    return feature.name, low if own - low > high - own else high

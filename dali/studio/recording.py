@@ -25,11 +25,8 @@ def recorded_episodes(run: Run) -> "Episodes | None":
     if run.figures_only:
         raise missing(run.folder, WEIGHTS)
     status = run.folder / CACHE / "record.status.json"
-    found = jobs.watch(status, "Recording episodes")
-    if found is not None and found.state == "running":
+    if jobs.running(status, "Recording episodes", "The recording failed: ", ":material/error:"):
         return None
-    if found is not None and found.state == "failed":
-        st.error(f"The recording failed: {found.text}", icon=":material/error:")
     command = f"python -m dali record {shown_path(run.folder)}"
     st.info(
         "This run came without recorded episodes. Its agent can play those that the figures are of again, which takes "

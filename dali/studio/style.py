@@ -1,7 +1,7 @@
 """Small pieces that pages share, so that they look and speak alike."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
@@ -103,8 +103,3 @@ def number(value: float | None, digits: int = 2, unit: str = "") -> str:
 def train_range(feature: ContextFeature) -> str:
     """The range that agents are trained in: "5 to 15 m/s²"; both parts where a gap is left out."""
     return units.measured(" or ".join(f"{low:g} to {high:g}" for low, high in feature.train_intervals), feature.unit)
-
-
-def listed(parts: Sequence[str]) -> str:
-    """Parts of a line, told apart by dots."""
-    return " · ".join(parts)

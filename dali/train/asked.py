@@ -72,7 +72,7 @@ def check_same_run(folder: Path, there: RunConfig, asked: RunConfig, done: int) 
     Args:
         done: environment steps that it has taken.
     """
-    longer = dataclasses.replace(there, train=dataclasses.replace(there.train, steps=asked.train.steps))
+    longer = change_config(there, asked.train.steps)
     if found := differences(longer, asked):
         raise CheckpointError(f"{folder} cannot be resumed as another run: {found[0]}.")
     if asked.train.steps != there.train.steps and asked.train.steps < done:

@@ -1,6 +1,6 @@
 """Collects experience: N copies of the environment, each episode under one of the training contexts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -81,7 +81,7 @@ class Collector:
         context = torch.from_numpy(self.spec.scale_context(self.contexts[self.assigned])).to(self.agent.device)
         chosen, memory, _ = self.agent.act(obs, first.to(self.agent.device), self.memory, context, generator)
         action = np.where(self.exploring[:, None], noise, chosen.cpu().numpy())
-        self.memory = self.agent.acted(memory, memory.latent, torch.from_numpy(action).to(self.agent.device))
+        self.memory = replace(memory, action=torch.from_numpy(action).to(self.agent.device))
         return action
 
     def _exploratory_actions(self) -> np.ndarray:

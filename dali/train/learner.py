@@ -11,7 +11,7 @@ from dali.model.agent import Agent
 from dali.model.batch import Batch
 from dali.model.context_losses import context_loss
 from dali.model.imagination import Imagined, imagine
-from dali.model.losses import autoencoder_loss, ensemble_loss, world_model_loss
+from dali.model.losses import ensemble_loss, world_model_loss
 from dali.model.nets import Evaluation, Features
 from dali.model.rssm import LatentState
 
@@ -42,7 +42,8 @@ class Learner:
         model = self.agent.world_model
         seeing = autoencoder_updates(self.agent.config)
         if self.update_count < seeing:
-            pixels, bend = autoencoder_loss(model, batch)
+            assert model.autoencoder is not None
+            pixels, bend = model.autoencoder.loss(batch.frames)
             # From 0 on: a path that is straight at once is a point, from which pictures are slow to part.
             loss = self.train.pixels * pixels + self.train.curvature * min(1.0, 2.0 * self.update_count / seeing) * bend
             metrics = {"loss/pixels": pixels.detach(), "loss/bend": bend.detach(), "loss/total": loss.detach()}
@@ -200,25 +201,23 @@ def cosine_decay(progress: float) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * min(1.0, max(0.0, progress))))
 
 
+# By group: how the names of its parameters begin; those of no other group are the model's.
+_PARTS: dict[str, tuple[str, ...]] = {
+    "context": ("world_model.context_encoder.", "world_model.forward_dynamics.", "world_model.cross_modal."),
+    "ensemble": ("world_model.ensemble.",),
+    "model": (),
+    "actor": ("behavior.actor.",),
+    "critic": ("behavior.critic.",),
+    "autoencoder": ("world_model.autoencoder.",),
+}
+
+
 def parameter_groups(agent: Agent) -> dict[str, list[torch.nn.Parameter]]:
     """Every trainable parameter, in the group whose learning rate and clipping it gets."""
-    groups: dict[str, list[torch.nn.Parameter]] = {
-        name: [] for name in ("context", "ensemble", "model", "actor", "critic", "autoencoder")
-    }
-    context_parts = ("world_model.context_encoder.", "world_model.forward_dynamics.", "world_model.cross_modal.")
+    groups: dict[str, list[torch.nn.Parameter]] = {name: [] for name in _PARTS}
     for name, parameter in agent.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        if name.startswith(context_parts):
-            groups["context"].append(parameter)
-        elif name.startswith("world_model.ensemble."):
-            groups["ensemble"].append(parameter)
-        elif name.startswith("world_model.autoencoder."):
-            groups["autoencoder"].append(parameter)
-        elif name.startswith("behavior.actor."):
-            groups["actor"].append(parameter)
-        elif name.startswith("behavior.critic."):
-            groups["critic"].append(parameter)
-        else:
-            groups["model"].append(parameter)
+        if parameter.requires_grad:
+            groups[next((group for group, parts in _PARTS.items() if name.startswith(parts)), "model")].append(
+                parameter
+            )
     return groups

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from dali import __version__
-from dali.config import FREE_TO_CHANGE, PRESETS, RunConfig
+from dali.config import FREE_TO_CHANGE, PRESETS, RunConfig, change_config
 from dali.files.writing import write_text
 from dali.runs.folder import RECORD
 from dali.train.steps import default_steps
@@ -62,7 +62,7 @@ def training_commands(config: RunConfig, parts: list[Part]) -> str:
     text = ""
     for number, part in enumerate(parts):
         stopped = "" if part.complete else f" (stopped at step {part.env_steps})"
-        text += training_command(_lasting(config, part.steps), extended=number > 0) + f"{stopped} && "
+        text += training_command(change_config(config, part.steps), extended=number > 0) + f"{stopped} && "
     return text + training_command(config, extended=bool(parts))
 
 
@@ -79,7 +79,3 @@ def training_command(config: RunConfig, extended: bool = False) -> str:
     if extended or config.train.steps != default_steps(config.env, config.preset):
         words += f" --steps {config.train.steps}"
     return f"{words} --resume" if extended else words
-
-
-def _lasting(config: RunConfig, steps: int) -> RunConfig:
-    return dataclasses.replace(config, train=dataclasses.replace(config.train, steps=steps))

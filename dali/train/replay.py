@@ -50,7 +50,8 @@ class _Episodes:
         return self.used - 1
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return self.ring, self.start, self.length
+        """Of the episodes so far."""
+        return self.ring[: self.used], self.start[: self.used], self.length[: self.used]
 
 
 class Replay:
@@ -213,7 +214,7 @@ class Replay:
             Observations (M, K + 1, O), the actions that led to them, where episodes start, and contexts (M, F); M is
             at most ``count``.
         """
-        ring, start, length = (a[: self.episodes.used] for a in self.episodes.arrays())
+        ring, start, length = self.episodes.arrays()
         usable = (start >= self.written[ring] - self.size) & (length > self.window)
         episode = np.flatnonzero(usable)[-count:]
         begin = (length[episode] - self.window - 1) // 2
@@ -222,8 +223,7 @@ class Replay:
 
     def _advance_rows(self) -> np.ndarray:
         """Moves rows that have followed their episode long enough, or to its end, elsewhere; True where moved."""
-        used = self.episodes.used
-        ring, start, length = (a[:used] for a in self.episodes.arrays())
+        ring, start, length = self.episodes.arrays()
         alive = (start >= self.written[ring] - self.size) & (length >= 2)
         ended = self.row_position + 2 > length[self.row_episode]
         moved = (self.row_episode < 0) | (self.row_left <= 0) | ended | ~alive[self.row_episode]
@@ -292,7 +292,7 @@ class Replay:
         filled = 0 if self.storage.on_disk else min(int(self.written.max()), self.room)
         rings = {k: v.view(self.train.envs, self.room, -1)[:, :filled].contiguous() for k, v in self._rings().items()}
         numbers = {k: torch.from_numpy(getattr(self, k).copy()) for k in _NUMBERS}
-        table = torch.from_numpy(np.stack([a[: self.episodes.used] for a in self.episodes.arrays()]))
+        table = torch.from_numpy(np.stack(self.episodes.arrays()))
         return {**rings, **numbers, "episodes": table}
 
     def load_state(self, state: dict[str, Tensor]) -> None:

@@ -21,7 +21,7 @@ from dali.envs.spec import ContextFeature
 from dali.errors import DaliError
 from dali.export.pictures import physics_text
 from dali.export.take import TITLES, draw_take
-from dali.studio.player import asset, message, sheets
+from dali.studio.player import Body, asset, message, sheets
 
 SIZE = 224  # pixels a side of a pane that is played
 MOST = 64  # steps in one piece
@@ -108,7 +108,7 @@ def _answer(session: Session) -> None:
     contexts = performance.contexts[-1]
     count = max(0, last - first)
     panes: list[dict[str, Any]] = []
-    parts: list[bytes] = []
+    body = Body()
     for run, title in enumerate(TITLES):
         context = contexts[int(run in (REAL_ASKED, DREAM_ASKED))]
         drawn = sheets(draw_take(performance, run, first, last, SIZE)) if count else []
@@ -118,12 +118,11 @@ def _answer(session: Session) -> None:
                 "style": STYLES[run],
                 "width": SIZE,
                 "height": SIZE,
-                "sheets": [{"png": len(parts) + i, "columns": columns} for i, (_, columns) in enumerate(drawn)],
+                "sheets": [{"png": body.add(sheet), "columns": columns} for sheet, columns in drawn],
                 "caption": physics_text(spec, context),
                 "gravity": _gravity(spec.features, context),
             }
         )
-        parts += [sheet for sheet, _ in drawn]
     errors = performance.errors(first, last) if count else np.zeros((2, 0))
     header = {
         "serial": session.serial,
@@ -139,7 +138,7 @@ def _answer(session: Session) -> None:
         "panes": panes,
         "errors": np.round(errors, 4).tolist(),
     }
-    session.packed = message(header, parts)
+    session.packed = message(header, body)
 
 
 def _gravity(features: tuple[ContextFeature, ...], context: np.ndarray) -> float:

@@ -7,8 +7,9 @@ each is told in a sentence: a link from elsewhere still opens what it can, and n
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from dali.dreams.counterfactual import ACTION_SOURCES, ActionSource, Engine, Latents, check_engine, engines
+from dali.dreams.counterfactual import ACTION_SOURCES, Latents, check_engine, engines
 from dali.dreams.film import FilmSource
 from dali.dreams.request import MAX_SIGMA, Request, check_request, longest_horizon, parse_latents
 from dali.envs.units import measured
@@ -20,6 +21,8 @@ from dali.studio.film.defaults import HORIZON, START, default_request
 FRAME = "frame"  # where the film stands: the player's own, which no request reads
 SECOND = "second"
 SHOWN = 6  # observation dimensions that are plotted unless others are chosen
+
+T = TypeVar("T", bound=str)
 
 
 @dataclass(frozen=True)
@@ -104,37 +107,25 @@ class _Reader:
         episode = self.whole("episode", 0, count - 1, episode_by_default, f"there are episodes 0 to {count - 1}")
         length = int(episodes.length[episode])
         t = self.whole("t", 0, length - 1, min(START, length // 2), f"episode {episode} has {length} steps")
-        actions: ActionSource = "recorded"
-        wanted = self.url.get("actions", "recorded")
-        self.known.add("actions")
-        if wanted in ACTION_SOURCES:
-            actions = wanted
-        else:
-            self.ignore("actions", f"expected one of {', '.join(ACTION_SOURCES)}")
+        actions = self.one_of("actions", ACTION_SOURCES, f"expected one of {', '.join(ACTION_SOURCES)}")
         longest = longest_horizon(actions, length, t)
         horizon = self.whole("h", 1, longest, min(HORIZON, longest), f"at most {longest} steps follow")
-        physics = []
-        for feature in spec.features:
-            value = self.number(feature.name, *feature.limits, unit=feature.unit)
-            if value is not None:
-                physics.append((feature.name, value))
-        code = []
-        for j in range(episodes.code.shape[-1]):
-            value = self.number(f"z{j}", -MAX_SIGMA, MAX_SIGMA, unit="σ")
-            if value:
-                code.append((j, value))
-        asked = (tuple(physics), tuple(code))
-        return Request(episode, t, horizon, *asked, actions, self.latents(), self.engine())
+        asked = [(f.name, self.number(f.name, *f.limits, unit=f.unit)) for f in spec.features]
+        moved = [(j, self.number(f"z{j}", -MAX_SIGMA, MAX_SIGMA, unit="σ")) for j in range(episodes.code.shape[-1])]
+        physics = tuple((name, value) for name, value in asked if value is not None)
+        code = tuple((j, value) for j, value in moved if value)
+        latents, offered = self.latents(), engines(self.source.agent)
+        engine = self.one_of("engine", offered, f"this agent dreams with {' or '.join(offered)}")
+        return Request(episode, t, horizon, physics, code, actions, latents, engine)
 
-    def engine(self) -> Engine:
-        """What dreams; the world model where the URL does not say, as on the command line."""
-        self.known.add("engine")
-        offered = engines(self.source.agent)
-        asked = self.url.get("engine", "rssm")
-        if asked not in offered:
-            self.ignore("engine", f"this agent dreams with {' or '.join(offered)}")
-            return "rssm"
-        return asked
+    def one_of(self, name: str, offered: Sequence[T], why: str) -> T:
+        """One of the words offered, the first of them where the URL has none, as on the command line."""
+        self.known.add(name)
+        asked = self.url.get(name, offered[0])
+        found = next((word for word in offered if word == asked), None)
+        if found is None:
+            self.ignore(name, why)
+        return found or offered[0]
 
     def whole(self, name: str, low: int, high: int, default: int, why: str) -> int:
         """A whole number, put into its range."""

@@ -9,15 +9,16 @@ import streamlit as st
 from dali.codes.points import Colouring, Points
 from dali.dreams.errors import HORIZON, DreamErrors, error_of_records
 from dali.dreams.request import Request
+from dali.envs.spec import ContextFeature
 from dali.envs.units import quantity
 from dali.episodes import Episodes
 from dali.export.bundle import Bundle
-from dali.figures.style import REGIME_TITLES, with_unit
+from dali.figures.style import REGIME_TITLES
 from dali.runs.dream_errors import ERRORS_FILE, load_dream_errors
 from dali.runs.folder import CACHE, CONFIG, EPISODES_FILE, WEIGHTS
 from dali.studio import jobs
 from dali.studio.film.view import film_of, open_film_source
-from dali.studio.latent.selection import clicked_key, open_view, set_focus
+from dali.studio.latent.selection import clicked_key, open_view, physics_cells, set_focus
 from dali.studio.loaders import CHOSEN, Run, Stamp, name_of, stamp
 from dali.studio.style import recomputed_by, shown_path
 
@@ -62,17 +63,13 @@ def error_table(run: Run, episodes: Episodes, found: DreamErrors, order: np.ndar
     rows = []
     for i in order.tolist():
         episode = int(found.episode[i])
-        physics = {
-            with_unit(f.title, f.unit): round(float(episodes.context[episode, k]), 3)
-            for k, f in enumerate(run.spec.features)
-        }
         rows.append(
             {
                 "Episode": episode,
                 "t": int(found.t[i]),
                 **{title: float(getattr(found, kind)[i]) for kind, title in ERROR_TITLES.items()},
-                **physics,
-                "Asked": _asked_text(run, found, i, episodes.context[episode]),
+                **physics_cells(run, episodes, episode),
+                "Asked": ", ".join(f"{f.label} {quantity(f, value)}" for f, value in _asked(run, episodes, found, i)),
                 "Physics": REGIME_TITLES.get(str(episodes.regime[episode]), str(episodes.regime[episode])),
                 "Acted by": "exploratory noise" if episodes.explored[episode] else "policy",
             }
@@ -107,12 +104,9 @@ def find_errors(run: Run) -> DreamErrors | None:
     job = jobs.read(status)
     if job is None or job.state == "done":  # done for other weights than those here
         jobs.start(arguments, status)
-    job = jobs.watch(status, "Judging dreams")
-    if job is not None and job.state == "running":
+    if jobs.running(status, "Judging dreams", "The dreams could not be judged: "):
         st.caption("Some seconds to a minute, once a checkpoint. It goes on while you look at other pages.")
         return None
-    if job is not None and job.state == "failed":
-        st.error(f"The dreams could not be judged: {job.text}")
     st.button("Judge the dreams", on_click=jobs.start, args=(arguments, status), icon=":material/play_arrow:")
     return None
 
@@ -121,12 +115,9 @@ def _show_start(run: Run, found: DreamErrors, row: int, kind: str) -> None:
     """A start's dream: a strip, and the ways to its film and onto the map."""
     episode, t = int(found.episode[row]), int(found.t[row])
     source, key = open_film_source(run)
-    own = source.episodes.context[episode]
-    asked = [
-        (f.name, float(value))
-        for f, value, before in zip(run.spec.features, found.asked[row], own, strict=True)
-        if kind == "counterfactual" and abs(value - before) > 1e-6
-    ]
+    asked = []
+    if kind == "counterfactual":
+        asked = [(f.name, value) for f, value in _asked(run, source.episodes, found, row)]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**Episode {episode}, step {t}:** {getattr(found, kind)[row]:.2f} σ", width="content")
         st.page_link(
@@ -148,12 +139,11 @@ def _to_map(run: Run, episode: int, t: int, kind: str) -> None:
     open_view("Map")
 
 
-def _asked_text(run: Run, found: DreamErrors, row: int, own: np.ndarray) -> str:
-    return ", ".join(
-        f"{f.label} {quantity(f, float(value))}"
-        for f, value, before in zip(run.spec.features, found.asked[row], own, strict=True)
-        if abs(value - before) > 1e-6
-    )
+def _asked(run: Run, episodes: Episodes, found: DreamErrors, row: int) -> list[tuple[ContextFeature, float]]:
+    """The physics that a start's dream is asked for, of the features in which it is not its episode's own."""
+    own = episodes.context[int(found.episode[row])]
+    pairs = zip(run.spec.features, found.asked[row].tolist(), own, strict=True)
+    return [(feature, value) for feature, value, before in pairs if abs(value - before) > 1e-6]
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

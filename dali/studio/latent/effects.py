@@ -59,11 +59,8 @@ def find_effects(run: Run) -> list[DimensionEffect] | None:
         if effects is not None:
             return effects
     status = run.folder / CACHE / "plausibility.status.json"
-    found = jobs.watch(status, "Plausibility test")
-    if found is not None and found.state == "running":
+    if jobs.running(status, "Plausibility test", "The test failed: "):
         return None
-    if found is not None and found.state == "failed":
-        st.error(f"The test failed: {found.text}")
     st.markdown(
         "A dimension can tell of the physics without the dream ever using it. The plausibility test moves one "
         "dimension after the other and asks whether the dream changes; it takes some seconds to a minute."

@@ -14,7 +14,7 @@ from dali.envs.units import quantity
 from dali.episodes import Episodes
 from dali.figures.probes import estimate_over_time
 from dali.figures.style import REGIME_TITLES, with_unit
-from dali.studio.latent.selection import describe, focus, link_to_studio, set_focus
+from dali.studio.latent.selection import describe, focus, link_to_studio, physics_cells, set_focus
 from dali.studio.loaders import Run, load_readout
 
 READINGS = ("code of the moment", "mean so far")
@@ -71,10 +71,7 @@ def neighbour_table(run: Run, episodes: Episodes, episode: int, step: int) -> li
             "Episode": int(e),
             "Step": int(t),
             "Distance (code units)": round(float(d), 4),
-            **{
-                with_unit(f.title, f.unit): round(float(episodes.context[e, i]), 3)
-                for i, f in enumerate(run.spec.features)
-            },
+            **physics_cells(run, episodes, int(e)),
             "Physics": REGIME_TITLES.get(str(episodes.regime[e]), str(episodes.regime[e])),
         }
         for e, t, d in zip(found.episode, found.step, found.distance, strict=True)

@@ -145,7 +145,8 @@ def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
         coordinates = projected.points
         path = projected.path(episodes, chosen.path_of) if chosen.path_of is not None else None
         way, ring = paths.on_map(run, episodes, projected), _ringed(run, episodes, points, coordinates)
-        view = figures.MapView(mark, path, way, ring, _revision(chosen), MOUSE[chosen.mouse], dark_theme())
+        revision = f"{chosen.method}:{chosen.dimensions}:{chosen.means}"  # zoom survives what leaves coordinates alone
+        view = figures.MapView(mark, path, way, ring, revision, MOUSE[chosen.mouse], dark_theme())
         figure = figures.map_figure(coordinates[rows], shown, episodes, run.spec, colour, projected.axes, view)
         note = projected.note
 
@@ -174,11 +175,6 @@ def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
     st.caption(f"{len(rows):,} of {len(points.code):,} {kind}{sampled}. {lasso} {note} {bars}")
 
 
-def _revision(chosen: Settings) -> str:
-    """Zoom survives whatever leaves the coordinates alone."""
-    return f"{chosen.method}:{chosen.dimensions}:{chosen.means}"
-
-
 def _baked_selection(run: Run, episodes: Episodes, chosen: Settings) -> np.ndarray | None:
     """The selection as it stood when these settings came up.
 
@@ -204,9 +200,7 @@ def _follow_selection(
     """Keeps what the browser selected: a lasso or box as records, a clicked point as the record looked at; or either
     as a path.
     """
-    shapes = [_corners(shape) for shape in selection.get("lasso", [])] + [
-        _corners(shape) for shape in selection.get("box", [])
-    ]
+    shapes = [_corners(shape) for kind in ("lasso", "box") for shape in selection.get(kind, [])]
     if not shapes:
         clicked = selection.get("points", [])
         record = _record(clicked[0].get("customdata")) if len(clicked) == 1 else None

@@ -15,7 +15,7 @@ from dali.runs.artifacts import EPISODES_FILE
 from dali.runs.dimensions import load_dimensions, make_dimensions
 from dali.runs.folder import analysis_command
 from dali.studio.loaders import Run, Stamp, load_analysis, stamp
-from dali.studio.style import dark_theme, listed, number, recomputed_by, shown_path
+from dali.studio.style import dark_theme, number, recomputed_by, shown_path
 
 SHORT_TITLES: dict[ProbeKind, str] = {"ridge": "ridge", "mlp": "MLP"}
 KIND_TITLES: dict[ProbeKind, str] = {"ridge": "ridge (linear)", "mlp": "MLP (32 hidden units)"}
@@ -42,7 +42,7 @@ def show_summary(run: Run, episodes: Episodes) -> None:
     for feature in run.spec.features:
         score = linear.factor(feature.name)
         parts.append(f"**{feature.label}** R² {number(score.r2_inside)} (± {quantity(feature, score.mae_inside)})")
-    st.markdown("Linear probe on exploratory episodes of contexts never trained on: " + listed(parts))
+    st.markdown("Linear probe on exploratory episodes of contexts never trained on: " + " · ".join(parts))
 
 
 def show_verdicts(run: Run, episodes: Episodes) -> None:

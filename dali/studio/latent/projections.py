@@ -72,12 +72,9 @@ def _compute(run: Run, request: MapRequest) -> None:
     found = jobs.read(status)
     if found is None or found.state == "done":  # done for other codes than those here
         jobs.start(arguments, status)
-    found = jobs.watch(status, f"{title} map")
-    if found is not None and found.state == "running":
+    if jobs.running(status, f"{title} map", f"The {title} map failed: "):
         st.caption("About a minute on one core. It goes on while you look at other maps and pages, and is kept.")
         return
-    if found is not None and found.state == "failed":
-        st.error(f"The {title} map failed: {found.text}")
     st.button(f"Compute the {title} map", on_click=jobs.start, args=(arguments, status), icon=":material/play_arrow:")
 
 

@@ -100,16 +100,19 @@ def selection_table(run: Run, episodes: Episodes, records: np.ndarray) -> list[d
             "Episode": int(e),
             "Records": int(counts[e]),
             "First t": int(records[e].argmax()),
-            **{
-                with_unit(f.title, f.unit): round(float(episodes.context[e, i]), 3)
-                for i, f in enumerate(run.spec.features)
-            },
+            **physics_cells(run, episodes, int(e)),
             "Physics": REGIME_TITLES.get(str(episodes.regime[e]), str(episodes.regime[e])),
             "Acted by": "exploratory noise" if episodes.explored[e] else "policy",
             "Return": round(float(total[e]), 1),
         }
         for e in order
     ]
+
+
+def physics_cells(run: Run, episodes: Episodes, episode: int) -> dict[str, float]:
+    """An episode's physics as cells of a table, each headed with its unit."""
+    values = zip(run.spec.features, episodes.context[episode].tolist(), strict=True)
+    return {with_unit(f.title, f.unit): round(value, 3) for f, value in values}
 
 
 def link_to_studio(run: Run, episodes: Episodes, episode: int, step: int) -> None:

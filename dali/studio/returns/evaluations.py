@@ -96,11 +96,8 @@ def show_missing(evaluated: Evaluated) -> None:
     for run, reason in evaluated.missing:
         st.markdown(f"**{markdown(run.name)}**: {markdown(reason.split(';')[0].removesuffix('.'))}.")
         status = run.folder / STATUS
-        found = jobs.watch(status, f"Evaluating {run.name}")
-        if found is not None and found.state == "running":
+        if jobs.running(status, f"Evaluating {run.name}"):
             continue
-        if found is not None and found.state == "failed":
-            st.error(found.text)
         arguments = ["evaluate", str(run.folder), "--grid", "quick", "--episodes", "5"]
         with st.container(horizontal=True, vertical_alignment="center"):
             st.code(f"python -m dali {' '.join(arguments)}", language="bash")

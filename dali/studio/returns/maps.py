@@ -18,7 +18,7 @@ from dali.studio.recording import recorded_episodes
 from dali.studio.returns.views import chart, digits_of, first_of, versus
 from dali.studio.style import dark_theme, number
 
-MAP_WIDTH, MAP_HEIGHT = 388, 380  # px: two beside each other on a wide screen, one on a narrow one
+MAP_WIDTH = 388  # px: two beside each other on a wide screen, one on a narrow one
 CLICKED = "generalization_clicked"  # (method, context) of the last click on a map
 BASELINE = "dreamer_dr"  # what differences are taken from at first: the method that knows nothing of the physics
 SCORES = "scores"
@@ -125,7 +125,7 @@ def _draw(
         runs = "1 run" if len(found.runs) == 1 else f"mean of {len(found.runs)} runs"
         st.markdown(f"**{METHODS[name].title}** · {runs}")
         chart(
-            figures.heat_map(run.spec, found.contexts, values, label, limits, colours, MAP_HEIGHT),
+            figures.heat_map(run.spec, found.contexts, values, label, limits, colours),
             f"map-{name}",
             on_select=partial(_keep_click, name, found.contexts),
             selection_mode="points",

@@ -33,7 +33,7 @@ def show_reactions(run: Run, alike: list[Run]) -> None:
     for name in METHODS:
         for other in (other for other in told if other.config.method_name == name):
             try:
-                found.setdefault(name, []).append((_seed(other), _load_present(other)))
+                found.setdefault(name, []).append((f"seed {other.config.seed}", _load_present(other)))
             except CheckpointError as error:
                 missing.append((other, str(error)))
     found = {name: runs for name, runs in found.items() if runs}
@@ -49,7 +49,7 @@ def _show(run: Run, found: dict[str, list[tuple[str, Reaction]]]) -> None:
     spec = run.spec
     sentences = [f"- {reaction_sentence(name, runs, spec)}" for name, runs in found.items()]
     st.markdown("\n".join(sentences))
-    rows = [(m, figures.method_of_row(m, name), reaction) for m, runs in found.items() for name, reaction in runs]
+    rows = [(m, f"{METHODS[m].title} · {name}", reaction) for m, runs in found.items() for name, reaction in runs]
     normalised = all(lost.normalised is not None for _, _, reaction in rows for lost in reaction.lost)
     with st.container(horizontal=True):
         for i, feature in enumerate(spec.features):
@@ -74,21 +74,14 @@ def _offer(run: Run, reason: str) -> None:
     """Why a run has no figures, the command that makes them, and a button that runs it."""
     st.markdown(f"**{markdown(name_of(run))}**: {markdown(reason.split(';')[0].removesuffix('.'))}.")
     status = run.folder / STATUS
-    job = jobs.watch(status, f"Measuring {name_of(run)}")
-    if job is not None and job.state == "running":
+    if jobs.running(status, f"Measuring {name_of(run)}"):
         return
-    if job is not None and job.state == "failed":
-        st.error(job.text)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.code(f"python -m dali react {shown_path(run.folder)}", language="bash")
         st.button(
             "Measure, about a minute", key=f"react:{run.folder}", on_click=jobs.start,
             args=(["react", str(run.folder), "--status", str(status)], status),
         )  # fmt: skip
-
-
-def _seed(run: Run) -> str:
-    return f"seed {run.config.seed}"
 
 
 def _load_present(run: Run) -> Reaction:

@@ -223,10 +223,6 @@ def _interval_text(scores: dict[str, Scores]) -> str:
     return text
 
 
-def _runs(scores: Scores) -> str:
-    return "1 run" if len(scores.runs) == 1 else f"mean of {len(scores.runs)} runs"
-
-
 def _title(method: str) -> str:
     return METHODS[method].title
 
