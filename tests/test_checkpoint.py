@@ -51,6 +51,14 @@ def test_a_compact_run_s_log_keeps_the_digits_of_its_numbers(tmp_path):
     assert (tmp_path / METRICS).read_text() == '{"env_steps": 123456789, "update": 2, "loss": 0.05462722}\n'
 
 
+def test_a_compact_run_keeps_a_log_that_curves_can_be_drawn_from(tmp_path):
+    saved(tmp_path)
+    rows = [json.dumps({"env_steps": i, "update": i}) for i in range(501)]
+    (tmp_path / METRICS).write_text("\n".join(rows) + "\n")
+    compact_agent(tmp_path)
+    assert (tmp_path / METRICS).read_text().splitlines() == rows[2::3]  # at most 200, to the last
+
+
 @pytest.mark.parametrize(
     ("rows", "kept"),
     [

@@ -34,7 +34,8 @@ from dali.runs.folder import list_runs as list_runs
 from dali.runs.metrics import shorten_log
 
 WIDENED = (torch.float16, torch.bfloat16, torch.float32)  # kinds of numbers that weights may be stored as
-MOST_ROWS = 100  # of the log of a run without weights
+# Most rows of the log of a run that is shipped, with its weights and without.
+ROWS, ROWS_OF_FIGURES = 200, 100
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -100,10 +101,12 @@ def present_name(name: str) -> str:
 
 
 def compact_agent(folder: Path) -> tuple[int, int]:
-    """Stores the weights as 16-bit floats and drops what training left; returns bytes of weights before and after.
+    """Stores the weights as 16-bit floats, ROWS rows of the log and nothing else that training left.
 
     Statistics (the normalizer's and the code's scale) keep their bits: they cost nothing. ``load_agent`` widens the
     rest, so that figures made afterwards are of the very weights that are shipped.
+
+    Returns bytes of weights before and after.
 
     Raises:
         CheckpointError: not a readable checkpoint, or a weight that 16 bits cannot hold.
@@ -119,13 +122,13 @@ def compact_agent(folder: Path) -> tuple[int, int]:
     before = path.stat().st_size
     write_atomic(path, lambda temporary: save_file(tensors, temporary))
     _drop_what_training_left(folder)
-    shorten_log(folder)
+    shorten_log(folder, ROWS)
     return before, path.stat().st_size
 
 
 def leave_out_weights(folder: Path) -> int:
     """Keeps a run's figures alone: in place of weights and trainer's state the digest that the figures are tied to, of
-    the log MOST_ROWS rows.
+    the log ROWS_OF_FIGURES rows.
 
     Returns the bytes of weights that are left out. Raises CheckpointError where there are none.
     """
@@ -136,7 +139,7 @@ def leave_out_weights(folder: Path) -> int:
     write_text(folder / LEFT_OUT, weights + "\n")
     (folder / WEIGHTS).unlink()
     _drop_what_training_left(folder)
-    shorten_log(folder, MOST_ROWS)
+    shorten_log(folder, ROWS_OF_FIGURES)
     return size
 
 

@@ -46,18 +46,18 @@ def read_log(folder: Path) -> MetricsLog:
     return MetricsLog(rows, problems)
 
 
-def shorten_log(folder: Path, most: int | None = None) -> None:
+def shorten_log(folder: Path, most: int) -> None:
     """Writes a run's log with the digits that 32-bit floats have. A log with lines that are no rows stays as it is.
 
     Args:
-        most: rows that are kept, the last among them, at even distances; all without it.
+        most: rows that are kept, the last among them, at even distances.
 
     Raises:
         CheckpointError: as of ``read_log``.
     """
     log = read_log(folder)
     if log.rows and not log.problems:
-        every = 1 if most is None else math.ceil(len(log.rows) / most)
+        every = math.ceil(len(log.rows) / most)
         kept = log.rows[::-every][::-1]
         rows = [{k: v if isinstance(v, int) else float(f"{v:.{DIGITS}g}") for k, v in row.items()} for row in kept]
         write_text(folder / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
