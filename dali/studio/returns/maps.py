@@ -22,8 +22,16 @@ MAP_WIDTH = 388  # px: two beside each other on a wide screen, one on a narrow o
 CLICKED = "generalization_clicked"  # (method, context) of the last click on a map
 BASELINE = "dreamer_dr"  # what differences are taken from at first: the method that knows nothing of the physics
 SCORES = "scores"
-# The details of a cell stay in sight while maps scroll by, where they stand beside them.
-STICKY = "<style>@media (min-width: 641px) {.st-key-cell_details {position: sticky; top: 4rem}}</style>"
+# The details of a cell stay in sight while maps scroll by, where they stand beside them; where there is no room for
+# that, whatever the sidebar takes, they stand above.
+_LAYOUT = """
+@media (min-width: 641px) {.st-key-cell_details {position: sticky; top: 4rem}}
+:has(> .st-key-maps_desk) {container-type: inline-size}
+@container (max-width: 800px) {
+  .st-key-maps_desk > * > [data-testid=stHorizontalBlock] {flex-direction: column-reverse}
+  .st-key-maps_desk > * > [data-testid=stHorizontalBlock] > [data-testid=stColumn] {width: 100%; flex: none}
+}
+"""
 
 
 def show_maps(run: Run, scores: dict[str, Scores], seeds: dict[str, tuple[int, ...]], controls: DeltaGenerator) -> None:
@@ -38,8 +46,8 @@ def show_maps(run: Run, scores: dict[str, Scores], seeds: dict[str, tuple[int, .
     names = list(scores)
     with controls:
         baseline = _choose_baseline(names)
-    st.html(STICKY)
-    left, right = st.columns([7, 2], gap="medium")
+    st.html(f"<style>{_LAYOUT}</style>")
+    left, right = st.container(key="maps_desk").columns([7, 2], gap="medium")
     with left:
         if baseline is None:
             _draw_scores(run, scores)
