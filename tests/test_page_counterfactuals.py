@@ -124,6 +124,15 @@ def test_the_next_film_of_a_slider_that_goes_step_by_step_is_made_before_it_is_a
     assert made == [12.0, 12.1, 12.2, 12.3, 5.0]
 
 
+def test_a_film_of_another_environment_before_this_one_tells_nothing_of_the_next(open_page):
+    page = open_page(episode="2", t="30", g="12")
+    page.session_state[film_ahead.SHOWN] = "ball_in_cup", Request(2, 30, 5, physics=(("gravity", 11.9),))
+    page.run()
+    assert not page.exception
+    assert not page.error
+    assert page.session_state[film_ahead.SHOWN] == ("pendulum", Request(2, 30, 5, physics=(("g", 12.0),)))
+
+
 def test_a_url_that_asks_for_nothing_changes_nothing(open_page):
     page = open_page()
     assert page.metric[0].value == page.metric[1].value

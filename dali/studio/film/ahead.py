@@ -15,16 +15,15 @@ from dali.studio.film.view import film_of, pane_of
 from dali.studio.loaders import Stamp
 from dali.studio.player import start_encoding
 
-SHOWN = "film_shown"  # session state: the request of the film before this one
+SHOWN = "film_shown"  # session state: the environment and the request of the film before this one
 
 
 def make_next(source: FilmSource, key: Stamp, state: PageState) -> None:
     """Makes the film, and its panes, that one more step of the slider that was just moved will ask for."""
-    now = state.request
-    before = st.session_state.get(SHOWN)
-    st.session_state[SHOWN] = now
-    spec = source.agent.spec
-    asked = next_request(spec, source.episodes.context[now.episode], before, now) if before else None
+    now, spec = state.request, source.agent.spec
+    env, before = st.session_state.get(SHOWN, ("", now))
+    st.session_state[SHOWN] = spec.name, now
+    asked = next_request(spec, source.episodes.context[now.episode], before, now) if env == spec.name else None
     if asked is not None:
         film = film_of(source, key, asked)
         for picture in draw_pictures(film, spec, source.agent.method, SIZE, state.extras):
