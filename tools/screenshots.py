@@ -105,24 +105,21 @@ def dashboard() -> Iterator[tuple[str, Browser, subprocess.Popen]]:
             stdout=said,
             stderr=subprocess.STDOUT,
         )
+        done = False
         try:
             wait_until_healthy(port)
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=browser_path, args=CHROMIUM_FLAGS)
                 yield f"http://127.0.0.1:{port}", browser, server
                 browser.close()
-        except BaseException:
-            said.seek(0)
-            print(
-                "The server's last lines:",
-                *said.read().decode(errors="replace").splitlines()[-60:],
-                sep="\n",
-                file=sys.stderr,
-            )
-            raise
+            done = True
         finally:
             server.terminate()
             server.wait(timeout=20)
+            if not done:
+                said.seek(0)
+                lines = said.read().decode(errors="replace").splitlines()[-60:]
+                print("The server's last lines:", *lines, sep="\n", file=sys.stderr)
 
 
 def wait_until_healthy(port: int, seconds: float = 60.0) -> None:
