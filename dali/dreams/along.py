@@ -12,14 +12,22 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from dali.dreams.counterfactual import Engine, RunningDream, changed_start, check_engine, held_context, infer_start
+from dali.dreams.counterfactual import (
+    DreamedWorld,
+    Engine,
+    changed_start,
+    check_engine,
+    dream,
+    held_context,
+    infer_start,
+)
 from dali.dreams.counterfactual import recorded_actions as actions_of
 from dali.dreams.film import FilmSource
 from dali.dreams.observation import Rollout
 from dali.dreams.request import Request, check_request
 from dali.dreams.steering import step_error
 from dali.envs import catalogue
-from dali.envs.trajectory import replay_actions
+from dali.envs.trajectory import replay_actions, rollout, turning
 from dali.episodes import Episodes, recorded_states
 from dali.errors import DaliError
 from dali.model.agent import Agent
@@ -59,22 +67,17 @@ def turning_dream(source: FilmSource, episode: int, t: int, code: np.ndarray, en
     one, action, physics = _begin(source, episode, t, len(code) - 1, code, engine)
     context = _contexts(agent, one, code)
     start = infer_start(agent, one, t, held_context(agent, one, one.code[:, t], one.context))
-    simulator = catalogue.make(agent.spec.name, 1)
+    simulator, steps = catalogue.make(agent.spec.name, 1), action.shape[1]
     state = recorded_states(simulator, one, t, t + 1)[0]
     simulator.set_context(physics[:1])
-    observed, states = [simulator.set_state(state)[0]], [state[0]]
-    for k in range(len(code) - 1):
-        simulator.set_context(physics[k + 1 : k + 2])
-        observed.append(simulator.step(action[:, k]).observation[0])
-        states.append(simulator.get_state()[0])
-    dream = RunningDream(agent, start, context[:1], engine)
-    obs = [dream.observe()[0]]
-    for k in range(len(code) - 1):
-        dream.set_context(context[k + 1 : k + 2])
-        obs.append(dream.step(action[:, k])[0])
+    turned = turning(action, lambda k: simulator.set_context(physics[k + 1 : k + 2]))
+    real_run = rollout(simulator, simulator.set_state(state), turned, steps, ends=False)
+    dreamed_world = DreamedWorld(agent, engine)
+    turned = turning(action, lambda k: dreamed_world.set_context(context[k + 1 : k + 2]))
+    dream_run = rollout(dreamed_world, dreamed_world.reset(start, context[:1]), turned, steps, states=False)
     observer = source.metric.observer
-    real = observer.real_run(action[0], np.stack(observed), np.stack(states), physics)
-    dreamed = observer.dreamed_run(action[0], np.stack(obs))
+    real = observer.real_run(action[0], real_run.obs[0], real_run.state[0], physics)
+    dreamed = observer.dreamed_run(action[0], dream_run.obs[0])
     error = step_error(dreamed.compared, real.compared, source.scale)
     return Along(code, physics, outlying(source, code), (real,), (dreamed,), error)
 
@@ -94,8 +97,7 @@ def dreams_side_by_side(
     own, held = (held_context(agent, every, z, every.context) for z in (every.code[:, t], np.asarray(code, np.float32)))
     start = infer_start(agent, every, t, own)
     start = changed_start(agent, every, t, start, own, held, physics, "mean")
-    dream = RunningDream(agent, start, held, engine)
-    obs = np.stack([dream.observe(), *(dream.step(action[:, k]) for k in range(horizon))], 1)
+    obs = dream(agent, start, held, horizon, action, "mean", engine).obs
     simulator = catalogue.make(agent.spec.name, count)
     observed, states = replay_actions(simulator, recorded_states(simulator, every, t, t + 1)[:, 0], physics, action)
     observer = source.metric.observer

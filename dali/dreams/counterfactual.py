@@ -15,11 +15,13 @@ import torch
 from torch import Tensor
 
 from dali.dreams.observation import observer_of
+from dali.envs.base import Step
+from dali.envs.trajectory import Policy, rollout, taking
 from dali.episodes import Episodes
 from dali.errors import DaliError, unknown_name
 from dali.model.agent import Agent
-from dali.model.dists import Draw
-from dali.model.imagination import Imagined, Policy, imagine
+from dali.model.dists import Draw, draw_at
+from dali.model.dynamics import DynamicsEnsemble
 from dali.model.rssm import LatentState
 
 FILTERED = 5  # records that a deep method's start is filtered from; the code has looked at far more
@@ -98,6 +100,75 @@ def infer_start(
     return Start(states.index(slice(None), -1), obs[:, -1])
 
 
+class DreamedWorld:
+    """E copies of a world that an engine dreams, reset and stepped as a simulator is: ``rollout`` rolls out both.
+
+    Attributes:
+        num: E.
+        features: (E, I) what the heads and the policy read, where the dreams stand.
+        cont: (E,) probability that the episode goes on, of each step so far.
+        spread: (E, O) standard deviation of the members' own rollouts, of each record so far; empty of ``rssm``.
+
+    Raises:
+        DaliError: the agent lacks the engine.
+    """
+
+    def __init__(self, agent: Agent, engine: Engine = "rssm"):
+        check_engine(agent, engine)
+        self._model, self._weights = agent.world_model, agent.world_model.rssm.prior_weights()
+        self._ensemble = agent.world_model.ensemble if engine == "dynamics" else None
+
+    @torch.inference_mode()
+    def reset(self, start: Start, context: Tensor, noise: Draw = "mean") -> np.ndarray:
+        """(E, O) where E dreams start, under (E, X); ``noise`` (1, H, S) draws the latents of H steps."""
+        self.num, self._noise = len(start.obs), noise
+        self._latent, self._obs, self._context = start.latent, start.obs, context
+        self.features = self._model.features(start.latent, context)
+        self.cont: list[np.ndarray] = []
+        self.spread: list[np.ndarray] = []
+        if self._ensemble is not None:
+            self._own = start.obs.expand(self._ensemble.members, -1, -1)
+            self.spread.append(np.zeros_like(start.obs.numpy()))
+        return self._observe()
+
+    def set_context(self, context: Tensor) -> None:
+        """Dreams on under (E, X)."""
+        self._context = context
+        self.features = self._model.features(self._latent, context)
+
+    @torch.inference_mode()
+    def step(self, action: np.ndarray) -> Step:
+        """One step under actions (E, A), with the reward that is expected. No dream ends by itself."""
+        taken = torch.from_numpy(np.ascontiguousarray(action, np.float32))
+        noise = draw_at(self._noise, len(self.cont))
+        if self._ensemble is None:
+            self._latent = self._model.imagine_step(self._latent, taken, self._context, noise, self._weights)
+        else:
+            self._step_members(self._ensemble, taken, noise)
+        self.features = self._model.features(self._latent, self._context)
+        self.cont.append(self._model.predict_continue(self.features).numpy())
+        unending = np.zeros(self.num, bool)
+        return Step(self._observe(), self._model.predict_reward(self.features).numpy(), unending, unending)
+
+    @staticmethod
+    def get_state() -> np.ndarray:
+        raise TypeError("A dream has no state of a simulator.")
+
+    def _observe(self) -> np.ndarray:
+        return (self._obs if self._ensemble is not None else self._model.decode(self.features)).numpy()
+
+    def _step_members(self, ensemble: DynamicsEnsemble, action: Tensor, noise: Draw) -> None:
+        """Steps the members' mean, each member along its own rollout, and the world model filtered over the mean."""
+        scales, each = self._model.normalizer, (ensemble.members, -1, -1)
+        change = ensemble.changes(self._own, action.expand(each), self._context.expand(each), scales)
+        self._own = self._own + scales.delta_std * change
+        self.spread.append(self._own.std(0, correction=0).numpy())
+        self._obs = ensemble.step(self._obs, action, self._context, scales).mean(0)
+        alone = noise[:, None] if isinstance(noise, Tensor) else noise
+        obs, taken, context = (part[:, None] for part in (self._obs, action, self._context))
+        self._latent = self._model.observe(obs, taken, context, self._latent, alone)[0].index(slice(None), 0)
+
+
 @torch.inference_mode()
 def dream(
     agent: Agent,
@@ -117,54 +188,12 @@ def dream(
             what a draw adds to a dream is noise, since the simulators are deterministic (docs/experiments.md). With
             "mean" and "mode" the policy takes its modes.
     """
-    check_engine(agent, engine)
-    model, latent_noise = agent.world_model, _draw(agent, latents, (1, horizon))
-    policy = _given(action) if action is not None else _policy(agent, horizon, latents)
-    if engine == "rssm":
-        dreamed, spread = imagine(model, start.latent, context, policy, horizon, latent_noise), None
-        obs = model.decode(dreamed.features).numpy()
-    else:
-        dreamed, obs, spread = _roll_out_ensemble(agent, start, context, policy, horizon, latent_noise)
-    return Dream(
-        obs=obs,
-        reward=model.predict_reward(dreamed.features[:, 1:]).numpy(),
-        cont=model.predict_continue(dreamed.features[:, 1:]).numpy(),
-        action=dreamed.action.numpy(),
-        spread=spread,
-    )
-
-
-class RunningDream:
-    """E dreams that go on a step at a time, as copies of a simulator do, under a context that may change on the way.
-
-    They hand on the means of their latents. ``dream`` is for many steps under one context: it decodes all at once.
-    """
-
-    def __init__(self, agent: Agent, start: Start, context: Tensor, engine: Engine):
-        self._model = agent.world_model
-        self._ensemble = self._model.ensemble if engine == "dynamics" else None
-        self._latent, self._obs, self._context = start.latent, start.obs, context
-
-    def set_context(self, context: Tensor) -> None:
-        """Dreams on under (E, X)."""
-        self._context = context
-
-    @torch.inference_mode()
-    def observe(self) -> np.ndarray:
-        """(E, O) where the dreams stand."""
-        if self._ensemble is not None:
-            return self._obs.numpy()
-        return self._model.decode(self._model.features(self._latent, self._context)).numpy()
-
-    @torch.inference_mode()
-    def step(self, action: np.ndarray) -> np.ndarray:
-        """(E, O) after actions (E, A)."""
-        taken = torch.from_numpy(np.ascontiguousarray(action, np.float32))
-        if self._ensemble is not None:
-            self._obs = self._ensemble.step(self._obs, taken, self._context, self._model.normalizer).mean(0)
-        else:
-            self._latent = self._model.imagine_step(self._latent, taken, self._context, "mean")
-        return self.observe()
+    world = DreamedWorld(agent, engine)
+    obs = world.reset(start, context, _draw(agent, latents, (1, horizon)))
+    policy = taking(action) if action is not None else _policy(agent, world, horizon, latents)
+    run = rollout(world, obs, policy, horizon, states=False)
+    spread = np.stack(world.spread, 1) if world.spread else None
+    return Dream(run.obs, run.reward, np.stack(world.cont, 1), run.action, spread)
 
 
 @torch.inference_mode()
@@ -184,55 +213,17 @@ def dream_from_observations(
     return dream(agent, start, context, action.shape[1], action, "mean", engine).obs
 
 
-def _given(action: np.ndarray) -> Policy:
-    """Takes the actions (E, H, A) whatever the state."""
-    given = torch.from_numpy(np.ascontiguousarray(action, dtype=np.float32))
-    return lambda _, t: given[:, t]
-
-
-def _policy(agent: Agent, horizon: int, latents: Latents) -> Policy:
-    """The agent's own: drawn by a seed that all episodes share, or its modes."""
+def _policy(agent: Agent, world: DreamedWorld, horizon: int, latents: Latents) -> Policy:
+    """The agent's own, which reads the features of a dream: drawn by a seed that all episodes share, or its modes."""
     noise = None
     if isinstance(latents, int):
         generator = torch.Generator().manual_seed(latents + 1)
         noise = agent.behavior.noise(
             1, horizon, action_dim=agent.spec.action_dim, generator=generator, device=agent.device
         )
-    return lambda features, t: agent.behavior.act(
-        features, None if noise is None else noise[:, t].expand(len(features), -1)
-    )
-
-
-def _roll_out_ensemble(
-    agent: Agent, start: Start, context: Tensor, policy: Policy, horizon: int, latent_noise: Draw
-) -> tuple[Imagined, np.ndarray, np.ndarray]:
-    """Steps the mean of the members, and each member along a rollout of its own, whose spread is the uncertainty.
-
-    Returns:
-        Features of the world model filtered over what is predicted, with the actions; the members' mean, fed back, and
-        the spread, both (E, H + 1, O).
-    """
-    model, scales = agent.world_model, agent.world_model.normalizer
-    ensemble = model.ensemble
-    assert ensemble is not None
-    each = (ensemble.members, -1, -1)
-    obs, own, latent = start.obs, start.obs.expand(each), start.latent
-    features, actions, means, members = [model.features(latent, context)], [], [obs], [own]
-    for t in range(horizon):
-        action = policy(features[-1], t)
-        change = ensemble.changes(own, action.expand(each), context.expand(each), scales)
-        own = own + scales.delta_std * change
-        obs = ensemble.step(obs, action, context, scales).mean(0)
-        noise = latent_noise[:, t : t + 1] if isinstance(latent_noise, Tensor) else latent_noise
-        filtered, _ = model.observe(obs[:, None], action[:, None], context[:, None], latent, noise)
-        latent = filtered.index(slice(None), 0)
-        features.append(model.features(latent, context))
-        actions.append(action)
-        means.append(obs)
-        members.append(own)
-    spread = torch.stack(members, 2).std(0, correction=0)
-    dreamed = Imagined(torch.stack(features, 1), torch.stack(actions, 1))
-    return dreamed, torch.stack(means, 1).numpy(), spread.numpy()
+    return lambda t, _, __: agent.behavior.act(
+        world.features, None if noise is None else noise[:, t].expand(world.num, -1)
+    ).numpy()
 
 
 def _draw(agent: Agent, latents: Latents, shape: tuple[int, int]) -> Draw:

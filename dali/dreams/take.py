@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dali.dreams.counterfactual import Engine, RunningDream, check_engine, held_context, infer_start
+from dali.dreams.counterfactual import DreamedWorld, Engine, check_engine, held_context, infer_start
 from dali.dreams.film import FilmSource
 from dali.dreams.observation import Rollout
 from dali.dreams.steering import step_error
@@ -152,7 +152,7 @@ class Performance:
         for action in actions.clip(-1.0, 1.0):
             both = np.stack([action, action])
             observed = self._simulator.step(both).observation
-            self._record(observed, self._simulator.get_state(), self._dream.step(both))
+            self._record(observed, self._simulator.get_state(), self._dream.step(both).observation)
         taken = tuple(tuple(float(a) for a in action) for action in actions.clip(-1.0, 1.0))
         self.take = replace(self.take, actions=self.take.actions + taken)
 
@@ -203,8 +203,9 @@ class Performance:
             kept.clear()
         held = self._held if agent.method.shallow else self._held[:1].expand(2, -1)
         start = infer_start(agent, self._episode, take.t, held)
-        self._dream = RunningDream(agent, start, self._held, take.engine)
-        self._record(self._simulator.set_state(self._first), self._first, self._dream.observe())
+        self._dream = DreamedWorld(agent, take.engine)
+        observed = self._simulator.set_state(self._first)
+        self._record(observed, self._first, self._dream.reset(start, self._held))
 
     def _set_asked(self, asked: np.ndarray) -> None:
         agent, steering = self.source.agent, self.source.steering

@@ -7,13 +7,26 @@ Shapes: N copies, T steps, V observation of the simulator, A action, S simulator
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from dali.envs.base import Simulator
+from dali.envs.base import Simulator, Step
 
 # Actions (N, A) at a step, of observations (N, V) and whether each copy's record is new (N,), not one that has ended.
 Policy = Callable[[int, np.ndarray, np.ndarray], np.ndarray]
+
+
+class World(Protocol):
+    """N copies of what can be stepped: a simulator, or a dream of it."""
+
+    num: int
+
+    def step(self, action: np.ndarray) -> Step:
+        """One step under actions (N, A)."""
+
+    def get_state(self) -> np.ndarray:
+        """(N, S) the simulator's own; a dream has none."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +50,23 @@ def alive(length: np.ndarray, steps: int) -> np.ndarray:
     return np.arange(steps + 1) <= length[:, None]
 
 
+def taking(action: np.ndarray) -> Policy:
+    """Takes actions (N, T, A) whatever is observed."""
+    return lambda t, _, __: action[:, t]
+
+
+def turning(action: np.ndarray, turn: Callable[[int], None]) -> Policy:
+    """As ``taking``, with what ``turn`` changes in the world before each step."""
+
+    def policy(t: int, obs: np.ndarray, new: np.ndarray) -> np.ndarray:
+        turn(t)
+        return action[:, t]
+
+    return policy
+
+
 def rollout(
-    simulator: Simulator,
+    world: World,
     obs: np.ndarray,
     policy: Policy,
     steps: int,
@@ -46,7 +74,7 @@ def rollout(
     states: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Trajectory:
-    """Goes on from where a simulator stands until all copies have ended, for at most T steps.
+    """Goes on from where a world stands until all copies have ended, for at most T steps.
 
     Args:
         obs: (N, V) what it shows there.
@@ -54,16 +82,16 @@ def rollout(
         states: keep them.
         progress: told after each step how many are done, and of how many.
     """
-    num = simulator.num
+    num = world.num
 
     def state() -> np.ndarray:
-        return simulator.get_state() if states else np.zeros((num, 0))
+        return world.get_state() if states else np.zeros((num, 0))
 
     observed, reached, actions, rewards = [obs], [state()], [], []
     length, new, running = np.full(num, steps), np.ones(num, bool), np.ones(num, bool)
     for t in range(steps):
         actions.append(policy(t, obs, new))
-        step = simulator.step(actions[-1])
+        step = world.step(actions[-1])
         obs = np.where(running[:, None], step.observation, obs)
         observed.append(obs)
         reached.append(np.where(running[:, None], state(), reached[-1]))
@@ -100,5 +128,5 @@ def replay_actions(
     obs = simulator.set_state(state)
     if not actions.shape[1]:
         return obs[:, None], state[:, None]
-    run = rollout(simulator, obs, lambda t, _, __: actions[:, t], actions.shape[1], ends=False)
+    run = rollout(simulator, obs, taking(actions), actions.shape[1], ends=False)
     return run.obs, np.concatenate([state[:, None], run.state[:, 1:]], 1)

@@ -1,4 +1,4 @@
-"""The one rollout of the prior: used to train the behaviour and to dream counterfactuals."""
+"""The imagined trajectories that the behaviour is trained on."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
