@@ -102,7 +102,8 @@ def bench_train(config: RunConfig, updates: int = 20) -> dict[str, Any]:
             "gflop_per_whole_update": counter.get_total_flops() / 1e9,
             "gflop_per_second": counter.get_total_flops() / 1e9 / whole,
             "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-            **(_gpu_figures(learn, cycle, updates) if gpu else {}),
+            **_medium_figures(trainer, learn, cycle, updates),
+            **(_gpu_figures() if gpu else {}),
         }
 
 
@@ -138,22 +139,22 @@ def _stage_seconds(trainer: Trainer, updates: int) -> tuple[dict[str, float], fl
     return stages, seconds_each(context_encoder, updates) if trainer.config.method.infers_context else 0.0
 
 
-def _gpu_figures(learn: Callable[[int], None], cycle: int, updates: int) -> dict[str, Any]:
-    """The GPU's name and memory, and updates a second with products in TensorFloat-32 instead of float32."""
-    figures: dict[str, Any] = {
-        "gpu": torch.cuda.get_device_name(),
-        "peak_gpu_memory_mb": torch.cuda.max_memory_allocated() / 2**20,
-    }
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high")
+def _medium_figures(trainer: Trainer, learn: Callable[[int], None], cycle: int, updates: int) -> dict[str, float]:
+    """Updates a second with ``matmul_precision=medium``: bfloat16 on a CPU, TensorFloat-32 on a GPU."""
+    asked = trainer.learner.train
+    trainer.learner.train = replace(asked, matmul_precision="medium")
     try:
-        figures["tf32_whole_updates_per_second"] = 1.0 / seconds_each(lambda: learn(1), updates)
-        figures["tf32_scheduled_updates_per_second"] = cycle / seconds_each(
-            lambda: learn(cycle), max(3, updates // cycle)
-        )
+        return {
+            "medium_whole_updates_per_second": 1.0 / seconds_each(lambda: learn(1), updates),
+            "medium_scheduled_updates_per_second": cycle / seconds_each(lambda: learn(cycle), max(3, updates // cycle)),
+        }
     finally:
-        torch.set_float32_matmul_precision(before)
-    return figures
+        trainer.learner.train = asked
+
+
+def _gpu_figures() -> dict[str, Any]:
+    """The GPU's name, and the most memory that was used on it."""
+    return {"gpu": torch.cuda.get_device_name(), "peak_gpu_memory_mb": torch.cuda.max_memory_allocated() / 2**20}
 
 
 def matrix_product_share(function: Callable[[], Any], repeats: int) -> float:

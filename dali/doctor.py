@@ -17,6 +17,7 @@ import torch
 from dali.envs import catalogue
 from dali.errors import CheckpointError, DaliError
 from dali.runs.run import Run, open_runs
+from dali.train.precision import multiplies_bfloat16
 
 PYTHON = (3, 11)  # the oldest that the project runs on
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements.txt"
@@ -72,8 +73,9 @@ def versions() -> Iterator[Finding]:
 def machine() -> Finding:
     """What networks run on."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    tiles = ", AMX" if multiplies_bfloat16() else ""
     return Finding(
-        "device", f"{gpu}; {torch.get_num_threads()} CPU threads ({torch.backends.cpu.get_cpu_capability()})"
+        "device", f"{gpu}; {torch.get_num_threads()} CPU threads ({torch.backends.cpu.get_cpu_capability()}{tiles})"
     )
 
 

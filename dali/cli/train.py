@@ -89,8 +89,11 @@ def train(
             _check_empty(folder)  # again: another training may have ended in it meanwhile
         check_device(config.train.device)
         from dali.train.film import make_films
+        from dali.train.precision import slower_than_asked
         from dali.train.trainer import Trainer  # torch takes seconds to import; a wrong option is told at once
 
+        if warning := slower_than_asked(config.train):
+            typer.echo(warning, err=True)
         complete = Trainer(config, folder, keep_every, make_films(films), replay_on_disk).run(resume)
     typer.echo(f"{'Done' if complete else 'Interrupted and saved; go on with --resume'}: {folder}")
 

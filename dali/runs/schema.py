@@ -24,6 +24,7 @@ SINCE: dict[int, dict[str, dict[str, Any]]] = {
         "train": {"dream_steps": 0, "dream": 1.0, "ensemble_updates": 12_000, "ensemble_lr": 1e-3},
     },
     5: {},
+    6: {"train": {"matmul_precision": "highest"}},
 }  # fmt: skip
 
 # Fields that the schema after has other names for.

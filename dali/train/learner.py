@@ -14,6 +14,7 @@ from dali.model.imagination import Imagined, imagine
 from dali.model.losses import ensemble_loss, world_model_loss
 from dali.model.nets import Evaluation, Features
 from dali.model.rssm import LatentState
+from dali.train.precision import matmul_precision
 
 
 class Learner:
@@ -61,9 +62,13 @@ class Learner:
             metrics = {"loss/ensemble": loss.detach(), "loss/total": loss.detach()}
             self._step(self.train.reconstruction * loss, metrics)
             return metrics
-        learn_code = (self.update_count - modelled) % self.train.context_every == 0
+        with matmul_precision(self.train.matmul_precision):
+            return self._learn_model(batch, (self.update_count - modelled) % self.train.context_every == 0)
+
+    def _learn_model(self, batch: Batch, learn_code: bool) -> dict[str, Tensor]:
+        """World model, and where they are due context encoder, actor and critic."""
         carried = self.carry.masked(~batch.fresh)
-        output = world_model_loss(model, batch, carried, self.train, self.generator, learn_code)
+        output = world_model_loss(self.agent.world_model, batch, carried, self.train, self.generator, learn_code)
         loss, metrics = output.loss, output.metrics
         behaves = self.update_count % self.train.behavior_every == 0
         if behaves:

@@ -14,6 +14,7 @@ from dali import __version__
 from dali.config import FREE_TO_CHANGE, PRESETS, RunConfig, change_config
 from dali.files.writing import write_text
 from dali.runs.folder import RECORD
+from dali.train.precision import multiplies_bfloat16
 from dali.train.steps import default_steps
 
 
@@ -50,7 +51,9 @@ def write_record(folder: Path, config: RunConfig, parts: list[Part], wall_second
 
 def machine_class(device: str) -> str:
     """The kind of machine, without its name: threads used and instruction set, and the GPU if one trains."""
-    cpu = f"{torch.get_num_threads()} CPU thread(s), {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
+    tiles = ", AMX" if multiplies_bfloat16() else ""
+    instructions = f"{torch.backends.cpu.get_cpu_capability()}{tiles}"
+    cpu = f"{torch.get_num_threads()} CPU thread(s), {platform.machine()}, {instructions}"
     return f"{torch.cuda.get_device_name(device)}, {cpu}" if device.startswith("cuda") else cpu
 
 
