@@ -52,4 +52,4 @@ def test_the_members_of_a_dream_part_from_one_point(begun):
     rollout(world, world.reset(start, context), taking(action), STEPS, states=False)
     assert (world.spread[0] == 0).all()
     assert all((spread > 0).any() for spread in world.spread[1:])
-    assert len(world.spread) == STEPS + 1 == len(world.cont) + 1
+    assert len(world.spread) == STEPS + 1 == world.predict_continue().shape[1] + 1

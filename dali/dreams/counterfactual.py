@@ -105,8 +105,7 @@ class DreamedWorld:
 
     Attributes:
         num: E.
-        features: (E, I) what the heads and the policy read, where the dreams stand.
-        cont: (E,) probability that the episode goes on, of each step so far.
+        features: (E, I) what the heads and the policy read, of each record so far.
         spread: (E, O) standard deviation of the members' own rollouts, of each record so far; empty of ``rssm``.
 
     Raises:
@@ -123,8 +122,8 @@ class DreamedWorld:
         """(E, O) where E dreams start, under (E, X); ``noise`` (1, H, S) draws the latents of H steps."""
         self.num, self._noise = len(start.obs), noise
         self._latent, self._obs, self._context = start.latent, start.obs, context
-        self.features = self._model.features(start.latent, context)
-        self.cont: list[np.ndarray] = []
+        self._decoded: Tensor | None = None  # normalized, where the dreams stand
+        self.features = [self._model.features(start.latent, context)]
         self.spread: list[np.ndarray] = []
         if self._ensemble is not None:
             self._own = start.obs.expand(self._ensemble.members, -1, -1)
@@ -134,28 +133,38 @@ class DreamedWorld:
     def set_context(self, context: Tensor) -> None:
         """Dreams on under (E, X)."""
         self._context = context
-        self.features = self._model.features(self._latent, context)
+        self.features[-1] = self._model.features(self._latent, context)
+        self._decoded = None
 
     @torch.inference_mode()
     def step(self, action: np.ndarray) -> Step:
         """One step under actions (E, A), with the reward that is expected. No dream ends by itself."""
         taken = torch.from_numpy(np.ascontiguousarray(action, np.float32))
-        noise = draw_at(self._noise, len(self.cont))
+        noise = draw_at(self._noise, len(self.features) - 1)
         if self._ensemble is None:
-            self._latent = self._model.imagine_step(self._latent, taken, self._context, noise, self._weights)
+            self._latent = self._model.imagine_step(
+                self._latent, taken, self._context, noise, self._weights, self._decoded
+            )
         else:
             self._step_members(self._ensemble, taken, noise)
-        self.features = self._model.features(self._latent, self._context)
-        self.cont.append(self._model.predict_continue(self.features).numpy())
+        self.features.append(self._model.features(self._latent, self._context))
         unending = np.zeros(self.num, bool)
-        return Step(self._observe(), self._model.predict_reward(self.features).numpy(), unending, unending)
+        return Step(self._observe(), self._model.predict_reward(self.features[-1]).numpy(), unending, unending)
+
+    @torch.inference_mode()
+    def predict_continue(self) -> np.ndarray:
+        """(E, T) probability that the episode goes on, of each step so far."""
+        return self._model.predict_continue(torch.stack(self.features[1:], 1)).numpy()
 
     @staticmethod
     def get_state() -> np.ndarray:
         raise TypeError("A dream has no state of a simulator.")
 
     def _observe(self) -> np.ndarray:
-        return (self._obs if self._ensemble is not None else self._model.decode(self.features)).numpy()
+        if self._ensemble is not None:
+            return self._obs.numpy()
+        self._decoded = self._model.decode_normalized(self.features[-1])
+        return self._model.normalizer.denormalize(self._decoded).numpy()
 
     def _step_members(self, ensemble: DynamicsEnsemble, action: Tensor, noise: Draw) -> None:
         """Steps the members' mean, each member along its own rollout, and the world model filtered over the mean."""
@@ -193,7 +202,7 @@ def dream(
     policy = taking(action) if action is not None else _policy(agent, world, horizon, latents)
     run = rollout(world, obs, policy, horizon, states=False)
     spread = np.stack(world.spread, 1) if world.spread else None
-    return Dream(run.obs, run.reward, np.stack(world.cont, 1), run.action, spread)
+    return Dream(run.obs, run.reward, world.predict_continue(), run.action, spread)
 
 
 @torch.inference_mode()
@@ -222,7 +231,7 @@ def _policy(agent: Agent, world: DreamedWorld, horizon: int, latents: Latents) -
             1, horizon, action_dim=agent.spec.action_dim, generator=generator, device=agent.device
         )
     return lambda t, _, __: agent.behavior.act(
-        world.features, None if noise is None else noise[:, t].expand(world.num, -1)
+        world.features[-1], None if noise is None else noise[:, t].expand(world.num, -1)
     ).numpy()
 
 

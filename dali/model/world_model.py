@@ -196,16 +196,19 @@ class WorldModel(nn.Module):
         context: Float[Tensor, "B X"],
         noise: Float[Tensor, "#B S"] | Literal["mean"] | None,
         weights: Weights | None = None,
+        decoded: Float[Tensor, "B O"] | None = None,
     ) -> State:
         """One dreamed step of (B, ...) states under a held context, for no gradient.
 
         Args:
             weights: of ``rssm.prior_weights``, where there are many steps.
+            decoded: what the states decode to, normalized, where that is known.
         """
         deep = self.split_context(context)[0]
         expected = None
         if self.rssm.expected:
-            expected = self._expect(self._decode_state(state, deep), action, deep)
+            before = self._decode_state(state, deep) if decoded is None else decoded
+            expected = self._expect(before, action, deep)
         return self.rssm.imagine_step(state, action, deep, noise, expected, weights or self.rssm.prior_weights())
 
     @overload
