@@ -90,7 +90,7 @@ def collect(
     obs = simulator.reset(rng.integers(0, 2**31, num), contexts)
     noise = exploratory_actions(rng, num, steps, spec.action_dim, spec.discrete)
     actor = _Actor(agent, simulator, noise, explored, torch.Generator().manual_seed(seed))
-    run = rollout(simulator, obs, actor, steps, progress=progress)
+    run = rollout(simulator, obs, actor, steps, get_state=simulator.get_state, progress=progress)
     views = actor.views_with_last(run)
     _, group = np.unique(contexts, axis=0, return_inverse=True)
     return Episodes(

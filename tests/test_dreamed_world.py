@@ -24,7 +24,7 @@ def begun(make_run):
 def test_it_dreams_what_the_policy_is_trained_in(begun):
     agent, start, context, action = begun
     world = DreamedWorld(agent)
-    run = rollout(world, world.reset(start, context), taking(action), STEPS, states=False)
+    run = rollout(world, world.reset(start, context), taking(action), STEPS)
     given = torch.from_numpy(action)
     with torch.inference_mode():
         features = imagine(agent.world_model, start.latent, context, lambda _, t: given[:, t], STEPS, "mean").features
@@ -39,9 +39,7 @@ def test_it_dreams_what_the_policy_is_trained_in(begun):
 def test_a_world_that_is_reset_dreams_the_same_again(begun, engine):
     agent, start, context, action = begun
     world = DreamedWorld(agent, engine)
-    once, again = (
-        rollout(world, world.reset(start, context), taking(action), STEPS, states=False).obs for _ in range(2)
-    )
+    once, again = (rollout(world, world.reset(start, context), taking(action), STEPS).obs for _ in range(2))
     np.testing.assert_array_equal(once, again)
     np.testing.assert_array_equal(once, dream(agent, start, context, STEPS, action, "mean", engine).obs)
 
@@ -49,7 +47,7 @@ def test_a_world_that_is_reset_dreams_the_same_again(begun, engine):
 def test_the_members_of_a_dream_part_from_one_point(begun):
     agent, start, context, action = begun
     world = DreamedWorld(agent, "dynamics")
-    rollout(world, world.reset(start, context), taking(action), STEPS, states=False)
+    rollout(world, world.reset(start, context), taking(action), STEPS)
     assert (world.spread[0] == 0).all()
     assert all((spread > 0).any() for spread in world.spread[1:])
     assert len(world.spread) == STEPS + 1 == world.predict_continue().shape[1] + 1

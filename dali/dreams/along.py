@@ -71,10 +71,10 @@ def turning_dream(source: FilmSource, episode: int, t: int, code: np.ndarray, en
     state = recorded_states(simulator, one, t, t + 1)[0]
     simulator.set_context(physics[:1])
     turned = turning(action, lambda k: simulator.set_context(physics[k + 1 : k + 2]))
-    real_run = rollout(simulator, simulator.set_state(state), turned, steps, ends=False)
+    real_run = rollout(simulator, simulator.set_state(state), turned, steps, ends=False, get_state=simulator.get_state)
     dreamed_world = DreamedWorld(agent, engine)
     turned = turning(action, lambda k: dreamed_world.set_context(context[k + 1 : k + 2]))
-    dream_run = rollout(dreamed_world, dreamed_world.reset(start, context[:1]), turned, steps, states=False)
+    dream_run = rollout(dreamed_world, dreamed_world.reset(start, context[:1]), turned, steps)
     observer = source.metric.observer
     real = observer.real_run(action[0], real_run.obs[0], real_run.state[0], physics)
     dreamed = observer.dreamed_run(action[0], dream_run.obs[0])

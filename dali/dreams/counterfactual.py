@@ -156,10 +156,6 @@ class DreamedWorld:
         """(E, T) probability that the episode goes on, of each step so far."""
         return self._model.predict_continue(torch.stack(self.features[1:], 1)).numpy()
 
-    @staticmethod
-    def get_state() -> np.ndarray:
-        raise TypeError("A dream has no state of a simulator.")
-
     def _observe(self) -> np.ndarray:
         if self._ensemble is not None:
             return self._obs.numpy()
@@ -200,7 +196,7 @@ def dream(
     world = DreamedWorld(agent, engine)
     obs = world.reset(start, context, _draw(agent, latents, (1, horizon)))
     policy = taking(action) if action is not None else _policy(agent, world, horizon, latents)
-    run = rollout(world, obs, policy, horizon, states=False)
+    run = rollout(world, obs, policy, horizon)
     spread = np.stack(world.spread, 1) if world.spread else None
     return Dream(run.obs, run.reward, world.predict_continue(), run.action, spread)
 

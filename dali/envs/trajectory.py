@@ -25,9 +25,6 @@ class World(Protocol):
     def step(self, action: np.ndarray) -> Step:
         """One step under actions (N, A)."""
 
-    def get_state(self) -> np.ndarray:
-        """(N, S) the simulator's own; a dream has none."""
-
 
 @dataclass(frozen=True)
 class Trajectory:
@@ -71,7 +68,7 @@ def rollout(
     policy: Policy,
     steps: int,
     ends: bool = True,
-    states: bool = True,
+    get_state: Callable[[], np.ndarray] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Trajectory:
     """Goes on from where a world stands until all copies have ended, for at most T steps.
@@ -79,13 +76,13 @@ def rollout(
     Args:
         obs: (N, V) what it shows there.
         ends: False goes on past the end of the task, by the same equations.
-        states: keep them.
+        get_state: tells the states (N, S) of a simulator, of which each record keeps its own; none are kept where None.
         progress: told after each step how many are done, and of how many.
     """
     num = world.num
 
     def state() -> np.ndarray:
-        return world.get_state() if states else np.zeros((num, 0))
+        return np.zeros((num, 0)) if get_state is None else get_state()
 
     observed, reached, actions, rewards = [obs], [state()], [], []
     length, new, running = np.full(num, steps), np.ones(num, bool), np.ones(num, bool)
@@ -128,5 +125,5 @@ def replay_actions(
     obs = simulator.set_state(state)
     if not actions.shape[1]:
         return obs[:, None], state[:, None]
-    run = rollout(simulator, obs, taking(actions), actions.shape[1], ends=False)
+    run = rollout(simulator, obs, taking(actions), actions.shape[1], ends=False, get_state=simulator.get_state)
     return run.obs, np.concatenate([state[:, None], run.state[:, 1:]], 1)

@@ -165,7 +165,7 @@ def play_actions(
     def policy(t: int, obs: np.ndarray, new: np.ndarray) -> np.ndarray:
         return choose(t, shown(observation, simulator, obs))
 
-    run = rollout(simulator, obs, policy, spec.episode_steps, states=False)
+    run = rollout(simulator, obs, policy, spec.episode_steps)
     total = run.reward.astype(np.float64).cumsum(1)
     early = total[:, [min(steps, total.shape[1]) - 1 for steps in EARLY]]
     return Played(total[:, -1], run.length, early)
