@@ -36,6 +36,6 @@ def multiplies_bfloat16() -> bool | None:
 
     A processor that has instructions for them, but no such units, is slower in bfloat16 than in float32.
     """
-    if not hasattr(torch.cpu, "get_capabilities"):  # it came after torch 2.11
+    if not hasattr(torch.cpu, "get_capabilities"):  # older versions lack it
         return None
     return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
