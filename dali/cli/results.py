@@ -42,8 +42,8 @@ def results(
         typer.echo(page, nl=False)
 
 
-def with_differences(file: Path, sentences: list[str]) -> str:
-    """The text of a Markdown file with a list of the sentences between its marks.
+def with_differences(file: Path, sentences: dict[str, list[str]]) -> str:
+    """The text of a Markdown file with a list of the sentences between its marks, an item for each training.
 
     Raises:
         DaliError: it cannot be read, or has no marks.
@@ -56,4 +56,5 @@ def with_differences(file: Path, sentences: list[str]) -> str:
     _, end, after = rest.partition(MARKS[1])
     if not (mark and end):
         raise DaliError(f"{file} has no lines {MARKS[0]} and {MARKS[1]}, between which the sentences are written.")
-    return before + mark + "".join(f"  - {sentence}\n" for sentence in sentences) + end + after
+    items = (f"  - {training}: {' '.join(told)}\n" for training, told in sentences.items())
+    return before + mark + "".join(items) + end + after

@@ -195,15 +195,15 @@ def _played(result: Result) -> str:
     return f"{grid}, {few if few == many else f'{few} to {many}'}, {evaluation.seed}"
 
 
-def difference_sentences(results: Sequence[Result]) -> list[str]:
-    """What the differences from the baseline say, by environment, of methods with seeds enough to tell anything."""
-    out = []
+def difference_sentences(results: Sequence[Result]) -> dict[str, list[str]]:
+    """What the differences from the baseline say, by training, of methods with seeds enough to tell anything."""
+    out: dict[str, list[str]] = {}
     for config, group in _groups(results):
         found = compare_methods(catalogue.spec(config.env), _evaluations(group), BASELINE)
         for row, sentence in zip((r for r in found.rows if r.versus), found.sentences, strict=True):
             if min(min(v.told.seeds) for v in row.versus.values()) >= SEEDS_TO_TELL:
                 trained = f"preset {config.preset}, {config.train.steps:,} environment steps"
-                out.append(f"{catalogue.spec(config.env).title}, {trained}: {sentence}")
+                out.setdefault(f"{catalogue.spec(config.env).title}, {trained}", []).append(sentence)
     return out
 
 
