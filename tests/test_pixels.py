@@ -146,6 +146,7 @@ ADDED = {  # fields of the model and of training that each schema brought
     4: (("context_tokens",), ()),
     5: (("latents", "expectation", "dynamics_norm", "ensemble", "ensemble_units", "ensemble_layers"),
         ("dream_steps", "dream", "ensemble_updates", "ensemble_lr")),
+    7: ((), ("matmul_precision",)),
 }  # fmt: skip
 BEFORE_5 = {"latents": "draws", "expectation": False, "ensemble": 0, "dream_steps": 0}
 
@@ -177,6 +178,10 @@ def test_a_run_of_schema_4_has_no_ensemble_and_draws_its_latents():
     assert (read.model.ensemble, read.model.expectation, read.model.latents) == (0, False, "draws")
     assert (read.model.dynamics_norm, read.train.dream_steps) == (True, 0)
     assert read.model.context_tokens == "changes"
+
+
+def test_a_run_of_schema_6_was_trained_in_float32():
+    assert parse_config(of_schema(6), "x").train.matmul_precision == "highest"
 
 
 def test_a_run_of_schema_1_is_read_as_what_it_was():

@@ -162,7 +162,7 @@ def test_a_run_of_an_older_schema_is_resumed_as_what_it_was(tmp_path):
     names = {new: old for old, new in RENAMED[5]["train"].items()}
     train = numbers["config"]["train"]
     numbers["config"]["train"] = {names.get(name, name): value for name, value in train.items()}
-    for schema in (2, 3, 4):
+    for schema in (2, 3, 4, 6):
         for part, added in SINCE[schema].items():
             for name in added:
                 del numbers["config"][part][name]
