@@ -216,7 +216,7 @@ def test_the_file_holds_every_episode(agent, tmp_path):
     record = json.loads((tmp_path / EVAL_FILE).read_text())
     row = record["contexts"][3]
     physics = np.array([list(row["context"].values())])
-    assert play(agent, physics, np.array(row["seed"][1:2]))[0][0] == row["return"][1]
+    assert play(agent, physics, np.array(row["seed"][1:2]))[0][0] == pytest.approx(row["return"][1], abs=1e-4)
 
     agent_too = make_agent("dali_d")
     save_agent(tmp_path, agent_too)

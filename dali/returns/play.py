@@ -30,6 +30,7 @@ from dali.model.agent import Agent, AgentState
 from dali.returns.evaluation import EARLY, RESULTS, Evaluation, Memory
 
 BATCH = 64  # rows of every network call, hence episodes played together
+DECIMALS = 4  # that an evaluation keeps of a return, which is a sum of float32 rewards
 RANDOM_STREAM = 1  # parts the actions of the random policy from the start state of the same seed
 
 # Contexts (N, X) to act on in place of those found, for a step and a slice of the episodes.
@@ -80,7 +81,8 @@ def evaluate(
         rows = todo[first : first + BATCH]
         physics, starts = table.loc[rows, names].to_numpy(float), table.loc[rows, "start_seed"].to_numpy()
         ours, random = play(agent, physics, starts, memory), play_random(agent.spec, physics, starts)
-        table.loc[rows, list(RESULTS)] = np.column_stack([ours.returns, ours.early, ours.lengths, random.returns])
+        results = np.column_stack([ours.returns, ours.early, ours.lengths, random.returns])
+        table.loc[rows, list(RESULTS)] = results.round(DECIMALS)
         so_far = Evaluation(tuple(names), table.dropna(subset="return", ignore_index=True), seed, memory)
         if on_batch:
             on_batch(so_far, min(first + BATCH, len(todo)), len(todo))

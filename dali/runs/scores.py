@@ -21,7 +21,6 @@ from dali.runs.folder import digest, load_config, made_from
 FILES: dict[Memory, str] = {"kept": EVAL_FILE, "none": "eval-no-memory.json"}
 SCHEMA = 1
 MOST_EPISODES = 1000  # a context; the paper plays 50
-DECIMALS = 4  # of a return, which is a sum of float32 rewards
 
 # Column of the table -> field of the file; returns of the first steps are absent from files of older versions.
 _FIELDS = {"start_seed": "seed", "return": "return", "steps": "length", "random_return": "random_return"}
@@ -40,7 +39,7 @@ def save_evaluation(folder: Path, evaluation: Evaluation, weights: str | None = 
             "episode": played["episode"].tolist(),
         }
         for column, field in {**_FIELDS, **early}.items():
-            row[field] = (played[column].astype(int) if column == "steps" else played[column].round(DECIMALS)).tolist()
+            row[field] = (played[column].astype(int) if column == "steps" else played[column]).tolist()
         rows.append(row)
     head = {
         "schema": SCHEMA,
