@@ -13,7 +13,7 @@ from dali.config import TrainConfig
 def matmul_precision(precision: str) -> Iterator[None]:
     """Multiplies float32 matrices as told, in torch's words, and afterwards as before.
 
-    Attention is made of such products then: the fused one of a CPU takes eight times as long in bfloat16.
+    Attention is made of such products then: the fused one of a CPU takes six times as long in bfloat16.
     """
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(precision)
@@ -28,7 +28,7 @@ def slower_than_asked(train: TrainConfig) -> str | None:
     """A sentence where a training asks for a precision that makes it slower on this processor."""
     if train.device != "cpu" or train.matmul_precision == "highest" or multiplies_bfloat16() is not False:
         return None
-    return f"matmul_precision={train.matmul_precision} is slower than highest on this processor, which has no AMX."
+    return f"matmul_precision={train.matmul_precision} may be slower than highest on this processor, which has no AMX."
 
 
 def multiplies_bfloat16() -> bool | None:
