@@ -13,12 +13,12 @@ from dali.methods import Method
 from dali.runs.folder import WEIGHTS, analysis_command, missing
 from dali.studio import folders, jobs
 from dali.studio.loaders import CHOSEN, Run, find_run, first_choice, name_of
+from dali.studio.looping import looping_film
 from dali.studio.preview import Preview, make_preview, stored_preview
 from dali.studio.style import dark_theme, demote_headings, number, recomputed_by, shown_path, train_range
 from dali.studio.tables import SHOWN, analysis_of, factor_table
 
 FILM_WIDTH, TEXT_WIDTH = 560, 400  # pixels, at most
-DARK_FILM = "invert(0.93) hue-rotate(180deg)"  # turns light ground dark and keeps hues
 CONTEXTS = {"none": "none", "given": "the true physics", "inferred": "inferred code z"}
 PAGES = (
     ("latent_space", "What its code knows", ":material/scatter_plot:"),
@@ -145,8 +145,9 @@ def show_first_minute(run: Run, runs: list[Run]) -> FilmPlace | None:
         left, right = st.container(width=FILM_WIDTH), st.container(width=TEXT_WIDTH)
     with right:
         st.markdown(first_sentence(run, record["summary"]))
-        place = FilmPlace(run, left.empty(), st.empty())
-    film = stored_preview(run)
+        film = stored_preview(run)
+        # A container stays while the page is drawn again, and the film in it plays on.
+        place = FilmPlace(run, left.empty(), st.empty()) if film is None else FilmPlace(run, left, st.container())
     if film is not None:
         _show_film(place, film)
         return None
@@ -172,9 +173,8 @@ def import_for_other_pages() -> None:
 
 def _show_film(place: FilmPlace, film: Preview) -> None:
     with place.film.container():
-        if dark_theme():  # the film is kept once, on light ground
-            st.html(f"<style>[data-testid='stVideo'] {{ filter: {DARK_FILM}; }}</style>")
-        st.video(film.film, loop=True, autoplay=True, muted=True)
+        # The film is kept once, on light ground.
+        looping_film(film.film, film.asked, key="first_film", invert=dark_theme())
         st.caption(f"{markdown(film.asked)}: {markdown(film.measured)}. Half speed.")
     if place.way.button("Turn its physics", type="primary", icon=":material/movie:", key="first_way"):
         # The film is kept with its run, whose name may be another's as well where folders were added.

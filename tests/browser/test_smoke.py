@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import time
 
 import pytest
 from playwright.sync_api import expect
@@ -85,12 +86,19 @@ def test_the_film_leads_into_the_counterfactual_that_it_shows(app, page):
     expect(page.get_by_test_id("dali-player")).to_be_visible()
 
 
+def wait_until(locator, condition: str) -> None:
+    """Waits until a JavaScript function of the element says true; an element that was replaced is looked for anew."""
+    until = time.monotonic() + 60
+    while not locator.evaluate(condition):
+        assert time.monotonic() < until, f"never: {condition}"
+        time.sleep(0.1)
+
+
 def test_the_film_of_the_first_minute_plays_by_itself_and_again(app, page):
     page.goto(app.url)
     settled(page)
     film = page.locator("video")
-    film.scroll_into_view_if_needed()  # a browser plays by itself what can be seen, and what makes no sound
-    page.wait_for_function("film => film.currentTime > 0.2", arg=film.element_handle())
-    assert film.evaluate("film => film.muted && film.autoplay && !film.error")
+    wait_until(film, "film => film.currentTime > 0.2")
+    assert film.evaluate("film => film.muted && !film.error")
     film.evaluate("film => { film.currentTime = film.duration - 0.1 }")
-    page.wait_for_function("film => film.currentTime < film.duration / 2 && !film.paused", arg=film.element_handle())
+    wait_until(film, "film => film.currentTime < film.duration / 2 && !film.paused")

@@ -23,6 +23,7 @@ from dali.studio.film.view import open_film_source
 from dali.studio.latent import path as paths
 from dali.studio.latent.keeping import NamedFiles
 from dali.studio.loaders import Run, Stamp
+from dali.studio.looping import looping_film
 from dali.studio.player import Pane, PlayerFilm, Series, Trace, player
 from dali.studio.style import download
 from dali.video import encode_mp4, png_strip
@@ -148,7 +149,7 @@ def _show_side_by_side(
 ) -> None:
     count = st.slider("Dreams", 2, MOST, COUNT, key="path_count", width=260, persist_state="session")
     along, film = _side_by_side(key, path, start, engine, count, source)
-    st.video(film, loop=True, autoplay=True, muted=True)
+    looping_film(film, f"{count} dreams side by side, along the path of codes", key="path_films")
     _explain(along)
     tiled = partial(strip_frames, along, source.agent.spec)
     _show_exports(run, tiled, start[2])
