@@ -8,7 +8,7 @@ import pytest
 from dali.cli.results import results, with_differences
 from dali.envs import catalogue
 from dali.errors import CheckpointError, DaliError
-from dali.export.results import difference_sentences, load_results, results_page
+from dali.export.results import difference_table, load_results, results_page
 from dali.methods import METHODS
 from dali.returns.comparison import sentence as sentence_of
 from dali.returns.scoring import compare
@@ -28,13 +28,15 @@ def test_the_page_agrees_with_the_checkpoints(repo, monkeypatch, capsys):
 
 def test_the_readme_and_the_dashboard_say_what_the_page_says(repo, shipped):
     """All three tell intervals of the same draws; the README tells those of methods with seeds enough."""
-    sentences = difference_sentences(shipped)
-    assert sentences
+    table = difference_table(shipped)
     readme = repo / "README.md"
-    assert with_differences(readme, sentences) == readme.read_text(encoding="utf-8")
+    assert with_differences(readme, table) == readme.read_text(encoding="utf-8")
     page = results_page(shipped, "")
-    for told in sentences.values():
-        assert all(sentence in page for sentence in told)
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
+    assert rows
+    for _, method, *told in rows:
+        sentences = [line for line in page.splitlines() if line.startswith(f"{method} against Dreamer-DR")]
+        assert any(all(words in sentence for words in told) for sentence in sentences)
     by_method: dict = {}
     for result in shipped:
         if result.config.env == "pendulum" and result.config.train.steps == 60_000 and result.evaluation:
@@ -49,10 +51,10 @@ def test_the_readme_and_the_dashboard_say_what_the_page_says(repo, shipped):
 
 def test_a_readme_without_marks_is_refused(tmp_path):
     with pytest.raises(DaliError, match="There is no"):
-        with_differences(tmp_path / "absent", {})
+        with_differences(tmp_path / "absent", "")
     (tmp_path / "README.md").write_text("x")
     with pytest.raises(DaliError, match="has no lines <!-- differences -->"):
-        with_differences(tmp_path / "README.md", {})
+        with_differences(tmp_path / "README.md", "")
 
 
 def test_a_changed_figure_fails_the_check(repo, shipped, tmp_path):

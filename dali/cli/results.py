@@ -16,11 +16,11 @@ def results(
     output: Annotated[Path | None, typer.Option(help="Markdown file to write; printed where it is not given.")] = None,
     check: Annotated[Path | None, typer.Option(help="Fail if this file differs; nothing is written.")] = None,
     readme: Annotated[
-        Path | None, typer.Option(help="Markdown file between whose marks the sentences on differences are written.")
+        Path | None, typer.Option(help="Markdown file between whose marks the table of differences is written.")
     ] = None,
 ) -> None:
     """Tables of all checkpoints in a folder, as Markdown, from their analysis.json and eval.json."""
-    from dali.export.results import difference_sentences, load_results, results_page
+    from dali.export.results import difference_table, load_results, results_page
     from dali.files.writing import write_text
 
     target = output or check
@@ -29,7 +29,7 @@ def results(
     found = load_results(folder)
     page = results_page(found, printed, target.parent if target else None)
     if readme is not None:
-        write_text(readme, with_differences(readme, difference_sentences(found)))
+        write_text(readme, with_differences(readme, difference_table(found)))
         typer.echo(f"Wrote {readme}")
     if check is not None:
         if not check.is_file() or read_text(check) != page:
@@ -42,8 +42,8 @@ def results(
         typer.echo(page, nl=False)
 
 
-def with_differences(file: Path, sentences: dict[str, list[str]]) -> str:
-    """The text of a Markdown file with a list of the sentences between its marks, an item for each training.
+def with_differences(file: Path, table: str) -> str:
+    """The text of a Markdown file with the table of differences between its marks.
 
     Raises:
         DaliError: it cannot be read, or has no marks.
@@ -55,6 +55,5 @@ def with_differences(file: Path, sentences: dict[str, list[str]]) -> str:
     before, mark, rest = text.partition(f"{MARKS[0]}\n")
     _, end, after = rest.partition(MARKS[1])
     if not (mark and end):
-        raise DaliError(f"{file} has no lines {MARKS[0]} and {MARKS[1]}, between which the sentences are written.")
-    items = (f"  - {training}: {' '.join(told)}\n" for training, told in sentences.items())
-    return before + mark + "".join(items) + end + after
+        raise DaliError(f"{file} has no lines {MARKS[0]} and {MARKS[1]}, between which the table is written.")
+    return f"{before}{mark}{table}\n{end}{after}"

@@ -17,8 +17,8 @@ from dali.envs.units import number
 from dali.errors import CheckpointError
 from dali.export.comparison import markdown_table, render, render_memory
 from dali.methods import METHODS
-from dali.returns.comparison import compare_methods, interquartile_means, setting, setting_text
-from dali.returns.differences import SEEDS_TO_TELL
+from dali.returns.comparison import PLACES, compare_methods, interquartile_means, setting, setting_text
+from dali.returns.differences import SEEDS_TO_TELL, verdict
 from dali.returns.evaluation import Evaluation
 from dali.returns.memory import memory_rows
 from dali.returns.scoring import score
@@ -195,16 +195,18 @@ def _played(result: Result) -> str:
     return f"{grid}, {few if few == many else f'{few} to {many}'}, {evaluation.seed}"
 
 
-def difference_sentences(results: Sequence[Result]) -> dict[str, list[str]]:
-    """What the differences from the baseline say, by training, of methods with seeds enough to tell anything."""
-    out: dict[str, list[str]] = {}
+def difference_table(results: Sequence[Result]) -> str:
+    """What the differences from the baseline say, regime by regime, of methods with seeds enough to tell anything."""
+    rows = []
     for config, group in _groups(results):
-        found = compare_methods(catalogue.spec(config.env), _evaluations(group), BASELINE)
-        for row, sentence in zip((r for r in found.rows if r.versus), found.sentences, strict=True):
-            if min(min(v.told.seeds) for v in row.versus.values()) >= SEEDS_TO_TELL:
-                trained = f"preset {config.preset}, {config.train.steps:,} environment steps"
-                out.setdefault(f"{catalogue.spec(config.env).title}, {trained}", []).append(sentence)
-    return out
+        spec = catalogue.spec(config.env)
+        found = compare_methods(spec, _evaluations(group), BASELINE)
+        for row in found.rows:
+            if row.versus and min(min(v.told.seeds) for v in row.versus.values()) >= SEEDS_TO_TELL:
+                trained = f"{spec.title}, preset {config.preset}, {config.train.steps:,} steps"
+                told = [verdict(row.versus[r].told, found.digits) if r in row.versus else NONE for r in PLACES]
+                rows.append([trained, METHODS[row.method].title, *told])
+    return markdown_table(["environment and training", f"against {METHODS[BASELINE].title}", *PLACES.values()], rows)
 
 
 def _groups(results: Sequence[Result]) -> list[tuple[RunConfig, list[Result]]]:

@@ -73,11 +73,15 @@ class Comparison:
     random: dict[str, float]  # IQM of the random policy by regime
 
     @property
+    def digits(self) -> int:
+        """Decimals of differences: of scores, or of returns where there is nothing to normalise by."""
+        return 2 if self.reference else 0
+
+    @property
     def sentences(self) -> list[str]:
         """What the differences from the baseline say, a plain sentence for each other method."""
-        digits = 2 if self.reference else 0
         return [
-            sentence(METHODS[row.method].title, METHODS[self.baseline].title, row.versus, digits)
+            sentence(METHODS[row.method].title, METHODS[self.baseline].title, row.versus, self.digits)
             for row in self.rows
             if self.baseline and row.versus
         ]
