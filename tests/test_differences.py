@@ -71,6 +71,7 @@ def test_widening_is_students():
         (0.02, -0.05, 0.09, (3, 3), "3 seeds can't tell (+0.02 [-0.05, +0.09])"),
         (0.21, 0.12, 0.30, (1, 3), "1 seed can't tell (+0.21 [+0.12, +0.30])"),
         (-0.001, -0.30, 0.001, (5, 5), "5 seeds can't tell (+0.00 [-0.30, +0.00])"),
+        (0.14, -0.003, 0.27, (5, 5), "5 seeds can't tell (+0.14 [-0.00, +0.27])"),
     ],
 )
 def test_intervals_in_words(value, low, high, seeds, text):

@@ -15,8 +15,12 @@ def number(value: float | None, digits: int = 2, form: str = "", missing: str = 
 
 
 def with_interval(value: float, low: float, high: float, digits: int = 2, form: str = "") -> str:
-    """A figure with the ends of its interval, each as ``number`` writes it: "0.87 [0.83, 0.90]"."""
-    return f"{number(value, digits, form)} [{number(low, digits, form)}, {number(high, digits, form)}]"
+    """A figure with the ends of its interval: "0.87 [0.83, 0.90]".
+
+    With signs, ends keep theirs where they round to 0: "+0.14 [-0.00, +0.27]" holds 0, "+0.14 [+0.00, +0.27]" does not.
+    """
+    ends = [f"{end:+.{digits}f}" if form == "+" else number(end, digits, form) for end in (low, high)]
+    return f"{number(value, digits, form)} [{', '.join(ends)}]"
 
 
 def measured(text: str, unit: str) -> str:
