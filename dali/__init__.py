@@ -3,7 +3,7 @@
     import dali
 
     run = dali.open_run("checkpoints/pendulum-dali_d_chi-s0")
-    film = run.counterfactual(episode=240, t=60, g=4.9)
+    film = run.counterfactual(episode=380, t=60, g=4.9)
     film.save("film.mp4")
 
 Importing this package takes no time: torch is loaded when a name below is first used.

@@ -39,7 +39,7 @@ def test_the_library_example_gives_a_film_of_held_out_physics(tmp_path, monkeypa
     for block in blocks:
         exec(block, names)
     film, run = names["film"], names["run"]
-    assert run.episodes().regime[240] == "interpolation"
+    assert run.episodes().regime[380] == "interpolation"
     assert film.dream_counterfactual.obs.shape == film.real_counterfactual.obs.shape == (51, 3)
     assert film.physics.asked["g"] == 4.9
     assert np.isfinite(film.physics.effective).all()

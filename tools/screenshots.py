@@ -78,6 +78,7 @@ def take(browser: Browser, url: str, path: Path, size: tuple[int, int], theme: s
     settle(page)
     for scrub in page.get_by_test_id("player-scrub").all():
         scrub.fill(FRAME)
+    page.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")  # filling may have scrolled
     if whole:  # the page scrolls inside its main part, so the window is made as high as that
         needed = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
         page.set_viewport_size({"width": width, "height": max(height, needed)})

@@ -150,6 +150,8 @@ def tiny_app(chromium, serve, make_run) -> App:
 def browser(chromium):
     """Chromium. One a file, so that Playwright's event loop does not outlive its browser tests."""
     playwright = pytest.importorskip("playwright.sync_api")
+    # A loaded machine of two cores draws its first chart in tens of seconds.
+    playwright.expect.set_options(timeout=60_000)
     with playwright.sync_playwright() as driver:
         running = driver.chromium.launch(executable_path=chromium, args=list(CHROMIUM_FLAGS), headless=True)
         yield running
@@ -176,14 +178,11 @@ def console() -> Console:
 @pytest.fixture
 def page(browser, console, request):
     """A fresh tab, 1440 x 900, that accepts downloads."""
-    from playwright.sync_api import expect
-
     context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
     # The dashboard works offline: what it asks of other hosts fails, and shows as a console error.
     context.route(lambda url: urllib.parse.urlsplit(url).hostname != "127.0.0.1", lambda route: route.abort())
     tab = context.new_page()
     tab.set_default_timeout(60_000)
-    expect.set_options(timeout=60_000)  # a loaded machine of two cores draws its first chart in tens of seconds
     console.watch(tab)
     yield tab
     failed = request.node.stash.get(FAILED, False) or bool(console.errors)
