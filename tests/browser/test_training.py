@@ -39,7 +39,7 @@ def opened(app, page):
 
 
 def open_start(page) -> None:
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=30_000)  # the script has run to its end
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=60_000)  # the script has run to its end
     if not page.get_by_role("button", name="Start").is_visible():
         page.get_by_text("Start a training").click()
 
@@ -106,7 +106,7 @@ def test_a_free_seed_is_proposed_and_what_is_there_is_said_to_be_there(opened, f
 
 def test_a_training_is_cancelled(opened):
     start(opened, "small", "8")
-    expect(opened.get_by_text("1 running, 0 of 1 ended")).to_be_visible(timeout=120_000)
+    expect(opened.get_by_text("1 running, 0 of 1 ended")).to_be_visible(timeout=240_000)
     opened.get_by_role("button", name="Cancel").click()
-    expect(opened.get_by_text("Trainings cancelled.")).to_be_visible(timeout=30_000)
+    expect(opened.get_by_text("Trainings cancelled.")).to_be_visible(timeout=60_000)
     expect(opened.get_by_role("button", name="Start")).to_be_enabled()
