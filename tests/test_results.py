@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -47,6 +48,17 @@ def test_the_readme_and_the_dashboard_say_what_the_page_says(repo, shipped):
         if method != "dreamer_dr":
             told = versus(scores, seeds, method, "dreamer_dr")
             assert sentence_of(METHODS[method].title, METHODS["dreamer_dr"].title, told, 2) in page
+
+
+def test_the_readme_leaves_out_methods_whose_seeds_are_other_ones(shipped):
+    """Its table says that differences are paired by seed."""
+    runs = [r for r in shipped if r.config.env == "pendulum_inverted_motor"]
+    apart = [
+        replace(r, config=replace(r.config, seed=r.config.seed + 100)) if r.config.method_name == "dreamer_dr" else r
+        for r in runs
+    ]
+    assert len(difference_table(runs).splitlines()) == 2 + 2
+    assert len(difference_table(apart).splitlines()) == 2
 
 
 def test_a_readme_without_marks_is_refused(tmp_path):

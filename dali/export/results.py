@@ -196,16 +196,17 @@ def _played(result: Result) -> str:
 
 
 def difference_table(results: Sequence[Result]) -> str:
-    """What the differences from the baseline say, regime by regime, of methods with seeds enough to tell anything."""
+    """What the differences from the baseline, paired by seed, say of methods with seeds enough to tell anything."""
     rows = []
     for config, group in _groups(results):
         spec = catalogue.spec(config.env)
         found = compare_methods(spec, _evaluations(group), BASELINE)
         for row in found.rows:
-            if row.versus and min(min(v.told.seeds) for v in row.versus.values()) >= SEEDS_TO_TELL:
+            told = [v.told for v in row.versus.values()]
+            if told and all(d.paired and min(d.seeds) >= SEEDS_TO_TELL for d in told):
                 trained = f"{spec.title}, preset {config.preset}, {config.train.steps:,} steps"
-                told = [verdict(row.versus[r].told, found.digits) if r in row.versus else NONE for r in PLACES]
-                rows.append([trained, METHODS[row.method].title, *told])
+                words = [verdict(row.versus[r].told, found.digits) if r in row.versus else NONE for r in PLACES]
+                rows.append([trained, METHODS[row.method].title, *words])
     return markdown_table(["environment and training", f"against {METHODS[BASELINE].title}", *PLACES.values()], rows)
 
 
