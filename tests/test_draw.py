@@ -17,6 +17,7 @@ VISIBLE = {
     "cartpole": "length",
     "ball_in_cup": "string_length",
     "pendulum_inverted_motor": "motor_strength",
+    "cartpole_inverted_motor": "motor_strength",
     "cartpole_friction": "friction",
     "ball_in_cup_drag": "viscosity",
 }

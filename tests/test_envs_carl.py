@@ -57,7 +57,7 @@ def test_simulators_are_carls_environments(name):
     start, _ = env.reset(seed=11)
     np.testing.assert_allclose(simulator.reset(np.array([11]), context)[0], start["obs"], rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(simulator.set_state(env.get_state()[None])[0], start["obs"], rtol=1e-6, atol=1e-7)
-    plan = plan_for(spec, 15 if name == "cartpole" else 100)
+    plan = plan_for(spec, 15 if spec.discrete else 100)
     observations, rewards, states = run(env, spec, plan)
     for t, action in enumerate(plan):
         step = simulator.step(action[None])
@@ -194,7 +194,9 @@ def test_limits_hold():
         env.set_context(np.array([np.nan, 0.3]))
 
 
-@pytest.mark.parametrize("name", ["pendulum", "cartpole", "cartpole_friction", "ball_in_cup", "ball_in_cup_drag"])
+@pytest.mark.parametrize(
+    "name", ["pendulum", "cartpole", "cartpole_inverted_motor", "cartpole_friction", "ball_in_cup", "ball_in_cup_drag"]
+)
 def test_observation_gives_the_state_and_the_picture(name):
     env = carl.make(name)
     observation, _ = env.reset(seed=2)

@@ -150,6 +150,7 @@ def test_training_length_of_each_preset_entry():
         "pendulum": 80_000,
         "pendulum_inverted_motor": 80_000,
         "cartpole": 80_000,
+        "cartpole_inverted_motor": 80_000,
         "cartpole_friction": 100_000,
         "ball_in_cup": 100_000,
         "ball_in_cup_drag": 100_000,

@@ -118,6 +118,30 @@ def test_cartpole_ends_when_fallen_and_pays_for_the_fall_once():
     np.testing.assert_array_equal(after.terminated, [True, True, False])
 
 
+def test_an_inverted_cartpole_is_the_cartpole_under_the_other_push():
+    contexts = np.array([[-1.0, 0.7], [1.0, 0.7]])
+    simulator, plain = catalogue.make("cartpole_inverted_motor", 2), catalogue.make("cartpole", 2)
+    seeds = np.array([4, 4])
+    simulator.reset(seeds, contexts)
+    plain.reset(seeds, np.array([[9.8, 0.7]] * 2))
+    for right in np.random.default_rng(0).uniform(size=20) < 0.5:
+        left_or_right = np.array([1.0 - right, right])
+        found = simulator.step(np.stack([left_or_right[::-1], left_or_right]))
+        expected = plain.step(np.stack([left_or_right, left_or_right]))
+        np.testing.assert_array_equal(found.observation, expected.observation)
+        np.testing.assert_array_equal(found.terminated, expected.terminated)
+
+
+def test_a_weak_motor_of_the_cartpole_pushes_less():
+    """Upright and at rest: x'' is the same share of that of the whole force (test_cartpole_one_step_by_hand)."""
+    simulator = catalogue.make("cartpole_inverted_motor", 3)
+    simulator.set_context(np.array([[1.0, 0.5], [-0.5, 0.5], [0.0, 0.5]]))
+    simulator.set_state(np.zeros((3, 4)))
+    simulator.step(np.tile([0.0, 1.0], (3, 1)))
+    moved = simulator.get_state()[:, 1]
+    np.testing.assert_allclose(moved, moved[0] * np.array([1.0, -0.5, 0.0]), rtol=1e-12)
+
+
 @pytest.mark.parametrize("gravity", [0.98, 4.9, 9.81, 19.6])
 def test_ball_falls_freely_on_a_slack_string(gravity):
     """From rest 0.25 m above the cup's string hold: drop = g t² / 2."""

@@ -28,12 +28,14 @@ from carl.envs.gymnasium.classic_control import CARLCartPole, CARLPendulum
 from dm_control.rl import control
 from dm_control.suite import ball_in_cup, base, cartpole
 
-from dali.envs import catalogue
 from dali.envs.ball_in_cup import draw_ball
 from dali.envs.carl_steerable import Steerable, Stepped
+from dali.envs.cartpole import FORCE
 from dali.envs.cartpole_friction import adapt_model
+from dali.envs.features import INVERTIBLE_MOTOR
 from dali.envs.mujoco_simulator import PhysicsFields, read_state, write_state
 from dali.envs.pendulum import MAX_TORQUE
+from dali.envs.spec import ContextFeature as OurFeature
 from dali.envs.spec import EnvSpec
 from dali.errors import unknown_name
 
@@ -98,11 +100,7 @@ class PendulumInvertedMotor(Pendulum):
 
     @staticmethod
     def get_context_features() -> dict[str, ContextFeature[Any, Any]]:
-        feature = catalogue.spec("pendulum_inverted_motor").feature("motor_strength")
-        motor = UniformFloatContextFeature(
-            feature.name, lower=feature.limits[0], upper=feature.limits[1], default_value=feature.default
-        )
-        return {**Pendulum.get_context_features(), feature.name: motor}
+        return {**Pendulum.get_context_features(), INVERTIBLE_MOTOR.name: _uniform(INVERTIBLE_MOTOR)}
 
     @property
     def _motor_strength(self) -> float:
@@ -141,6 +139,21 @@ class CartPole(_ClassicControl, CARLCartPole):
         self._bare.polemass_length = self._bare.masspole * self._bare.length
 
 
+class CartPoleInvertedMotor(CartPole):
+    """The cartpole with a motor whose strength, negative where it is inverted, multiplies the force of a push."""
+
+    catalogue_name = "cartpole_inverted_motor"
+
+    @staticmethod
+    def get_context_features() -> dict[str, ContextFeature[Any, Any]]:
+        return {**CartPole.get_context_features(), INVERTIBLE_MOTOR.name: _uniform(INVERTIBLE_MOTOR)}
+
+    def _update_context(self) -> None:
+        super()._update_context()
+        assert self.context is not None
+        self._bare.force_mag = FORCE * self.context[INVERTIBLE_MOTOR.name]
+
+
 class _Dmc(Steerable, CARLDmcEnv):
     """A DMC environment whose context is written into the compiled model and whose resets follow their seed."""
 
@@ -153,10 +166,7 @@ class _Dmc(Steerable, CARLDmcEnv):
 
     @classmethod
     def get_context_features(cls) -> dict[str, ContextFeature[Any, Any]]:
-        return {
-            f.name: UniformFloatContextFeature(f.name, lower=f.limits[0], upper=f.limits[1], default_value=f.default)
-            for f in cls.spec_of().features
-        }
+        return {f.name: _uniform(f) for f in cls.spec_of().features}
 
     def _load(self) -> control.Environment:
         # An empty context leaves the model as dm_control has it.
@@ -240,6 +250,13 @@ class Quadruped(_Dmc, CARLDmcQuadrupedEnv):
     catalogue_name = "quadruped"
 
 
+def _uniform(feature: OurFeature) -> ContextFeature[Any, Any]:
+    """CARL's description of a context feature."""
+    return UniformFloatContextFeature(
+        feature.name, lower=feature.limits[0], upper=feature.limits[1], default_value=feature.default
+    )
+
+
 def _environment(spec: EnvSpec, physics: Any, task: base.Task) -> control.Environment:
     """An environment of dm_control with the catalogue's steps."""
     return control.Environment(
@@ -266,8 +283,8 @@ class _Catch(ball_in_cup.BallInCup):  # type: ignore[misc]  # dm_control has no 
 _ADAPTERS = {
     c.catalogue_name: c
     for c in (
-        Pendulum, PendulumInvertedMotor, CartPole, BallInCup, BallInCupDrag, CartPoleFriction, Walker, WalkerFriction,
-        Quadruped,
+        Pendulum, PendulumInvertedMotor, CartPole, CartPoleInvertedMotor, BallInCup, BallInCupDrag, CartPoleFriction,
+        Walker, WalkerFriction, Quadruped,
     )
 }  # fmt: skip
 

@@ -16,6 +16,7 @@ _ENTRIES: tuple[tuple[EnvSpec, type[Simulator]], ...] = (
     (pendulum.PENDULUM, pendulum.Pendulum),
     (pendulum.INVERTED_MOTOR, pendulum.InvertedMotorPendulum),
     (cartpole.CARTPOLE, cartpole.Cartpole),
+    (cartpole.INVERTED_MOTOR, cartpole.InvertedMotorCartpole),
     (ball_in_cup.BALL_IN_CUP, ball_in_cup.BallInCup),
     (ball_in_cup.BALL_IN_CUP_DRAG, ball_in_cup.BallInCupDrag),
     (cartpole_friction.CARTPOLE_FRICTION, cartpole_friction.CartpoleFriction),

@@ -29,3 +29,17 @@ STRENGTH = ContextFeature(
     interpolate_double=(0.5, 1.0, 1.5),
     extrapolate_double=(0.1, 0.3, 1.6, 1.8, 2.0),
 )
+# One that may be wired the wrong way round, where it is negative: the right action differs in sign.
+INVERTIBLE_MOTOR = ContextFeature(
+    name="motor_strength",
+    label="motor strength",
+    unit="x",
+    default=1.0,
+    train=(-1.5, 1.5),
+    gap=(-0.5, 0.5),
+    interpolate_single=(-1.5, -1.25, -1.0, -0.75, -0.5, 0.5, 0.75, 1.0, 1.25, 1.5),
+    extrapolate_single=(-2.0, -1.75, -0.3, -0.1, 0.1, 0.3, 1.75, 2.0),
+    interpolate_double=(-1.5, -1.0, -0.5, 0.5, 1.0, 1.5),
+    extrapolate_double=(-2.0, -0.3, 0.3, 2.0),
+    cue=True,
+)

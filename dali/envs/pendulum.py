@@ -10,6 +10,7 @@ import numpy as np
 
 from dali.envs.base import DrawStyle, Simulator
 from dali.envs.canvas import BLUE, GREEN, GRID, INK, ORANGE, VERMILION, Canvas
+from dali.envs.features import INVERTIBLE_MOTOR
 from dali.envs.spec import ContextFeature, EnvSpec
 
 MAX_SPEED = 8.0  # rad/s, clipped as in gymnasium
@@ -53,24 +54,11 @@ PENDULUM = EnvSpec(
     train_steps=80_000,
 )
 
-_MOTOR = ContextFeature(
-    name="motor_strength",
-    label="motor strength",
-    unit="x",
-    default=1.0,
-    train=(-1.5, 1.5),
-    gap=(-0.5, 0.5),
-    interpolate_single=(-1.5, -1.25, -1.0, -0.75, -0.5, 0.5, 0.75, 1.0, 1.25, 1.5),
-    extrapolate_single=(-2.0, -1.75, -0.3, -0.1, 0.1, 0.3, 1.75, 2.0),
-    interpolate_double=(-1.5, -1.0, -0.5, 0.5, 1.0, 1.5),
-    extrapolate_double=(-2.0, -0.3, 0.3, 2.0),
-    cue=True,
-)
 INVERTED_MOTOR = replace(
     PENDULUM,
     name="pendulum_inverted_motor",
     title="Pendulum with an inverted motor",
-    features=(_MOTOR, PENDULUM.feature("l")),
+    features=(INVERTIBLE_MOTOR, PENDULUM.feature("l")),
 )
 
 
