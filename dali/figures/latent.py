@@ -154,7 +154,7 @@ def dimension_bars(told: np.ndarray, label: str) -> go.Figure:
     hover = f"%{{y}} tells {label}: %{{x:.2f}}<extra></extra>"
     figure = go.Figure(go.Bar(x=told, y=names, orientation="h", marker_color=BLUE, hovertemplate=hover))
     figure.update_xaxes(range=[0, 1], title=f"tells {label}")
-    return layout(figure, HEIGHT, "above", yaxis={"autorange": "reversed"})
+    return layout(figure, 120 + 26 * len(told), "above", yaxis={"autorange": "reversed"})
 
 
 def context_histogram(

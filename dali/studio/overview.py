@@ -141,7 +141,7 @@ def show_first_minute(run: Run, runs: list[Run]) -> FilmPlace | None:
     record, _ = analysis_of(run)
     if record is None:
         return None
-    with st.container(horizontal=True, gap="large", vertical_alignment="center"):  # one below the other where narrow
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center"):  # one below the other where narrow
         left, right = st.container(width=FILM_WIDTH), st.container(width=TEXT_WIDTH)
     with right:
         st.markdown(first_sentence(run, record["summary"]))

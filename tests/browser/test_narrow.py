@@ -65,3 +65,16 @@ def test_physics_sliders_are_on_the_page_and_not_in_the_sidebar(phone, tiny_app,
     slider.focus()
     phone.keyboard.press("ArrowRight")
     expect(phone).to_have_url(re.compile(r"[?&]g=\d"), timeout=60_000)
+
+
+@pytest.mark.parametrize("width", [390, 900, 1440])
+def test_the_bars_beside_the_map_keep_their_width(browser, tiny_app, make_run, box_of, width):
+    """With the sidebar open a window of 900 px leaves 520 for the page: the bars move below the map."""
+    context = browser.new_context(viewport={"width": width, "height": 1000})
+    page = context.new_page()
+    page.goto(f"{tiny_app.url}/latent_space?run={make_run().name}")
+    figures = page.locator(".js-plotly-plot")
+    expect(figures).to_have_count(2, timeout=120_000)
+    assert box_of(figures.nth(0))["width"] >= 340
+    assert box_of(figures.nth(1))["width"] >= 190
+    context.close()

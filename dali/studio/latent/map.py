@@ -39,6 +39,7 @@ PAIR_LIMIT = 3_000
 LASSO, CLICK, PATH, LINE = "Lasso", "Click", "Path", "Draw"
 # What dragging does; Streamlit hears of clicks only where it selects nothing.
 MOUSE = {LASSO: "lasso", CLICK: "pan", PATH: "pan", LINE: "lasso"}
+MAP_WIDTH, BARS_WIDTH = 820, 200  # px: beside each other on a wide screen, the bars below on a narrow one
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,8 @@ def show_map(run: Run, episodes: Episodes, chosen: Settings) -> None:
     key = f"map:{run.folder}:{st.session_state.get(generation(run), 0)}"
     flat = grid or chosen.dimensions == 2
     # Plotly draws four times the points of the screen; with software rendering a lasso then takes twice as long.
-    place, beside = st.columns([5, 1])
+    with st.container(horizontal=True):
+        place, beside = st.container(width=MAP_WIDTH), st.container(width=BARS_WIDTH)
     place.plotly_chart(
         figure,
         key=key if flat else f"{key}:3d",
