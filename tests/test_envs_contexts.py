@@ -12,6 +12,7 @@ from dali.envs.contexts import (
     regime_of,
     sample_contexts,
 )
+from dali.envs.units import train_range
 from dali.errors import DaliError
 
 NAMES = catalogue.names()
@@ -82,6 +83,9 @@ def test_a_gap_in_a_train_range_lies_outside_of_it():
     assert feature.train_intervals == ((-1.5, -0.5), (0.5, 1.5))
     inside = {-2.0: False, -1.5: True, -0.5: True, -0.49: False, 0.0: False, 0.5: True, 1.5: True, 1.6: False}
     assert {value: feature.inside(value) for value in inside} == inside
+    distances = {-2.0: 0.5, -1.5: 0.0, -0.4: 0.1, 0.0: 0.5, 0.2: 0.3, 1.0: 0.0, 1.75: 0.25}
+    assert {value: feature.outside_by(value) for value in distances} == pytest.approx(distances)
+    assert train_range(feature) == "-1.5 to -0.5 or 0.5 to 1.5×"
     rows = np.array([[value, 1.0] for value in inside])
     assert [r == "interpolation" for r in regime_of(spec, rows)] == list(inside.values())
     contexts = sample_contexts(spec, 400, seed=0)[:, 0]

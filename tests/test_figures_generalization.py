@@ -70,6 +70,20 @@ def test_the_box_holds_exactly_the_contexts_inside():
     assert inside == [all(f.inside(v) for f, v in zip(SPEC.features, c, strict=True)) for c in CONTEXTS]
 
 
+def test_a_gap_in_a_train_range_lies_outside_the_boxes():
+    spec = catalogue.spec("pendulum_inverted_motor")
+    contexts, _, _ = evaluation_grid(spec, "paper")
+    figure = figures.heat_map(spec, contexts, np.zeros(len(contexts)), "score", (0.0, 1.0))
+    points = figure.data[1]
+    inside = [
+        any(box.x0 < x < box.x1 and box.y0 < y < box.y1 for box in figure.layout.shapes)
+        for x, y in zip(points.x, points.y, strict=True)
+    ]
+    assert inside == [all(f.inside(v) for f, v in zip(spec.features, c, strict=True)) for c in contexts]
+    drawn = figures.curves(spec.features[0], np.array([-2.0, 2.0]), {}, np.zeros(2), "score").layout
+    assert [(shape.x0, shape.x1) for shape in drawn.shapes if shape.type == "rect"] == [(-1.5, -0.5), (0.5, 1.5)]
+
+
 def test_every_method_has_a_colour_and_a_mark_of_its_own():
     for table in (figures.METHOD_COLOURS, figures.METHOD_MARKS):
         assert set(table) == set(METHODS)

@@ -48,6 +48,10 @@ class ContextFeature:
         """True where the value lies in the train range, bounds included, and not in its gap."""
         return any(low <= value <= high for low, high in self.train_intervals)
 
+    def outside_by(self, value: float) -> float:
+        """How far the value lies from the train range, in its unit; 0 inside."""
+        return min(max(low - value, value - high, 0.0) for low, high in self.train_intervals)
+
     def at_share(self, share: np.ndarray) -> np.ndarray:
         """Values a share in [0, 1) of the way through the train range without its gap: of uniform shares, uniform."""
         low, high = self.train

@@ -34,3 +34,8 @@ def quantity(feature: ContextFeature, value: float | None) -> str:
         return MISSING
     low, high = feature.limits
     return measured(number(value, 2 if high - low >= 1 else 3), feature.unit)
+
+
+def train_range(feature: ContextFeature) -> str:
+    """The range that agents are trained in: "5 to 15 m/s²"; both parts where a gap is left out."""
+    return measured(" or ".join(f"{low:g} to {high:g}" for low, high in feature.train_intervals), feature.unit)

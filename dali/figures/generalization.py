@@ -4,6 +4,7 @@ Shapes: M contexts, F features, R runs, K thresholds.
 """
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def heat_map(
     limits: tuple[float, float],
     colours: Scale = CONTINUOUS,
 ) -> go.Figure:
-    """Values (M,) of contexts (M, 2), one cell each, with the box of train ranges drawn in.
+    """Values (M,) of contexts (M, 2), one cell each, with a box around those of the train ranges.
 
     Cells are equally wide though values are not equally spaced; contexts that were not evaluated stay blank. Maps that
     are compared share one `colour_bar`, so none has its own. The points of the scatter on top, which a click selects,
@@ -84,9 +85,8 @@ def heat_map(
         ),
         showlegend=False,
     )
-    left, right = _inside(first, xs)
-    low, high = _inside(second, ys)
-    figure.add_shape(type="rect", x0=left, x1=right, y0=low, y1=high, line={"color": VERMILION, "width": 3})
+    for (left, right), (low, high) in product(_train_spans(first, xs), _train_spans(second, ys)):
+        figure.add_shape(type="rect", x0=left, x1=right, y0=low, y1=high, line={"color": VERMILION, "width": 3})
     axes = {"xaxis": _cells_axis(first, xs), "yaxis": _cells_axis(second, ys)}
     return layout(figure, 380, "above", clickmode="event+select", dragmode=False, **axes)
 
@@ -140,13 +140,9 @@ def curves(
 ) -> go.Figure:
     """Mean score (M,) over one feature's values (M,) with intervals over runs; the train range is shaded."""
     figure = go.Figure()
-    figure.add_vrect(
-        *feature.train,
-        fillcolor=translucent(GREY, 0.15),
-        line_width=0,
-        annotation_text="train range",
-        annotation_position="top left",
-    )
+    for i, (low, high) in enumerate(feature.train_intervals):
+        label = {"annotation_text": "train range", "annotation_position": "top left"} if i == 0 else {}
+        figure.add_vrect(low, high, fillcolor=translucent(GREY, 0.15), line_width=0, **label)
     for name, means in methods.items():
         colour = METHOD_COLOURS[name]
         if (means.high > means.low).any():
@@ -260,7 +256,7 @@ def paper_bars(figures: dict[str, dict[str, float | None]], methods: Sequence[st
     )
 
 
-def _inside(feature: ContextFeature, values: np.ndarray) -> tuple[float, float]:
-    """First and last edge, in cells, of the sorted values that lie in the train range."""
-    inside = np.flatnonzero([feature.inside(v) for v in values])
-    return (inside[0] - 0.5, inside[-1] + 0.5) if len(inside) else (-0.5, -0.5)
+def _train_spans(feature: ContextFeature, values: np.ndarray) -> list[tuple[float, float]]:
+    """First and last edge, in cells, of the sorted values that lie in each part of the train range."""
+    parts = [np.flatnonzero((values >= low) & (values <= high)) for low, high in feature.train_intervals]
+    return [(part[0] - 0.5, part[-1] + 0.5) for part in parts if len(part)]

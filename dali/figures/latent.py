@@ -172,7 +172,8 @@ def context_histogram(
         hover = f"%{{x:.3g}} {_unit(item.unit)}: %{{y:.1%}} of {name}<extra></extra>"
         marker = {"color": colour, "opacity": 0.75}
         figure.add_bar(x=middle, y=share, width=width, name=name, marker=marker, hovertemplate=hover)
-    figure.add_vrect(*item.train, line_width=0, fillcolor="#7F7F7F", opacity=0.12, layer="below")
+    for low, high in item.train_intervals:
+        figure.add_vrect(low, high, line_width=0, fillcolor="#7F7F7F", opacity=0.12, layer="below")
     return layout(
         figure,
         260,

@@ -1,5 +1,6 @@
 """Environments, lists of runs, and training."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ def list_envs() -> pd.DataFrame:
 
     Returns:
         Columns ``env``, ``feature`` (its name), ``label``, ``unit`` ("x": a multiple of the model's own value),
-        ``default``, and the range that agents are trained on, ``train_low`` and ``train_high``.
+        ``default``, and the range that agents are trained on, ``train_low`` and ``train_high``,
+        without the open interval from ``gap_low`` to ``gap_high`` (NaN where there is none).
     """
     rows = [
         {
@@ -30,6 +32,8 @@ def list_envs() -> pd.DataFrame:
             "default": feature.default,
             "train_low": feature.train[0],
             "train_high": feature.train[1],
+            "gap_low": feature.gap[0] if feature.gap else math.nan,
+            "gap_high": feature.gap[1] if feature.gap else math.nan,
         }
         for name in (*catalogue.names(), *outside.names())
         for feature in catalogue.spec(name).features

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from dali.envs.units import number
+from dali.envs.units import number, train_range
 from dali.model.agent import Agent
 from dali.returns.held_out import HeldOutReturns
 from dali.runs.folder import analysis_command
@@ -44,10 +44,7 @@ def render_card(
 
 
 def _context_sentence(agent: Agent) -> str:
-    features = " and ".join(
-        f"{f.label} ({f.train[0]:g} to {f.train[1]:g}{'' if f.unit == 'x' else ' '}{f.unit})"
-        for f in agent.spec.features
-    )
+    features = " and ".join(f"{f.label} ({train_range(f)})" for f in agent.spec.features)
     kind = {
         "none": "It knows nothing of the physics but what it observes",
         "given": "It is given the true physics",

@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dali.envs.units import quantity
+from dali.envs.units import quantity, train_range
 from dali.errors import CheckpointError, DaliError
 from dali.files.text import code_span, markdown, without_images
 from dali.methods import Method
@@ -15,7 +15,7 @@ from dali.studio import folders, jobs
 from dali.studio.loaders import CHOSEN, Run, find_run, first_choice, name_of
 from dali.studio.looping import looping_film
 from dali.studio.preview import Preview, make_preview, stored_preview
-from dali.studio.style import dark_theme, demote_headings, number, recomputed_by, shown_path, train_range
+from dali.studio.style import dark_theme, demote_headings, number, recomputed_by, shown_path
 from dali.studio.tables import SHOWN, analysis_of, factor_table
 
 FILM_WIDTH, TEXT_WIDTH = 560, 400  # pixels, at most

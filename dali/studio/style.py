@@ -8,7 +8,6 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from dali.envs import units
-from dali.envs.spec import ContextFeature
 from dali.envs.units import MISSING
 from dali.studio.address import enter_page
 
@@ -98,8 +97,3 @@ def shown_path(folder: Path) -> Path:
 def number(value: float | None, digits: int = 2, unit: str = "") -> str:
     """A figure with its unit, thousands parted; a dash where there is none."""
     return MISSING if value is None else units.measured(units.number(value, digits, ","), unit)
-
-
-def train_range(feature: ContextFeature) -> str:
-    """The range that agents are trained in: "5 to 15 m/s²"; both parts where a gap is left out."""
-    return units.measured(" or ".join(f"{low:g} to {high:g}" for low, high in feature.train_intervals), feature.unit)

@@ -6,13 +6,12 @@ from typing import Any
 import streamlit as st
 
 from dali.envs.spec import EnvSpec
-from dali.envs.units import MISSING, quantity
+from dali.envs.units import MISSING, quantity, train_range
 from dali.errors import CheckpointError
 from dali.returns.held_out import held_out_returns
 from dali.studio.folders import names_of
 from dali.studio.loaders import CHOSEN, Run, figures_are_current, first_choice, load_analysis
 from dali.studio.returns.evaluations import load_evaluation
-from dali.studio.style import train_range
 
 SHOWN = "overview_shown"  # session state: the run whose row was clicked
 ROW_HEIGHT, MOST_ROWS = 32, 20  # of a table of checkpoints; height in pixels

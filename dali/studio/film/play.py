@@ -151,7 +151,7 @@ def _feature(feature: ContextFeature, own: float, asked: float) -> dict[str, Any
         "name": feature.name,
         "label": f"{feature.label.capitalize()} ({unit})",
         "limits": feature.limits,
-        "train": feature.train,
+        "train": feature.train_intervals,
         "own": float(own),
         "asked": float(asked),
     }

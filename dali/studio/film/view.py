@@ -13,7 +13,7 @@ from dali.dreams.film import Factual, Film, FilmSource, make_factual, make_film,
 from dali.dreams.request import Request
 from dali.dreams.surprise import film_surprise
 from dali.envs.spec import EnvSpec
-from dali.envs.units import quantity
+from dali.envs.units import quantity, train_range
 from dali.export.pictures import SIZE, Picture, code_text, draw_pictures, draw_pinned, physics_text
 from dali.export.second import draw_second
 from dali.export.tables import runs
@@ -243,9 +243,8 @@ def show_badges(source: FilmSource, film: Film) -> None:
     with st.container(horizontal=True):
         for feature, value in zip(spec.features, film.context_to, strict=True):
             if feature.name in film.outside:
-                low, high = feature.train
-                away = (low - value) if value < low else (value - high)
-                text = f"{feature.label} is {quantity(feature, away)} outside the train range {low:g}–{high:g}"
+                away = quantity(feature, feature.outside_by(value))
+                text = f"{feature.label} is {away} outside the train range {train_range(feature)}"
                 st.badge(text, icon=":material/warning:", color="orange")
         if film.support is not None and not film.support.inside:
             text = f"code is off the data: {film.support.ratio:.1f} times the distance 99 % of codes keep"

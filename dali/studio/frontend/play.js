@@ -349,13 +349,17 @@ class Stage {
       // Keys act again after the mouse has turned a slider.
       slider.addEventListener("pointerup", () => this.root.focus({ preventScroll: true }));
       const range = html("div", "range");
-      const trained = html("i");
+      const trained = feature.train.map(([from, to]) => {
+        const part = html("i");
+        part.style.left = place(from);
+        part.style.width = `${(100 * (to - from)) / (high - low)}%`;
+        return part;
+      });
       const own = html("b");
-      trained.style.left = place(feature.train[0]);
-      trained.style.width = `${(100 * (feature.train[1] - feature.train[0])) / (high - low)}%`;
       own.style.left = place(feature.own);
-      range.title = `Trained on ${feature.train[0]} to ${feature.train[1]}; the mark is the episode's own`;
-      range.append(trained, own);
+      const words = feature.train.map(([from, to]) => `${from} to ${to}`).join(" or ");
+      range.title = `Trained on ${words}; the mark is the episode's own`;
+      range.append(...trained, own);
       knob.append(label, slider, output, range);
       say();
       return knob;
