@@ -109,7 +109,7 @@ def test_a_umap_is_made_by_a_job_and_kept(open_map, make_run):
     page.wait_for_function(DRAWN, arg=46)
     choose(page, "Map", "UMAP")
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
-    expect(page.get_by_text("UMAP keeps neighbourhoods, not distances")).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("UMAP keeps neighbourhoods, not distances")).to_be_visible(timeout=360_000)
     assert (make_run() / "cache" / "map-umap-2d-means-s0.npz").is_file()
 
 
