@@ -29,9 +29,9 @@ TRAINING = {
 RANDOM = np.array([-1000.0, -1200.0])
 
 
-def make_agent(method: str = "dali_d_chi") -> Agent:
+def make_agent(method: str = "dali_d_chi", env: str = "pendulum") -> Agent:
     torch.manual_seed(0)
-    return Agent(make_config("pendulum", method, "tiny", 0, 600), catalogue.spec("pendulum")).eval()
+    return Agent(make_config(env, method, "tiny", 0, 600), catalogue.spec(env)).eval()
 
 
 def played(returns: list[float]) -> HeldOutReturns:
@@ -78,6 +78,11 @@ def test_a_poor_agent_is_called_poor():
     assert "stopped after 300 of the 600" in text
     assert "does not tell gravity well (R² 0.10)" in text
     assert "steering rod length changes its dreams little (skill 0.02)" in text
+
+
+def test_a_gap_in_a_train_range_is_said():
+    card = render([-200.0, -220.0], agent=make_agent("dreamer_dr", "pendulum_inverted_motor"))
+    assert "motor strength (-1.5 to -0.5 or 0.5 to 1.5×) and rod length (0.5 to 1.5 m)" in card
 
 
 def test_what_is_missing_is_said():

@@ -121,6 +121,12 @@ def test_histograms_share_out_records_of_all_and_of_the_selection(episodes):
     assert shares[12.5] == pytest.approx(3 / 4)
 
 
+def test_a_histogram_shades_the_train_range_without_its_gap(episodes):
+    motor = catalogue.spec("pendulum_inverted_motor")
+    shades = context_histogram(episodes, motor, 0, np.ones((4, 6), bool)).layout.shapes
+    assert [(shade.x0, shade.x1) for shade in shades] == [(-1.5, -0.5), (0.5, 1.5)]
+
+
 def test_the_band_is_the_estimate_with_its_error_either_way():
     feature = SPEC.features[0]
     band, line, truth = estimate_over_time(

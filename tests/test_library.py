@@ -64,7 +64,11 @@ def test_environments_go_on_under_other_physics():
     env.set_state(np.repeat(env.get_state()[:1], 2, axis=0))
     step = env.step(np.zeros((2, 1)))
     assert not np.array_equal(step.observation[0], step.observation[1])
-    assert set(dali.list_envs().env) >= {"pendulum", "ball_in_cup"}
+    listed = dali.list_envs().set_index(["env", "feature"])
+    assert {"pendulum", "ball_in_cup"} <= set(listed.index.get_level_values("env"))
+    motor, length = (listed.loc["pendulum_inverted_motor", name] for name in ("motor_strength", "l"))
+    assert (motor.train_low, motor.gap_low, motor.gap_high, motor.train_high) == (-1.5, -0.5, 0.5, 1.5)
+    assert np.isnan([length.gap_low, length.gap_high]).all()
 
 
 @pytest.mark.parametrize(
